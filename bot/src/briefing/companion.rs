@@ -1,0 +1,240 @@
+//! Companion: what usually changes together with what this change touches.
+//!
+//! Counted over first-parent steps, so that a pull request of ten commits counts once. The score is
+//! the lower end of Wilson's interval for "of the steps that changed this, how many changed that".
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use precedent_pipeline::history::Objects;
+use precedent_pipeline::shard::{Change as Edit, EditRow};
+use precedent_pipeline::syntax::Kind;
+
+use crate::change::{Change, ChangedNode};
+use crate::finding::{Citation, Fact, FactKind, NodeName};
+use crate::precedent::Precedents;
+use crate::render::code;
+
+/// A step that touches more files is a sweep, and says nothing of what belongs together.
+const MAX_FILES_IN_STEP: usize = 40;
+/// Candidates listed for each changed node or file.
+const MAX_LISTED: usize = 20;
+/// People see a companion from this share of this many steps on.
+const MIN_SHOWN_SHARE: f64 = 0.6;
+const MIN_SHOWN_TOGETHER: usize = 3;
+/// z for a one-sided 90 % bound: a ranking, not a claim.
+const Z: f64 = 1.28;
+
+/// Companions of the changed nodes, then of the changed files.
+pub(super) fn facts(change: &Change, precedents: &Precedents<'_>, objects: &Objects) -> Vec<Fact> {
+    let steps = Steps::of(precedents);
+    let here = Here::of(change);
+    let mut facts = Vec::new();
+    for (node, trace) in change.nodes.iter().zip(&precedents.traces) {
+        if node.before.is_some() && counts(node.now().1.kind.as_str()) {
+            facts.extend(node_companions(node, trace, &steps, &here, precedents, objects));
+        }
+    }
+    for file in &change.files {
+        facts.extend(file_companions(&file.path, &steps, &here, precedents, objects));
+    }
+    facts
+}
+
+/// Imports change with everything and prose has no name that lasts: neither has companions.
+fn counts(kind: &str) -> bool {
+    kind != Kind::Run.as_str() && kind != Kind::Section.as_str()
+}
+
+/// The steps that are small enough to tell.
+struct Steps<'a> {
+    edits: HashMap<u32, &'a [&'a EditRow]>,
+}
+
+impl<'a> Steps<'a> {
+    fn of(precedents: &'a Precedents<'a>) -> Steps<'a> {
+        let edits = precedents
+            .by_unit
+            .iter()
+            .filter(|(_, edits)| {
+                let files: HashSet<&str> =
+                    edits.iter().filter(|edit| edit.symbol.is_none()).map(|edit| &*edit.path).collect();
+                files.len() <= MAX_FILES_IN_STEP
+            })
+            .map(|(unit, edits)| (*unit, edits.as_slice()))
+            .collect();
+        Steps { edits }
+    }
+}
+
+/// What this change touches.
+struct Here<'a> {
+    nodes: HashSet<(&'a str, &'a str)>,
+    files: HashSet<&'a str>,
+}
+
+impl<'a> Here<'a> {
+    fn of(change: &'a Change) -> Here<'a> {
+        let sides = change.nodes.iter().flat_map(|node| [&node.before, &node.after]).flatten();
+        Here {
+            nodes: sides.map(|(path, piece)| (&**path, piece.symbol.as_str())).collect(),
+            files: change.files.iter().map(|file| &*file.path).collect(),
+        }
+    }
+}
+
+fn node_companions(
+    node: &ChangedNode,
+    trace: &[&EditRow],
+    steps: &Steps<'_>,
+    here: &Here<'_>,
+    precedents: &Precedents<'_>,
+    objects: &Objects,
+) -> Vec<Fact> {
+    let own: HashSet<u32> = trace.iter().filter_map(|edit| precedents.units.of(edit.commit)).collect();
+    let own: Vec<u32> = own.into_iter().filter(|unit| steps.edits.contains_key(unit)).collect();
+    let about = node.name();
+    let own_names: HashSet<(&str, Option<&str>)> =
+        trace.iter().map(|edit| (&*edit.path, edit.symbol.as_deref())).collect();
+    let mut together: HashMap<(&Arc<str>, &Arc<str>), Vec<&EditRow>> = HashMap::new();
+    for unit in &own {
+        let mut seen = HashSet::new();
+        for edit in steps.edits[unit].iter().rev() {
+            let Some(symbol) = &edit.symbol else { continue };
+            let is_self = own_names.contains(&(&*edit.path, Some(&**symbol)))
+                || *edit.path == *about.path && encloses(symbol, &about.symbol);
+            if is_self || edit.kind.as_deref().is_some_and(|kind| !counts(kind)) || !seen.insert((&edit.path, symbol)) {
+                continue;
+            }
+            together.entry((&edit.path, symbol)).or_default().push(edit);
+        }
+    }
+    let candidates = together
+        .into_iter()
+        .filter(|((path, symbol), _)| precedents.alive.contains(&((*path).clone(), (*symbol).clone())))
+        .map(|((path, symbol), edits)| {
+            let companion = NodeName { path: path.to_string(), symbol: symbol.to_string() };
+            let is_here = here.nodes.contains(&(&**path, &**symbol));
+            (companion, edits, is_here)
+        })
+        .collect();
+    facts_of(candidates, own.len(), &about, precedents, objects)
+}
+
+/// One name inside the other: `outer` and `outer::inner` change together by construction.
+fn encloses(one: &str, two: &str) -> bool {
+    let inside = |outer: &str, inner: &str| inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with(['.', ':']));
+    inside(one, two) || inside(two, one)
+}
+
+fn file_companions(
+    path: &Arc<str>,
+    steps: &Steps<'_>,
+    here: &Here<'_>,
+    precedents: &Precedents<'_>,
+    objects: &Objects,
+) -> Vec<Fact> {
+    let edits_of_file = precedents.archive.edits_at(path).filter(|edit| edit.symbol.is_none());
+    let own: HashSet<u32> = edits_of_file.filter_map(|edit| precedents.units.of(edit.commit)).collect();
+    let own: Vec<u32> = own.into_iter().filter(|unit| steps.edits.contains_key(unit)).collect();
+    let mut together: HashMap<&Arc<str>, Vec<&EditRow>> = HashMap::new();
+    for unit in &own {
+        let mut seen = HashSet::new();
+        for edit in steps.edits[unit].iter().rev() {
+            if edit.symbol.is_none() && edit.path != *path && seen.insert(&edit.path) {
+                together.entry(&edit.path).or_default().push(edit);
+            }
+        }
+    }
+    let about = NodeName { path: path.to_string(), symbol: String::new() };
+    let candidates = together
+        .into_iter()
+        .filter(|(path, _)| precedents.files.contains(&***path))
+        .map(|(path, edits)| {
+            let companion = NodeName { path: path.to_string(), symbol: String::new() };
+            (companion, edits, here.files.contains(&**path))
+        })
+        .collect();
+    facts_of(candidates, own.len(), &about, precedents, objects)
+}
+
+/// Ranked, listed up to a limit, each with its latest common step as evidence.
+fn facts_of(
+    candidates: Vec<(NodeName, Vec<&EditRow>, bool)>,
+    changes: usize,
+    about: &NodeName,
+    precedents: &Precedents<'_>,
+    objects: &Objects,
+) -> Vec<Fact> {
+    let mut scored: Vec<(f64, NodeName, Vec<&EditRow>, bool)> = candidates
+        .into_iter()
+        .map(|(companion, edits, is_here)| (wilson_lower(edits.len(), changes, Z), companion, edits, is_here))
+        .collect();
+    scored.sort_by(|one, two| two.0.total_cmp(&one.0).then_with(|| one.1.cmp(&two.1)));
+    scored
+        .into_iter()
+        .filter_map(|(score, companion, edits, is_here)| {
+            let citation = latest_place(&edits, precedents, objects)?;
+            let count = edits.len();
+            let share = count as f64 / changes as f64;
+            let subject = if about.symbol.is_empty() { "this file".to_owned() } else { code(&about.symbol) };
+            let name = if companion.symbol.is_empty() { &companion.path } else { &companion.symbol };
+            Some(Fact {
+                kind: FactKind::Companion,
+                text: format!("{} changed in {count} of the {changes} changes of {subject}", code(name)),
+                node: companion,
+                about: about.clone(),
+                score,
+                shown: !is_here && share >= MIN_SHOWN_SHARE && count >= MIN_SHOWN_TOGETHER,
+                here: Some(is_here),
+                citations: vec![citation],
+            })
+        })
+        .take(MAX_LISTED)
+        .collect()
+}
+
+/// The companion at the latest step in which both changed.
+fn latest_place(edits: &[&EditRow], precedents: &Precedents<'_>, objects: &Objects) -> Option<Citation> {
+    let mut edits: Vec<&&EditRow> = edits.iter().filter(|edit| edit.change != Edit::Removed).collect();
+    edits.sort_by_key(|edit| std::cmp::Reverse(edit.commit));
+    edits.into_iter().find_map(|edit| {
+        let commit = precedents.archive.commit(edit.commit).id;
+        let (start, end) = if edit.symbol.is_some() { (edit.start_line, edit.end_line) } else { (1, 1) };
+        Citation::read(objects, &commit, &edit.path, start, end)
+    })
+}
+
+/// The lower end of the score interval for a proportion (Wilson, 1927).
+fn wilson_lower(hits: usize, trials: usize, z: f64) -> f64 {
+    if trials == 0 {
+        return 0.0;
+    }
+    let (trials, share) = (trials as f64, hits as f64 / trials as f64);
+    let centre = share + z * z / (2.0 * trials);
+    let spread = z * (share * (1.0 - share) / trials + z * z / (4.0 * trials * trials)).sqrt();
+    (centre - spread) / (1.0 + z * z / trials)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_evidence_at_the_same_share_scores_higher() {
+        assert!(wilson_lower(9, 10, Z) > wilson_lower(3, 3, Z) * 0.9);
+        assert!(wilson_lower(30, 30, Z) > wilson_lower(3, 3, Z));
+        assert!(wilson_lower(1, 1, Z) < wilson_lower(8, 10, Z));
+        assert_eq!(wilson_lower(0, 0, Z), 0.0);
+        // The textbook value: 8 of 10 at 95 %.
+        assert!((wilson_lower(8, 10, 1.96) - 0.4902).abs() < 0.001);
+    }
+
+    #[test]
+    fn nested_names_enclose_each_other() {
+        assert!(encloses("outer", "outer::inner"));
+        assert!(encloses("Class.method", "Class"));
+        assert!(!encloses("out", "outer"));
+        assert!(!encloses("outer", "outer"));
+    }
+}

@@ -1,0 +1,48 @@
+//! Copy: existing code that a new or edited node is nearly the same as.
+
+use precedent_pipeline::history::Objects;
+use precedent_pipeline::lineage::last_name;
+use precedent_pipeline::syntax::Kind;
+
+use crate::change::Change;
+use crate::finding::{Citation, Fact, FactKind, NodeName};
+use crate::precedent::Precedents;
+use crate::render::code;
+
+/// Shared tokens from which a candidate is listed, and from which people see it.
+const MIN_LISTED_OVERLAP: f32 = 0.6;
+const MIN_SHOWN_OVERLAP: f32 = 0.85;
+
+/// Living nodes that are like a changed one.
+pub(super) fn facts(change: &Change, precedents: &Precedents<'_>, objects: &Objects) -> Vec<Fact> {
+    let mut facts = Vec::new();
+    for (node, neighbours) in change.nodes.iter().zip(&precedents.neighbours) {
+        let Some((path, piece)) = &node.after else { continue };
+        // The same resemblance before this change is no news.
+        let is_new = node.before.is_none();
+        for (at, near) in neighbours.iter().filter(|near| near.overlap >= MIN_LISTED_OVERLAP).enumerate() {
+            let place = &near.place;
+            let Some(citation) = Citation::read(objects, &change.base, &place.path, place.start_line, place.end_line)
+            else {
+                continue;
+            };
+            // Implementations of one trait, or of one interface, are alike on purpose.
+            let is_boilerplate = last_name(&place.symbol) == last_name(&piece.symbol);
+            facts.push(Fact {
+                kind: FactKind::Copy,
+                node: NodeName { path: place.path.to_string(), symbol: place.symbol.to_string() },
+                about: NodeName { path: path.to_string(), symbol: piece.symbol.clone() },
+                text: format!("shares {:.0} % of its tokens with {}", near.overlap * 100.0, code(&place.symbol)),
+                score: f64::from(near.overlap),
+                shown: at == 0
+                    && is_new
+                    && piece.kind == Kind::Function
+                    && !is_boilerplate
+                    && near.overlap >= MIN_SHOWN_OVERLAP,
+                here: None,
+                citations: vec![citation],
+            });
+        }
+    }
+    facts
+}

@@ -1,0 +1,173 @@
+//! Life: how old a changed node is, how often it was edited, and how much of that was repair.
+
+use precedent_pipeline::history::Objects;
+use precedent_pipeline::shard::{Change as Edit, CommitRow, EditRow};
+use precedent_pipeline::syntax::Kind;
+
+use crate::change::Change;
+use crate::finding::{Citation, Fact, FactKind};
+use crate::precedent::Precedents;
+use crate::render::{day, short};
+
+/// Fewer edits than this, without a fix among them, are not worth a line.
+const MIN_EDITS: usize = 3;
+
+/// One fact for each changed node that has a past.
+pub(super) fn facts(change: &Change, precedents: &Precedents<'_>, objects: &Objects) -> Vec<Fact> {
+    change
+        .nodes
+        .iter()
+        .zip(&precedents.traces)
+        .filter(|(node, trace)| node.before.is_some() && !trace.is_empty())
+        .filter_map(|(node, trace)| {
+            let kind = node.now().1.kind;
+            if kind == Kind::Run {
+                return None;
+            }
+            let life = Life::of(trace, precedents);
+            let citations = life.citations(objects, precedents);
+            Some(Fact {
+                kind: FactKind::Life,
+                node: node.name(),
+                about: node.name(),
+                text: life.text(precedents),
+                score: life.weight(),
+                shown: kind != Kind::Section && (life.edits >= MIN_EDITS || life.fixes + life.reverts > 0),
+                here: None,
+                citations,
+            })
+        })
+        .collect()
+}
+
+struct Life<'a> {
+    first: &'a EditRow,
+    last: &'a EditRow,
+    edits: usize,
+    fixes: usize,
+    reverts: usize,
+}
+
+impl<'a> Life<'a> {
+    fn of(trace: &[&'a EditRow], precedents: &Precedents<'_>) -> Life<'a> {
+        // A text that only went elsewhere was not edited.
+        let later: Vec<&EditRow> = trace
+            .iter()
+            .copied()
+            .filter(|edit| !matches!(edit.change, Edit::Added | Edit::Present) && edit.before != edit.after)
+            .collect();
+        let (mut fixes, mut reverts) = (0, 0);
+        for edit in &later {
+            match repair(precedents.archive.commit(edit.commit)) {
+                Some(Repair::Fix) => fixes += 1,
+                Some(Repair::Revert) => reverts += 1,
+                None => {}
+            }
+        }
+        let first = trace[trace.len() - 1];
+        Life { first, last: later.first().copied().unwrap_or(first), edits: later.len(), fixes, reverts }
+    }
+
+    fn weight(&self) -> f64 {
+        (1.0 + self.edits as f64).ln() + self.fixes as f64 + 2.0 * self.reverts as f64
+    }
+
+    fn text(&self, precedents: &Precedents<'_>) -> String {
+        let first = precedents.archive.commit(self.first.commit);
+        let began = match self.first.change {
+            Edit::Added => "added",
+            Edit::Present => "older than this shallow clone, which begins",
+            _ => "known since",
+        };
+        let mut text = format!("{began} {} ({})", day(first.author_time), short(&first.id));
+        if self.edits == 0 {
+            text.push_str(", never edited since");
+            return text;
+        }
+        text.push_str(&format!(", {} edit{}", self.edits, plural(self.edits)));
+        for (count, one, many) in [(self.fixes, "a fix", "fixes"), (self.reverts, "a revert", "reverts")] {
+            match count {
+                0 => {}
+                1 => text.push_str(&format!(", one of them {one}")),
+                _ => text.push_str(&format!(", {count} of them {many}")),
+            }
+        }
+        let last = precedents.archive.commit(self.last.commit);
+        text.push_str(&format!(
+            "; last by {} on {} ({})",
+            last.author.replace('`', "'"),
+            day(last.author_time),
+            short(&last.id)
+        ));
+        text
+    }
+
+    fn citations(&self, objects: &Objects, precedents: &Precedents<'_>) -> Vec<Citation> {
+        let mut ends = vec![self.first];
+        if self.last.commit != self.first.commit {
+            ends.push(self.last);
+        }
+        ends.iter()
+            .filter(|edit| edit.after.is_some())
+            .filter_map(|edit| {
+                let commit = precedents.archive.commit(edit.commit).id;
+                Citation::read(objects, &commit, &edit.path, edit.start_line, edit.end_line)
+            })
+            .collect()
+    }
+}
+
+fn plural(count: usize) -> &'static str {
+    if count == 1 { "" } else { "s" }
+}
+
+enum Repair {
+    Fix,
+    Revert,
+}
+
+/// What a message says of itself: Git's own words for a revert, the usual ones for a fix.
+fn repair(commit: &CommitRow) -> Option<Repair> {
+    let subject = commit.message.lines().next().unwrap_or("").to_lowercase();
+    if subject.starts_with("revert") || commit.message.contains("This reverts commit") {
+        return Some(Repair::Revert);
+    }
+    let mut words = subject.split(|letter: char| !letter.is_alphanumeric());
+    words
+        .any(|word| matches!(word, "fix" | "fixes" | "fixed" | "fixing" | "bug" | "bugfix" | "hotfix" | "regression"))
+        .then_some(Repair::Fix)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use precedent_pipeline::shard::ObjectId;
+
+    #[test]
+    fn a_repair_is_what_the_message_calls_one() {
+        let check = |message: &str, expected: &str| {
+            let commit = CommitRow {
+                number: 0,
+                id: ObjectId::from_bytes(&[1; 20]).expect("because it has 20 bytes"),
+                parents: vec![],
+                author: String::new(),
+                author_email: String::new(),
+                author_time: 0,
+                commit_time: 0,
+                message: message.into(),
+            };
+            let found = match repair(&commit) {
+                Some(Repair::Fix) => "fix",
+                Some(Repair::Revert) => "revert",
+                None => "none",
+            };
+            assert_eq!(found, expected, "{message}");
+        };
+        check("parser: fix an overflow", "fix");
+        check("Fixes #12", "fix");
+        check("prefix handling", "none");
+        check("Revert \"fix the parser\"", "revert");
+        check("back it out\n\nThis reverts commit 0123456.", "revert");
+        check("add a fixture", "none");
+    }
+}

@@ -1,0 +1,243 @@
+//! Change: two commits to the nodes that differ between them.
+//!
+//! What the head brings is chunked in memory and never enters the store.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use precedent_pipeline::Chunker;
+use precedent_pipeline::Piece;
+use precedent_pipeline::PipelineError;
+use precedent_pipeline::history::{AttributeRules, Entry, Objects, Repository};
+use precedent_pipeline::lineage::{self, FileNodes, Placed};
+use precedent_pipeline::shard::{Change as Kind, ChunkId, ObjectId};
+use precedent_pipeline::syntax::{Bag, Language, Skip, similarity};
+
+use crate::diff::FileDiff;
+use crate::finding::{Left, NodeName};
+
+/// A larger diff than this is reviewed by file only, so that a review ends in time.
+const MAX_FILES: usize = 2_000;
+
+/// A change under review.
+#[derive(Debug, Clone)]
+pub struct Change {
+    /// The merge base: the old side of the diff.
+    pub base: ObjectId,
+    /// The tip that precedents are known at.
+    pub base_tip: ObjectId,
+    /// The new side.
+    pub head: ObjectId,
+    /// The first line of the head's message.
+    pub subject: String,
+    /// The head's author.
+    pub author: String,
+    /// Every changed file, by path.
+    pub files: Vec<ChangedFile>,
+    /// Every changed node.
+    pub nodes: Vec<ChangedNode>,
+}
+
+/// A changed file.
+#[derive(Debug, Clone)]
+pub struct ChangedFile {
+    /// The path; of the old side when it was removed.
+    pub path: Arc<str>,
+    /// Its language, or why it was not looked into.
+    pub language: Result<&'static Language, Skip>,
+    /// The old text; empty when it was added, or not looked into.
+    pub before: String,
+    /// The new text; empty when it was removed, or not looked into.
+    pub after: String,
+    /// The difference.
+    pub diff: FileDiff,
+    /// Whether it exists on the new side.
+    pub exists: bool,
+}
+
+/// A changed node.
+#[derive(Debug, Clone)]
+pub struct ChangedNode {
+    /// What happened to it.
+    pub kind: Kind,
+    /// Where it stood, if it did.
+    pub before: Option<(Arc<str>, Piece)>,
+    /// Where it stands, if it does.
+    pub after: Option<(Arc<str>, Piece)>,
+    /// Its language.
+    pub language: &'static Language,
+}
+
+impl ChangedNode {
+    /// Its present path and piece, or its last ones.
+    pub fn now(&self) -> &(Arc<str>, Piece) {
+        self.after.as_ref().or(self.before.as_ref()).expect("because a changed node has at least one side")
+    }
+
+    /// Its present name.
+    pub fn name(&self) -> NodeName {
+        let (path, piece) = self.now();
+        NodeName { path: path.to_string(), symbol: piece.symbol.clone() }
+    }
+}
+
+impl Change {
+    /// Reads the change from the merge base of `base_tip` and `head` to `head`.
+    ///
+    /// # Errors
+    /// History that cannot be read, or two commits without a common one.
+    pub fn between(repository: &Repository, base_tip: ObjectId, head: ObjectId) -> Result<Change, PipelineError> {
+        let objects = repository.objects();
+        let base = repository.merge_base(base_tip, head)?;
+        let commit = objects.commit(repository, &head)?;
+        let base_commit = objects.commit(repository, &base)?;
+        let changes = objects.between(&base, &head)?;
+        let mut files = Vec::with_capacity(changes.len());
+        let mut sides = Vec::new();
+        let mut rules = attribute_rules(&objects, &base)?;
+        for (at, change) in changes.iter().enumerate() {
+            let attributes = rules.of(&objects, &base_commit, &change.path);
+            let before = change.before.first().copied().flatten();
+            let entry = change.after.or(before).expect("because a change has at least one side");
+            let mut language = Chunker::classify(&change.path, &entry, attributes);
+            if at >= MAX_FILES {
+                language = Err(Skip::Huge);
+            }
+            let (old, new) = match language {
+                Ok(known) => {
+                    let old = before.map_or(Ok(String::new()), |entry| text_of(&objects, &change.path, &entry, known));
+                    let new =
+                        change.after.map_or(Ok(String::new()), |entry| text_of(&objects, &change.path, &entry, known));
+                    match (old, new) {
+                        (Ok(old), Ok(new)) => (old, new),
+                        (Err(skip), _) | (_, Err(skip)) => {
+                            language = Err(skip);
+                            (String::new(), String::new())
+                        }
+                    }
+                }
+                Err(_) => (String::new(), String::new()),
+            };
+            if let Ok(language) = language {
+                sides.push((
+                    change.path.clone(),
+                    language,
+                    Chunker::chunk_text(language, &old),
+                    Chunker::chunk_text(language, &new),
+                ));
+            }
+            files.push(ChangedFile {
+                path: change.path.clone(),
+                language,
+                diff: FileDiff::between(&old, &new),
+                before: old,
+                after: new,
+                exists: change.after.is_some(),
+            });
+        }
+        Ok(Change {
+            base,
+            base_tip,
+            head,
+            subject: commit.message.lines().next().unwrap_or("").to_owned(),
+            author: commit.author,
+            files,
+            nodes: changed_nodes(sides),
+        })
+    }
+
+    /// A changed file by its path.
+    pub fn file(&self, path: &str) -> Option<&ChangedFile> {
+        self.files.iter().find(|file| &*file.path == path)
+    }
+
+    /// Files that were not looked into, by reason.
+    pub fn skipped(&self) -> Vec<Left> {
+        self.files
+            .iter()
+            .filter_map(|file| {
+                let why = file.language.err()?;
+                Some(Left { what: file.path.to_string(), why: why.as_str().to_owned() })
+            })
+            .collect()
+    }
+}
+
+/// The attribute files of a tree. Configuration comes from the base, never from the change.
+fn attribute_rules(objects: &Objects, base: &ObjectId) -> Result<AttributeRules, PipelineError> {
+    let mut rules = AttributeRules::default();
+    for (path, _) in objects.files(base)? {
+        rules.notice(&path);
+    }
+    Ok(rules)
+}
+
+fn text_of(objects: &Objects, path: &str, entry: &Entry, language: &'static Language) -> Result<String, Skip> {
+    Chunker::text(objects, path, &entry.id, language).map(|(text, _)| text)
+}
+
+type Side = (Arc<str>, &'static Language, Vec<Piece>, Vec<Piece>);
+
+fn changed_nodes(sides: Vec<Side>) -> Vec<ChangedNode> {
+    let placed = |pieces: &[Piece]| -> Vec<Placed> {
+        pieces
+            .iter()
+            .map(|piece| Placed {
+                symbol: piece.symbol.as_str().into(),
+                kind: piece.kind,
+                chunk: piece.chunk,
+                start_line: piece.start_line,
+                end_line: piece.end_line,
+            })
+            .collect()
+    };
+    let nodes: Vec<(Vec<Placed>, Vec<Placed>)> =
+        sides.iter().map(|(_, _, before, after)| (placed(before), placed(after))).collect();
+    let files: Vec<FileNodes<'_>> = sides
+        .iter()
+        .zip(&nodes)
+        .map(|((path, ..), (before, after))| FileNodes { path: path.clone(), before: vec![before], after })
+        .collect();
+    let mut bags: HashMap<ChunkId, Bag> = HashMap::new();
+    for (_, _, before, after) in &sides {
+        for piece in before.iter().chain(after) {
+            bags.entry(piece.chunk).or_insert_with(|| Bag::of(&piece.text));
+        }
+    }
+    let edits = lineage::edits(&files, &|one, two| similarity(&bags[one], &bags[two]));
+    let by_path: HashMap<&str, &Side> = sides.iter().map(|side| (&*side.0, side)).collect();
+    let find = |path: &Arc<str>, node: &Placed, old: bool| -> (Arc<str>, Piece) {
+        let (_, _, before, after) = by_path[&**path];
+        let pieces = if old { before } else { after };
+        let piece = pieces
+            .iter()
+            .find(|piece| {
+                piece.chunk == node.chunk && piece.start_line == node.start_line && *piece.symbol == *node.symbol
+            })
+            .expect("because the edit was made from these pieces");
+        (path.clone(), piece.clone())
+    };
+    let mut changed: Vec<ChangedNode> = edits
+        .into_iter()
+        .map(|edit| ChangedNode {
+            kind: edit.change,
+            language: by_path[&**edit
+                .after
+                .as_ref()
+                .or(edit.before.as_ref())
+                .map(|(path, _)| path)
+                .expect("because an edit has a side")]
+                .1,
+            before: edit.before.map(|(path, node)| find(&path, &node, true)),
+            after: edit.after.map(|(path, node)| find(&path, &node, false)),
+        })
+        .collect();
+    changed.sort_by(|one, two| {
+        let key = |node: &ChangedNode| {
+            let (path, piece) = node.now();
+            (path.clone(), piece.start_line, piece.symbol.clone())
+        };
+        key(one).cmp(&key(two))
+    });
+    changed
+}

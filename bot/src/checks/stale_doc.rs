@@ -1,0 +1,254 @@
+//! Stale-doc: this change removes or renames a parameter, and the documentation of the same function
+//! still names it.
+//!
+//! Said only where the name can be read in no other way: it stands in code markup or in a parameter
+//! list of the documentation, no code of the function uses it any more, and nothing else in the file
+//! is called so.
+
+use precedent_pipeline::history::Objects;
+use precedent_pipeline::lineage::last_name;
+use precedent_pipeline::shard::Change as Edit;
+use precedent_pipeline::syntax::{Anatomy, DocLine, Kind, anatomy};
+
+use crate::change::{Change, ChangedFile, ChangedNode};
+use crate::finding::{Citation, Finding, Severity, Side};
+use crate::precedent::Precedents;
+use crate::render::{code, short};
+
+const NAME: &str = "stale-doc";
+
+/// One claim for each parameter that is gone and still documented.
+pub(super) fn findings(change: &Change, precedents: &Precedents<'_>, objects: &Objects) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (at, node) in change.nodes.iter().enumerate() {
+        let (Some((old_path, before)), Some((path, after))) = (&node.before, &node.after) else { continue };
+        if node.kind == Edit::Added || !matches!(after.kind, Kind::Function | Kind::Test) {
+            continue;
+        }
+        let (Some(file), Some(old_file)) = (change.file(path), change.file(old_path)) else { continue };
+        let old = anatomy(node.language, &before.text);
+        let new = anatomy(node.language, &after.text);
+        for (gone, replacement) in removed_parameters(&old, &new) {
+            if new.identifiers.contains(gone) || is_called_so_elsewhere(gone, file, node) {
+                continue;
+            }
+            let Some(line) = new.doc.iter().find(|line| names(line, gone, &new.doc)) else { continue };
+            let claim = Claim { change, node, at, file, old_file, gone, replacement, line };
+            findings.extend(claim.finding(precedents, objects));
+        }
+    }
+    findings
+}
+
+/// Parameters that only the old signature has, each with the new name in its place if that is the
+/// only thing that happened to the list.
+fn removed_parameters<'a>(old: &'a Anatomy, new: &'a Anatomy) -> Vec<(&'a str, Option<&'a str>)> {
+    let plain = |name: &'a String| name.trim_start_matches('_');
+    let is_kept = |name: &'a String, others: &'a [String]| others.iter().any(|other| plain(other) == plain(name));
+    let is_rename = old.parameters.len() == new.parameters.len();
+    old.parameters
+        .iter()
+        .enumerate()
+        .filter(|(_, name)| !name.is_empty() && !is_kept(name, &new.parameters))
+        .map(|(at, name)| {
+            let replacement = new
+                .parameters
+                .get(at)
+                .filter(|other| is_rename && !is_kept(other, &old.parameters))
+                .map(String::as_str);
+            (name.as_str(), replacement)
+        })
+        .collect()
+}
+
+/// Another item, field or member of that name in the same file: the words may mean that one.
+fn is_called_so_elsewhere(name: &str, file: &ChangedFile, node: &ChangedNode) -> bool {
+    let pieces = precedent_pipeline::Chunker::chunk_text(node.language, &file.after);
+    if pieces.iter().any(|piece| piece.name == name || last_name(&piece.symbol) == name) {
+        return true;
+    }
+    if file.after.contains(&format!(".{name}")) {
+        return true;
+    }
+    pieces
+        .iter()
+        .filter(|piece| matches!(piece.kind, Kind::Struct | Kind::Enum | Kind::Union | Kind::Class | Kind::Const))
+        .any(|piece| anatomy(node.language, &piece.text).identifiers.contains(name))
+}
+
+/// Whether a documentation line speaks of a parameter: `` `name` ``, `:param name:`, `@param name`,
+/// or an entry of a list under "Args" or "Parameters".
+fn names(line: &DocLine, name: &str, doc: &[DocLine]) -> bool {
+    let text = line.text.trim();
+    if text.contains(&format!("`{name}`")) {
+        return true;
+    }
+    let words: Vec<&str> = text.split_whitespace().collect();
+    if let Some(first) = words.first() {
+        let is_field = matches!(*first, ":param" | "@param" | "\\param" | ":type");
+        if is_field && words.iter().skip(1).take(2).any(|word| word.trim_end_matches(':') == name) {
+            return true;
+        }
+    }
+    let heads_an_entry = text.strip_prefix(name).map(str::trim_start).is_some_and(|rest| {
+        rest.starts_with(':') && !rest.starts_with("::") || rest.starts_with('(') && rest.contains("):")
+    });
+    heads_an_entry && in_parameter_section(line, doc)
+}
+
+/// Whether the nearest section heading above a line announces parameters (Google's style).
+fn in_parameter_section(line: &DocLine, doc: &[DocLine]) -> bool {
+    let heading = doc.iter().filter(|other| other.line < line.line).rev().find_map(|other| {
+        let text = other.text.trim();
+        let is_heading = matches!(
+            text,
+            "Args:"
+                | "Arguments:"
+                | "Parameters:"
+                | "Returns:"
+                | "Raises:"
+                | "Yields:"
+                | "Example:"
+                | "Examples:"
+                | "Note:"
+                | "Attributes:"
+        );
+        is_heading.then_some(text)
+    });
+    matches!(heading, Some("Args:" | "Arguments:" | "Parameters:"))
+}
+
+struct Claim<'a> {
+    change: &'a Change,
+    node: &'a ChangedNode,
+    at: usize,
+    file: &'a ChangedFile,
+    old_file: &'a ChangedFile,
+    gone: &'a str,
+    replacement: Option<&'a str>,
+    line: &'a DocLine,
+}
+
+impl Claim<'_> {
+    fn finding(&self, precedents: &Precedents<'_>, objects: &Objects) -> Option<Finding> {
+        let (path, after) = self.node.after.as_ref()?;
+        let doc_line = after.start_line + self.line.line;
+        let (anchor_path, side, line) = self.anchor(doc_line)?;
+        let stale = Citation::read(objects, &self.change.head, path, doc_line, doc_line)?;
+        let mut body = format!("Line {doc_line} of {} reads: {}.", code(path), code(&stale.quote));
+        let mut citations = vec![stale];
+        if let Some(origin) = self.origin(precedents, objects) {
+            body.push_str(&format!(" It was written in {}.", short(&origin.commit)));
+            citations.push(origin);
+        }
+        let name = self.node.name();
+        let verb = match self.replacement {
+            Some(new) => format!("renames to {}", code(new)),
+            None => "removes".to_owned(),
+        };
+        Some(Finding {
+            id: Finding::id(NAME, &name, self.gone),
+            check: NAME,
+            path: anchor_path,
+            side,
+            start_line: None,
+            line,
+            severity: Severity::Minor,
+            confidence: None,
+            title: format!(
+                "the documentation of {} still names {}, which this change {verb}",
+                code(&after.name),
+                code(self.gone)
+            ),
+            body,
+            suggestion: self.suggestion(doc_line).filter(|_| side == Side::Right && line == doc_line),
+            citations,
+        })
+    }
+
+    /// The documentation itself where the diff shows it, else the first changed line of the node.
+    fn anchor(&self, doc_line: u32) -> Option<(String, Side, u32)> {
+        let (path, after) = self.node.after.as_ref()?;
+        let (old_path, before) = self.node.before.as_ref()?;
+        if self.file.diff.holds_new(doc_line) {
+            return Some((path.to_string(), Side::Right, doc_line));
+        }
+        if let Some(line) = self.file.diff.first_added(after.start_line, after.end_line) {
+            return Some((path.to_string(), Side::Right, line));
+        }
+        let line = self.old_file.diff.first_removed(before.start_line, before.end_line)?;
+        Some((old_path.to_string(), Side::Left, line))
+    }
+
+    /// The documentation line with the new name, when that is all that it takes.
+    fn suggestion(&self, doc_line: u32) -> Option<String> {
+        let text = self.file.after.lines().nth(doc_line as usize - 1)?;
+        let quoted = format!("`{}`", self.gone);
+        let new = format!("`{}`", self.replacement?);
+        text.contains(&quoted).then(|| text.replace(&quoted, &new))
+    }
+
+    /// The commit that brought the documentation line, as far back as the node's edits hold it.
+    fn origin(&self, precedents: &Precedents<'_>, objects: &Objects) -> Option<Citation> {
+        let wanted = self.line.text.trim();
+        let trace = &precedents.traces[self.at];
+        let numbers: Vec<u32> = trace.iter().filter_map(|edit| edit.after).collect();
+        let texts = precedents.archive.store().chunks_by_number(&numbers).ok()?;
+        let offset_in = |chunk: u32| {
+            let text = &texts.iter().find(|row| row.number == chunk)?.text;
+            let doc = anatomy(self.node.language, text).doc;
+            doc.iter().find(|line| line.text.trim() == wanted).map(|line| line.line)
+        };
+        let (edit, offset) = trace
+            .iter()
+            .filter(|edit| edit.after.is_some())
+            .map_while(|edit| Some((edit, offset_in(edit.after?)?)))
+            .last()?;
+        let commit = precedents.archive.commit(edit.commit).id;
+        let line = edit.start_line + offset;
+        Citation::read(objects, &commit, &edit.path, line, line)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn doc(lines: &[&str]) -> Vec<DocLine> {
+        lines.iter().enumerate().map(|(at, text)| DocLine { line: at as u32, text: (*text).into() }).collect()
+    }
+
+    #[test]
+    fn a_parameter_is_named_in_markup_or_in_a_list_of_parameters() {
+        let check = |lines: &[&str], at: usize, expected: bool| {
+            let doc = doc(lines);
+            assert_eq!(names(&doc[at], "limit", &doc), expected, "{lines:?}");
+        };
+        check(&["Stops after `limit` lines."], 0, true);
+        check(&["There is a limit to everything."], 0, false);
+        check(&["`limits` are elsewhere"], 0, false);
+        check(&[":param limit: how many"], 0, true);
+        check(&[":param int limit: how many"], 0, true);
+        check(&["@param limit how many"], 0, true);
+        check(&["Args:", "limit: how many"], 1, true);
+        check(&["Args:", "limit (int): how many"], 1, true);
+        check(&["limit: how many"], 0, false);
+        check(&["Args:", "other: x", "Returns:", "limit: not this"], 3, false);
+    }
+
+    #[test]
+    fn a_rename_keeps_the_place_in_the_list() {
+        let with = |names: &[&str]| Anatomy {
+            parameters: names.iter().map(|name| (*name).to_owned()).collect(),
+            ..Anatomy::default()
+        };
+        let check = |old: &[&str], new: &[&str], expected: &[(&str, Option<&str>)]| {
+            assert_eq!(removed_parameters(&with(old), &with(new)), expected);
+        };
+        check(&["a", "b"], &["a", "c"], &[("b", Some("c"))]);
+        check(&["a", "b"], &["a"], &[("b", None)]);
+        check(&["a", "b"], &["b", "a"], &[]);
+        // Silenced, not removed.
+        check(&["a"], &["_a"], &[]);
+    }
+}

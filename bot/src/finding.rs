@@ -1,0 +1,213 @@
+//! Finding: what a review may say, and the proof that goes with it.
+//!
+//! A citation exists only after it has been read from the object database, and is read again before
+//! anything is shown.
+
+use precedent_pipeline::history::Objects;
+use precedent_pipeline::shard::ObjectId;
+use serde::Serialize;
+
+/// A place in history: lines of a file as of a commit, with the first of them quoted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Citation {
+    /// The commit.
+    #[serde(serialize_with = "as_text")]
+    pub commit: ObjectId,
+    /// The path in its tree.
+    pub path: String,
+    /// First and last line, from 1.
+    pub lines: [u32; 2],
+    /// The first line, without surrounding white space.
+    pub quote: String,
+}
+
+fn as_text<S: serde::Serializer>(id: &ObjectId, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(id)
+}
+
+impl Citation {
+    /// Reads the place; `None` unless commit, path and lines exist.
+    pub fn read(objects: &Objects, commit: &ObjectId, path: &str, start: u32, end: u32) -> Option<Citation> {
+        if start == 0 || end < start {
+            return None;
+        }
+        let entry = objects.entry(commit, path)?;
+        let content = objects.blob(&entry.id)?;
+        let mut lines = content.split(|byte| *byte == b'\n').skip(start as usize - 1);
+        let first = lines.next()?;
+        // The last line of the range must exist as well; a final newline makes no line.
+        if end > start {
+            lines.nth((end - start) as usize - 1)?;
+        }
+        Some(Citation {
+            commit: *commit,
+            path: path.to_owned(),
+            lines: [start, end],
+            quote: String::from_utf8_lossy(first).trim().to_owned(),
+        })
+    }
+
+    /// Whether the place still reads as quoted.
+    pub fn holds(&self, objects: &Objects) -> bool {
+        Citation::read(objects, &self.commit, &self.path, self.lines[0], self.lines[1]).as_ref() == Some(self)
+    }
+}
+
+/// A node by its place.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct NodeName {
+    /// The path.
+    pub path: String,
+    /// Qualified name inside the file; empty for the file itself.
+    pub symbol: String,
+}
+
+/// The kinds of fact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FactKind {
+    /// Age, edits, fixes of the changed node.
+    Life,
+    /// What usually changes with it.
+    Companion,
+    /// Existing code like it.
+    Copy,
+}
+
+/// A true statement about the changed nodes.
+#[derive(Debug, Clone, Serialize)]
+pub struct Fact {
+    /// The kind of fact.
+    pub kind: FactKind,
+    /// What is pointed at.
+    pub node: NodeName,
+    /// The changed node that it concerns.
+    pub about: NodeName,
+    /// The statement.
+    pub text: String,
+    /// How much a reviewer would learn, higher first; comparable within a kind.
+    pub score: f64,
+    /// Whether people see it, or only programs.
+    pub shown: bool,
+    /// For a companion: whether this change touches it too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub here: Option<bool>,
+    /// The evidence.
+    pub citations: Vec<Citation>,
+}
+
+/// Which side of the diff a line is on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Side {
+    /// The old version.
+    Left,
+    /// The new version.
+    Right,
+}
+
+/// How bad it would be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Worth knowing.
+    Info,
+    /// Misleading, or untidy.
+    Minor,
+    /// Wrong in some cases.
+    Major,
+    /// Wrong in most.
+    Critical,
+}
+
+/// How sure a claim is, and on what ground.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Confidence {
+    /// 0 to 1.
+    pub value: f64,
+    /// `labels`, `prior` or `repository`.
+    pub basis: &'static str,
+    /// Judged cases behind it.
+    pub n: u32,
+}
+
+/// A claim about the change.
+#[derive(Debug, Clone, Serialize)]
+pub struct Finding {
+    /// Check, node and evidence, hashed: the same claim has the same id whatever its wording.
+    pub id: String,
+    /// The check that makes the claim.
+    pub check: &'static str,
+    /// Where it is anchored.
+    pub path: String,
+    /// On which side.
+    pub side: Side,
+    /// First line of a range; null for a single line.
+    pub start_line: Option<u32>,
+    /// The line, inside a hunk of the diff.
+    pub line: u32,
+    /// How bad.
+    pub severity: Severity,
+    /// How sure; null until it has been measured.
+    pub confidence: Option<Confidence>,
+    /// One line.
+    pub title: String,
+    /// The claim and its ground.
+    pub body: String,
+    /// Text for the anchored lines that would settle it.
+    pub suggestion: Option<String>,
+    /// The evidence.
+    pub citations: Vec<Citation>,
+}
+
+impl Finding {
+    /// The id of a claim.
+    pub fn id(check: &str, node: &NodeName, evidence: &str) -> String {
+        let mut hasher = blake3::Hasher::new();
+        for part in [check, &node.path, &node.symbol, evidence] {
+            hasher.update(&(part.len() as u64).to_le_bytes());
+            hasher.update(part.as_bytes());
+        }
+        hasher.finalize().to_hex()[..16].to_owned()
+    }
+}
+
+/// Something that was not looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Left {
+    /// What.
+    pub what: String,
+    /// Why.
+    pub why: String,
+}
+
+/// A statement that carries citations.
+pub trait Cited {
+    /// Its evidence.
+    fn citations(&self) -> &[Citation];
+}
+
+impl Cited for Fact {
+    fn citations(&self) -> &[Citation] {
+        &self.citations
+    }
+}
+
+impl Cited for Finding {
+    fn citations(&self) -> &[Citation] {
+        &self.citations
+    }
+}
+
+/// Keeps the statements that have evidence, all of which resolves; and counts the others.
+pub fn verified<T: Cited>(statements: Vec<T>, objects: &Objects) -> (Vec<T>, usize) {
+    let before = statements.len();
+    let kept: Vec<T> = statements
+        .into_iter()
+        .filter(|statement| {
+            !statement.citations().is_empty() && statement.citations().iter().all(|citation| citation.holds(objects))
+        })
+        .collect();
+    let dropped = before - kept.len();
+    (kept, dropped)
+}

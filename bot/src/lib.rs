@@ -1,0 +1,80 @@
+//! Bot: a change to a review. Knows the history and its archive; prints nothing.
+//!
+//! ```text
+//! A..B ──change──▶ changed nodes ──precedent──▶ what is known at the base
+//!                                     │
+//!                     briefing (facts) and checks (claims)
+//!                                     │ finding: verify citations, rank, cap
+//!                                     ▼
+//!                       render: terminal · JSON · Markdown
+//! ```
+//!
+//! [`review()`] is the recipe. Facts and claims are never mixed: a fact is true as stated and
+//! reproaches nobody, a claim must be right.
+
+pub mod briefing;
+pub mod change;
+pub mod checks;
+pub mod diff;
+pub mod finding;
+pub mod precedent;
+pub mod render;
+
+use std::time::Instant;
+
+use precedent_pipeline::PipelineError;
+use precedent_pipeline::archive::Archive;
+use precedent_pipeline::history::Repository;
+
+use change::Change;
+use finding::{Fact, Finding, Left};
+use precedent::Precedents;
+
+/// Findings shown on one change, at the most.
+const MAX_FINDINGS: usize = 3;
+
+/// What a review says.
+#[derive(Debug, Clone)]
+pub struct Review {
+    /// The change it is about.
+    pub change: Change,
+    /// Facts, best first within a kind.
+    pub briefing: Vec<Fact>,
+    /// Claims, best first.
+    pub findings: Vec<Finding>,
+    /// What was not looked at, and why.
+    pub skipped: Vec<Left>,
+    /// The embedder's fingerprint.
+    pub model: String,
+    /// Wall-clock time of the review in seconds, without indexing.
+    pub seconds: f64,
+}
+
+/// Reviews a change against what is known at its base.
+///
+/// # Errors
+/// History or a store that cannot be read.
+pub fn review(repository: &Repository, archive: &Archive, change: Change) -> Result<Review, PipelineError> {
+    let started = Instant::now();
+    let objects = repository.objects();
+    let mut skipped = change.skipped();
+    let precedents = Precedents::gather(archive, &objects, &change)?;
+    let (briefing, unverified_facts) = finding::verified(briefing::facts(&change, &precedents, &objects), &objects);
+    let (mut findings, unverified_claims) =
+        finding::verified(checks::findings(&change, &precedents, &objects), &objects);
+    findings.truncate(MAX_FINDINGS);
+    if unverified_facts + unverified_claims > 0 {
+        skipped.push(Left {
+            what: format!("{} statements", unverified_facts + unverified_claims),
+            why: "a citation did not resolve".into(),
+        });
+    }
+    Ok(Review {
+        change,
+        briefing,
+        findings,
+        skipped,
+        model: archive.store().manifest().embedder.clone(),
+        seconds: started.elapsed().as_secs_f64(),
+    })
+}

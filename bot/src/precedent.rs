@@ -1,0 +1,146 @@
+//! Precedent: for each changed node, what history knew of it at the base.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use precedent_model::embed::Table;
+use precedent_pipeline::PipelineError;
+use precedent_pipeline::archive::{Archive, Known, Place, Units};
+use precedent_pipeline::history::{Mode, Objects};
+use precedent_pipeline::search::VectorIndex;
+use precedent_pipeline::shard::EditRow;
+use precedent_pipeline::syntax::{Bag, Kind, similarity};
+
+use crate::change::{Change, ChangedNode};
+
+/// Nearest nodes considered for each changed node.
+const NEIGHBOURS: usize = 8;
+/// Shorter texts are alike by accident; in tokens.
+const MIN_COMPARED_TOKENS: usize = 30;
+
+/// A living node whose text is near to a changed one.
+#[derive(Debug, Clone)]
+pub struct Neighbour {
+    /// Where it stands at the base.
+    pub place: Place,
+    /// Cosine similarity of the embeddings, -1 to 1.
+    pub cosine: f32,
+    /// Shared tokens (Dice coefficient), 0 to 1.
+    pub overlap: f32,
+}
+
+/// What is known at the base of a change.
+pub struct Precedents<'a> {
+    /// The archive underneath.
+    pub archive: &'a Archive,
+    /// The commits known at the base.
+    pub known: Known,
+    /// Their first-parent steps.
+    pub units: Units,
+    /// Nodes in the base tree, by path and symbol.
+    pub alive: HashSet<(Arc<str>, Arc<str>)>,
+    /// Files in the base tree.
+    pub files: HashSet<String>,
+    /// For each changed node, in order: its edits as known, newest first.
+    pub traces: Vec<Vec<&'a EditRow>>,
+    /// For each changed node, in order: its neighbours, nearest first.
+    pub neighbours: Vec<Vec<Neighbour>>,
+    /// For each first-parent step, the edits that it brought.
+    pub by_unit: HashMap<u32, Vec<&'a EditRow>>,
+}
+
+impl<'a> Precedents<'a> {
+    /// Collects what is known at the tip of the base.
+    ///
+    /// # Errors
+    /// History or a store that cannot be read.
+    pub fn gather(archive: &'a Archive, objects: &Objects, change: &Change) -> Result<Self, PipelineError> {
+        let number = archive.number(&change.base_tip);
+        let known = archive.known_at(&change.base_tip).unwrap_or_default();
+        let units = number.map(|number| archive.units(number)).unwrap_or_default();
+        let places = archive.alive(objects, &change.base)?;
+        let mut by_unit: HashMap<u32, Vec<&EditRow>> = HashMap::new();
+        for edit in archive.edits() {
+            if let Some(unit) = units.of(edit.commit) {
+                by_unit.entry(unit).or_default().push(edit);
+            }
+        }
+        let traces = change
+            .nodes
+            .iter()
+            .map(|node| {
+                let (path, piece) = node.before.as_ref().unwrap_or(node.now());
+                archive.trace(&known, path, &piece.symbol)
+            })
+            .collect();
+        let files = objects
+            .files(&change.base)?
+            .into_iter()
+            .filter(|(_, entry)| entry.mode == Mode::File)
+            .map(|(path, _)| path)
+            .collect();
+        Ok(Precedents {
+            neighbours: neighbours(archive, change, &places)?,
+            alive: places.into_iter().map(|place| (place.path, place.symbol)).collect(),
+            archive,
+            known,
+            units,
+            files,
+            traces,
+            by_unit,
+        })
+    }
+}
+
+fn neighbours(archive: &Archive, change: &Change, places: &[Place]) -> Result<Vec<Vec<Neighbour>>, PipelineError> {
+    let wants: Vec<Option<Bag>> = change.nodes.iter().map(comparable).collect();
+    if wants.iter().all(Option::is_none) {
+        return Ok(vec![Vec::new(); change.nodes.len()]);
+    }
+    let index = VectorIndex::load(archive.store())?;
+    let touched: HashSet<(&str, &str)> = change
+        .nodes
+        .iter()
+        .flat_map(|node| [&node.before, &node.after])
+        .flatten()
+        .map(|(path, piece)| (&**path, piece.symbol.as_str()))
+        .collect();
+    let mut by_chunk: HashMap<u32, Vec<&Place>> = HashMap::new();
+    for place in places.iter().filter(|place| !touched.contains(&(&*place.path, &*place.symbol))) {
+        by_chunk.entry(place.chunk).or_default().push(place);
+    }
+    let mut all = Vec::with_capacity(change.nodes.len());
+    for (node, bag) in change.nodes.iter().zip(wants) {
+        let (Some(bag), Some((_, piece))) = (bag, &node.after) else {
+            all.push(Vec::new());
+            continue;
+        };
+        let query = Table::built_in().document(&piece.text, &piece.name).unit;
+        let same_kind = |chunk: u32| by_chunk.contains_key(&chunk) && *archive.head(chunk).kind == *piece.kind.as_str();
+        let found = index.nearest(&query, NEIGHBOURS, &same_kind);
+        let numbers: Vec<u32> = found.iter().map(|scored| scored.chunk).collect();
+        let texts: HashMap<u32, String> =
+            archive.store().chunks_by_number(&numbers)?.into_iter().map(|chunk| (chunk.number, chunk.text)).collect();
+        let mut near: Vec<Neighbour> = found
+            .iter()
+            .filter_map(|scored| {
+                let overlap = similarity(&bag, &Bag::of(texts.get(&scored.chunk)?));
+                let place = by_chunk.get(&scored.chunk)?.first()?;
+                Some(Neighbour { place: (*place).clone(), cosine: scored.score, overlap })
+            })
+            .collect();
+        near.sort_by(|one, two| two.overlap.total_cmp(&one.overlap));
+        all.push(near);
+    }
+    Ok(all)
+}
+
+/// The tokens of a node that is worth comparing: code, new or edited, and long enough.
+fn comparable(node: &ChangedNode) -> Option<Bag> {
+    let (_, piece) = node.after.as_ref()?;
+    if matches!(piece.kind, Kind::Run | Kind::Section | Kind::Impl) {
+        return None;
+    }
+    let bag = Bag::of(&piece.text);
+    (bag.len() >= MIN_COMPARED_TOKENS).then_some(bag)
+}

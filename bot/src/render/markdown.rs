@@ -1,0 +1,120 @@
+//! Markdown: a review for a comment or a step summary.
+
+use std::collections::BTreeMap;
+
+use super::{code, coverage, label, sentence, short, summary, title, visible};
+use crate::Review;
+use crate::finding::{Fact, NodeName};
+
+/// The review as GitHub-flavoured Markdown.
+pub fn markdown(review: &Review) -> String {
+    let mut out = format!("**Precedent for this change** · as of {}", code(&short(&review.change.base_tip)));
+    if let Some(coverage) = coverage(review) {
+        out.push_str(&format!(" · {coverage}"));
+    }
+    out.push_str(&format!("\n\n{}\n", summary(review)));
+    for finding in &review.findings {
+        out.push_str(&format!(
+            "\n> **{}** · {} line {}\n>\n> {}\n>\n> {}\n",
+            finding.check,
+            code(&finding.path),
+            finding.line,
+            escaped(&finding.title),
+            escaped(&finding.body)
+        ));
+        if let Some(suggestion) = &finding.suggestion {
+            out.push_str(&format!(">\n> Suggested: {}\n", code(suggestion.trim())));
+        }
+    }
+    let (shown, folded): (Vec<&Fact>, Vec<&Fact>) = review.briefing.iter().partition(|fact| fact.shown);
+    out.push_str(&by_node(&shown));
+    if !folded.is_empty() && !shown.is_empty() {
+        const MAX_FOLDED: usize = 30;
+        let count = folded.len();
+        let listed: Vec<&Fact> = folded.into_iter().take(MAX_FOLDED).collect();
+        out.push_str(&format!("\n<details>\n<summary>{count} more</summary>\n"));
+        out.push_str(&by_node(&listed));
+        if count > MAX_FOLDED {
+            out.push_str(&format!("\n{} are left out here; the JSON has them.\n", count - MAX_FOLDED));
+        }
+        out.push_str("\n</details>\n");
+    }
+    out
+}
+
+fn by_node(facts: &[&Fact]) -> String {
+    let mut grouped: BTreeMap<&NodeName, Vec<&Fact>> = BTreeMap::new();
+    for fact in facts {
+        grouped.entry(&fact.about).or_default().push(fact);
+    }
+    let mut out = String::new();
+    for (about, facts) in grouped {
+        out.push_str(&format!("\n{}", code(title(about))));
+        if !about.symbol.is_empty() {
+            out.push_str(&format!(" in {}", code(&about.path)));
+        }
+        out.push('\n');
+        for fact in facts {
+            out.push_str(&format!("- *{}*: {}{}\n", label(fact.kind), escaped(&sentence(fact)), evidence(fact)));
+        }
+    }
+    out
+}
+
+fn evidence(fact: &Fact) -> String {
+    let places: Vec<String> = fact
+        .citations
+        .iter()
+        .map(|citation| format!("{}:{} at {}", citation.path, citation.lines[0], short(&citation.commit)))
+        .map(|place| code(&place))
+        .collect();
+    format!(" ({})", places.join(", "))
+}
+
+/// Escapes everything outside code spans that Markdown or GitHub would act on. A zero-width space
+/// after `@` and `#` keeps mentions and references from being made.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut in_code = false;
+    for letter in visible(text).chars() {
+        match letter {
+            '`' => {
+                in_code = !in_code;
+                out.push(letter);
+            }
+            _ if in_code => out.push(letter),
+            '@' | '#' => {
+                out.push(letter);
+                out.push('\u{200b}');
+            }
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '\\' | '*' | '_' | '[' | ']' | '!' | '|' | '~' => {
+                out.push('\\');
+                out.push(letter);
+            }
+            // "https://" would become a link.
+            ':' => out.push_str(":\u{200b}"),
+            _ => out.push(letter),
+        }
+    }
+    out.replace(":\u{200b} ", ": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_cannot_become_markup() {
+        let check = |text: &str, expected: &str| assert_eq!(escaped(text), expected);
+        check("by <img src=x> @team", "by &lt;img src=x&gt; @\u{200b}team");
+        check("see [x](y) and ![z](w)", "see \\[x\\](y) and \\!\\[z\\](w)");
+        check("`a_b <c>` stays", "`a_b <c>` stays");
+        check("Fixes #1", "Fixes #\u{200b}1");
+        check("https://x.y", "https:\u{200b}//x.y");
+        check("reads: fine", "reads: fine");
+        check("&#64;user", "&amp;#\u{200b}64;user");
+    }
+}

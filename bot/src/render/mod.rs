@@ -1,0 +1,111 @@
+//! Render: a review in words, the same words everywhere. Pure.
+//!
+//! Names, quotes and messages come from the repository and are hostile: what could not be seen is
+//! made visible, and what could be taken for markup is not.
+
+mod json;
+mod markdown;
+mod terminal;
+
+use jiff::Timestamp;
+use precedent_pipeline::shard::ObjectId;
+
+pub use json::json;
+pub use markdown::markdown;
+pub use terminal::{Style, terminal, visible, wrap};
+
+use crate::Review;
+use crate::finding::{FactKind, NodeName};
+
+/// A commit in seven digits.
+pub fn short(id: &ObjectId) -> String {
+    let mut text = id.to_string();
+    text.truncate(7);
+    text
+}
+
+/// A time as a date in UTC.
+pub fn day(seconds: i64) -> String {
+    Timestamp::from_second(seconds)
+        .map(|time| time.strftime("%Y-%m-%d").to_string())
+        .unwrap_or_else(|_| "an impossible date".to_owned())
+}
+
+/// A name or quote in code markup that it cannot leave.
+pub fn code(text: &str) -> String {
+    format!("`{}`", visible(text).replace('`', "'"))
+}
+
+/// "2 files, 3 nodes changed · nothing claimed · 4 facts".
+fn summary(review: &Review) -> String {
+    let count = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
+    let changed =
+        format!("{}, {} changed", count(review.change.files.len(), "file"), count(review.change.nodes.len(), "node"));
+    let claimed = match review.findings.len() {
+        0 => "nothing claimed".to_owned(),
+        number => format!("{} claimed", count(number, "thing")),
+    };
+    let facts = match review.briefing.iter().filter(|fact| fact.shown).count() {
+        0 => "nothing worth a look".to_owned(),
+        number => count(number, "fact"),
+    };
+    format!("{changed} · {claimed} · {facts}")
+}
+
+/// How a fact is introduced.
+fn label(kind: FactKind) -> &'static str {
+    match kind {
+        FactKind::Life => "life",
+        FactKind::Companion => "usually",
+        FactKind::Copy => "like",
+    }
+}
+
+/// A node as people name it: the symbol, or the file.
+fn title(name: &NodeName) -> &str {
+    if name.symbol.is_empty() { &name.path } else { &name.symbol }
+}
+
+/// A sentence with what this change does about it.
+fn sentence(fact: &crate::finding::Fact) -> String {
+    match fact.here {
+        Some(true) => format!("{}; here too", fact.text),
+        Some(false) => format!("{}; not here", fact.text),
+        None => fact.text.clone(),
+    }
+}
+
+/// "3 of 5 files reviewed, 2 generated".
+fn coverage(review: &Review) -> Option<String> {
+    let mut reasons: std::collections::BTreeMap<&str, usize> = std::collections::BTreeMap::new();
+    for file in &review.change.files {
+        if let Err(skip) = file.language {
+            *reasons.entry(skip.as_str()).or_default() += 1;
+        }
+    }
+    if reasons.is_empty() {
+        return None;
+    }
+    let all = review.change.files.len();
+    let left: usize = reasons.values().sum();
+    let why: Vec<String> = reasons.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
+    Some(format!("{} of {all} files reviewed, {}", all - left, why.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn code_markup_cannot_be_left() {
+        assert_eq!(code("a`b"), "`a'b`");
+        assert_eq!(code("a\u{202e}b"), "`aU+202Eb`");
+    }
+
+    #[test]
+    fn dates_are_days_in_utc() {
+        assert_eq!(day(0), "1970-01-01");
+        assert_eq!(day(1_700_000_000), "2023-11-14");
+        assert_eq!(day(i64::MAX), "an impossible date");
+    }
+}

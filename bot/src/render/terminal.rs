@@ -1,0 +1,201 @@
+//! Terminal: a review in eighty columns.
+
+use std::collections::BTreeMap;
+
+use super::{coverage, label, sentence, summary, title};
+use crate::Review;
+use crate::finding::{Fact, Finding, NodeName, Side};
+
+/// How to write on this terminal.
+#[derive(Debug, Clone, Copy)]
+pub struct Style {
+    /// Columns.
+    pub width: usize,
+    /// Whether to use colour.
+    pub colour: bool,
+}
+
+impl Style {
+    fn paint(&self, text: &str, code: &str) -> String {
+        if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+
+    fn bold(&self, text: &str) -> String {
+        self.paint(text, "1")
+    }
+
+    fn dim(&self, text: &str) -> String {
+        self.paint(text, "2")
+    }
+}
+
+/// Columns of a label and the space before it.
+const LABEL_COLUMNS: usize = 14;
+
+/// The review as lines of text.
+pub fn terminal(review: &Review, style: Style) -> String {
+    let mut out = String::new();
+    let id = review.change.head.to_string();
+    let subject = clip(&visible(&review.change.subject), style.width.saturating_sub(12));
+    out.push_str(&format!("  {}  {}\n", style.bold(&id[..8]), subject));
+    for line in wrap(&summary(review), style.width.saturating_sub(2)) {
+        out.push_str(&format!("  {line}\n"));
+    }
+    if let Some(coverage) = coverage(review) {
+        for line in wrap(&coverage, style.width.saturating_sub(2)) {
+            out.push_str(&format!("  {}\n", style.dim(&line)));
+        }
+    }
+    for finding in &review.findings {
+        out.push_str(&claim(finding, style));
+    }
+    let mut by_node: BTreeMap<&NodeName, Vec<&Fact>> = BTreeMap::new();
+    for fact in review.briefing.iter().filter(|fact| fact.shown) {
+        by_node.entry(&fact.about).or_default().push(fact);
+    }
+    for (about, facts) in &by_node {
+        out.push_str(&node(about, facts, review, style));
+    }
+    if let Some(about) = by_node.keys().find(|about| !about.symbol.is_empty()) {
+        let place = quoted(&format!("{}#{}", about.path, about.symbol));
+        out.push_str(&format!("\n  {}\n", style.dim(&format!("more: precedent lineage {place}"))));
+    }
+    out
+}
+
+fn node(about: &NodeName, facts: &[&Fact], review: &Review, style: Style) -> String {
+    let line = review.change.nodes.iter().find(|node| node.name() == *about).map(|node| node.now().1.start_line);
+    let place = match line {
+        Some(line) => format!("{}:{line}", visible(&about.path)),
+        None => String::new(),
+    };
+    let name = visible(title(about));
+    let gap = (style.width.saturating_sub(2)).saturating_sub(columns(&name) + columns(&place));
+    let mut out = if place.is_empty() {
+        format!("\n  {}\n", style.bold(&name))
+    } else if gap >= 2 {
+        format!("\n  {}{}{}\n", style.bold(&name), " ".repeat(gap), style.dim(&place))
+    } else {
+        format!("\n  {}\n    {}\n", style.bold(&name), style.dim(&place))
+    };
+    for fact in facts {
+        let text = visible(&sentence(fact));
+        out.push_str(&labelled(label(fact.kind), &text, style));
+        if fact.node != fact.about && fact.node.path != fact.about.path && !fact.node.symbol.is_empty() {
+            let lines = fact.citations.first().map(|citation| citation.lines[0]);
+            let at = lines.map_or(String::new(), |line| format!(":{line}"));
+            out.push_str(&format!(
+                "{}{}\n",
+                " ".repeat(LABEL_COLUMNS),
+                style.dim(&format!("{}{at}", visible(&fact.node.path)))
+            ));
+        }
+    }
+    out
+}
+
+fn claim(finding: &Finding, style: Style) -> String {
+    let side = if finding.side == Side::Left { " (removed line)" } else { "" };
+    let mut out = format!(
+        "\n  {}  {}\n",
+        style.paint(finding.check, "1;33"),
+        style.dim(&format!("{}:{}{side}", visible(&finding.path), finding.line))
+    );
+    for text in [&finding.title, &finding.body] {
+        for line in wrap(&visible(text), style.width.saturating_sub(4)) {
+            out.push_str(&format!("    {line}\n"));
+        }
+    }
+    if let Some(suggestion) = &finding.suggestion {
+        out.push_str(&labelled("suggested", &visible(suggestion.trim()), style));
+    }
+    out
+}
+
+fn labelled(label: &str, text: &str, style: Style) -> String {
+    let mut out = String::new();
+    for (at, line) in wrap(text, style.width.saturating_sub(LABEL_COLUMNS)).iter().enumerate() {
+        let label = if at == 0 { label } else { "" };
+        let padding = " ".repeat(LABEL_COLUMNS - 4 - label.len());
+        out.push_str(&format!("    {}{padding}{line}\n", style.dim(label)));
+    }
+    out
+}
+
+/// A shell word.
+fn quoted(text: &str) -> String {
+    let is_plain = text.chars().all(|letter| letter.is_ascii_alphanumeric() || "/._-:#".contains(letter));
+    if is_plain && !text.starts_with('#') { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
+}
+
+fn columns(text: &str) -> usize {
+    text.chars().count()
+}
+
+fn clip(text: &str, width: usize) -> String {
+    if columns(text) <= width {
+        return text.to_owned();
+    }
+    let mut clipped: String = text.chars().take(width.saturating_sub(1)).collect();
+    clipped.push('…');
+    clipped
+}
+
+/// Breaks a text at spaces into lines of at most `width` columns; a longer word stands alone.
+pub fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = vec![String::new()];
+    for word in text.split_whitespace() {
+        let line = lines.last_mut().expect("because there is always a line");
+        if line.is_empty() {
+            line.push_str(word);
+        } else if columns(line) + 1 + columns(word) <= width {
+            line.push(' ');
+            line.push_str(word);
+        } else {
+            lines.push(word.to_owned());
+        }
+    }
+    lines
+}
+
+/// Shows what a terminal would obey or hide: control characters, bidirectional overrides, and
+/// characters without width, as `U+XXXX`.
+pub fn visible(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for letter in text.chars() {
+        let hidden = matches!(letter,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}');
+        match letter {
+            '\t' | '\n' => out.push(' '),
+            _ if hidden || letter.is_control() => out.push_str(&format!("U+{:04X}", u32::from(letter))),
+            _ => out.push(letter),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_break_at_spaces() {
+        assert_eq!(wrap("one two three", 7), ["one two", "three"]);
+        assert_eq!(wrap("incomprehensible a", 5), ["incomprehensible", "a"]);
+        assert_eq!(wrap("", 5), [""]);
+    }
+
+    #[test]
+    fn what_would_act_on_the_terminal_is_shown() {
+        assert_eq!(visible("a\x1b[31mb"), "aU+001B[31mb");
+        assert_eq!(visible("a\u{202e}b\u{e0041}"), "aU+202EbU+E0041");
+        assert_eq!(visible("naïve — ok"), "naïve — ok");
+    }
+
+    #[test]
+    fn a_place_is_quoted_for_the_shell_only_when_needed() {
+        assert_eq!(quoted("src/a.rs#A::b"), "src/a.rs#A::b");
+        assert_eq!(quoted("src/a b.rs#it's"), "'src/a b.rs#it'\\''s'");
+    }
+}

@@ -1,0 +1,146 @@
+//! `precedent doctor`
+
+use std::process::ExitCode;
+
+use serde::Serialize;
+
+use super::json_line;
+use crate::failure::Failure;
+use crate::place::{Place, Settings, shown_path};
+use crate::screen;
+
+/// What is here. A problem is data: `doctor` reports it and ends well.
+#[derive(Serialize)]
+struct Diagnosis {
+    version: &'static str,
+    threads: usize,
+    chunker: &'static str,
+    model: &'static str,
+    repository: Option<RepositoryState>,
+    store: Option<StoreState>,
+    problems: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct RepositoryState {
+    path: String,
+    head: Option<String>,
+    default_branch: Option<String>,
+    shallow: bool,
+    partial: bool,
+}
+
+#[derive(Serialize)]
+struct StoreState {
+    path: String,
+    generation: u64,
+    commits: u64,
+    chunks: u64,
+    bytes: u64,
+    has_head: bool,
+}
+
+pub(crate) fn run(settings: &Settings) -> Result<ExitCode, Failure> {
+    let mut diagnosis = Diagnosis {
+        version: env!("CARGO_PKG_VERSION"),
+        threads: rayon::current_num_threads(),
+        chunker: precedent_pipeline::syntax::CHUNKER,
+        model: precedent_pipeline::fingerprint(),
+        repository: None,
+        store: None,
+        problems: Vec::new(),
+    };
+    match Place::open(settings) {
+        Err(failure) => diagnosis.problems.push(failure.message().to_owned()),
+        Ok(place) => examine(&place, &mut diagnosis),
+    }
+    let text = if settings.json { json_line(&diagnosis) } else { shown(&diagnosis) };
+    screen::print(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn examine(place: &Place, diagnosis: &mut Diagnosis) {
+    let repository = &place.repository;
+    let head = match repository.head() {
+        Ok(head) => Some(head),
+        Err(error) => {
+            diagnosis.problems.push(error.to_string());
+            None
+        }
+    };
+    diagnosis.repository = Some(RepositoryState {
+        path: repository.directory().display().to_string(),
+        head: head.as_ref().map(ToString::to_string),
+        default_branch: repository.default_branch().map(|(name, _)| name),
+        shallow: !repository.shallow().is_empty(),
+        partial: repository.is_partial(),
+    });
+    match place.existing() {
+        Err(error) => diagnosis.problems.push(error.to_string()),
+        Ok(None) => {}
+        Ok(Some((directory, store))) => {
+            let manifest = store.manifest();
+            for (what, found, expected) in [
+                ("chunker", manifest.chunker.as_str(), diagnosis.chunker),
+                ("embedder", manifest.embedder.as_str(), diagnosis.model),
+            ] {
+                if found != expected {
+                    diagnosis
+                        .problems
+                        .push(format!("the store was built with {what} `{found}`, this program has `{expected}`"));
+                }
+            }
+            diagnosis.store = Some(StoreState {
+                path: directory.display().to_string(),
+                generation: manifest.generation,
+                commits: manifest.rows("commits"),
+                chunks: manifest.rows("chunks"),
+                bytes: store.bytes_on_disk(),
+                has_head: head.is_some_and(|head| manifest.tips.contains(&head)),
+            });
+        }
+    }
+    if diagnosis.store.is_none() && diagnosis.problems.is_empty() {
+        diagnosis.problems.push(format!(
+            "there is no index yet; make one in `{}` with: precedent index",
+            shown_path(place.directory())
+        ));
+    }
+}
+
+fn shown(diagnosis: &Diagnosis) -> String {
+    let mut out = format!("  precedent   {}, {} threads\n", diagnosis.version, diagnosis.threads);
+    out.push_str(&format!("  model       built-in, {}\n", diagnosis.model));
+    out.push_str(&format!("  chunker     {}\n", diagnosis.chunker));
+    if let Some(repository) = &diagnosis.repository {
+        let mut state = Vec::new();
+        if let Some(head) = &repository.head {
+            state.push(format!("HEAD {}", &head[..7]));
+        }
+        if let Some(branch) = &repository.default_branch {
+            state.push(format!("default branch {branch}"));
+        }
+        if repository.shallow {
+            state.push("shallow".to_owned());
+        }
+        if repository.partial {
+            state.push("partial clone".to_owned());
+        }
+        out.push_str(&format!("  repository  {}\n              {}\n", repository.path, state.join(", ")));
+    }
+    if let Some(store) = &diagnosis.store {
+        let state = if store.has_head { "up to date" } else { "behind HEAD" };
+        out.push_str(&format!(
+            "  store       {}\n              generation {}, {} commits, {} texts, {}, {state}\n",
+            store.path,
+            store.generation,
+            screen::grouped(store.commits),
+            screen::grouped(store.chunks),
+            screen::bytes(store.bytes)
+        ));
+    }
+    for problem in &diagnosis.problems {
+        out.push_str(&format!("  problem     {problem}\n"));
+    }
+    out
+}

@@ -1,0 +1,56 @@
+//! `precedent index`
+
+use std::process::ExitCode;
+
+use precedent_bot::render::short;
+use precedent_pipeline::UpkeepOptions;
+use precedent_pipeline::shard::ObjectId;
+use serde::Serialize;
+
+use super::json_line;
+use crate::args::IndexArguments;
+use crate::failure::Failure;
+use crate::place::{Place, Settings, shown_path};
+use crate::screen;
+
+pub(crate) fn run(settings: &Settings, options: &IndexArguments) -> Result<ExitCode, Failure> {
+    let place = Place::open(settings)?;
+    let mut tips: Vec<ObjectId> = Vec::new();
+    for tip in &options.tips {
+        tips.push(place.repository.resolve(tip)?);
+    }
+    if tips.is_empty() {
+        tips.push(place.repository.head()?);
+    }
+    let rebuild = options.rebuild.then(|| "that was asked for".to_owned());
+    let ready = place.bring_up(&tips, &UpkeepOptions { rebuild })?;
+    let report = &ready.report;
+    for caveat in screen::caveats(report) {
+        screen::tell(&format!("note: {caveat}"));
+    }
+    if settings.json {
+        screen::print(&json_line(&WithMemory { report, peak_rss_bytes: peak_rss_bytes() }))?;
+    } else if report.commits == 0 && !report.interrupted {
+        let commits = screen::grouped(report.totals.commits);
+        screen::print(&format!("  nothing new since {} · {commits} commits are indexed\n", short(&tips[0])))?;
+    } else {
+        screen::print(&screen::index_summary(report, &shown_path(&ready.directory)))?;
+    }
+    if report.interrupted { Err(Failure::interrupted()) } else { Ok(ExitCode::SUCCESS) }
+}
+
+#[derive(Serialize)]
+struct WithMemory<'a> {
+    #[serde(flatten)]
+    report: &'a precedent_pipeline::IndexReport,
+    /// Null where the system does not tell.
+    peak_rss_bytes: Option<u64>,
+}
+
+/// The most memory this process has held, as Linux counts it.
+fn peak_rss_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kilobytes * 1024)
+}

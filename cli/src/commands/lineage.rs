@@ -1,0 +1,165 @@
+//! `precedent lineage`
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use precedent_bot::render::{day, short, visible, wrap};
+use precedent_pipeline::archive::Archive;
+use precedent_pipeline::history::Objects;
+use precedent_pipeline::shard::{EditRow, ObjectId};
+use serde::Serialize;
+
+use super::json_line;
+use crate::args::LineageArguments;
+use crate::failure::{Failure, Kind};
+use crate::place::{Place, Settings};
+use crate::screen;
+
+pub(crate) fn run(settings: &Settings, options: &LineageArguments) -> Result<ExitCode, Failure> {
+    let place = Place::open(settings)?;
+    let tip = match &options.as_of {
+        Some(revision) => place.repository.resolve(revision)?,
+        None => place.repository.head()?,
+    };
+    let objects = place.repository.objects();
+    let (path, symbol, rows) =
+        place.with_archive(settings, &[tip], |archive| trace(archive, &objects, &tip, &options.place))?;
+    if settings.json {
+        screen::print(&json_line(&Document {
+            path: &path,
+            symbol: symbol.as_deref(),
+            as_of: tip.to_string(),
+            edits: &rows,
+        }))?;
+    } else {
+        screen::print(&shown(&path, symbol.as_deref(), &rows))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The edits of what was typed, newest first.
+fn trace(
+    archive: &Archive,
+    objects: &Objects,
+    tip: &ObjectId,
+    typed: &str,
+) -> Result<(String, Option<String>, Vec<Row>), Failure> {
+    let known = archive.known_at(tip).unwrap_or_default();
+    let (path, symbol) = find(archive, objects, tip, typed)?;
+    let edits: Vec<&EditRow> = match &symbol {
+        Some(symbol) => archive.trace(&known, &path, symbol),
+        None => archive.edits_at(&path).rev().filter(|edit| edit.symbol.is_none() && known.has(edit.commit)).collect(),
+    };
+    if edits.is_empty() {
+        let what = symbol.as_ref().map_or(path.clone(), |symbol| format!("{path}#{symbol}"));
+        return Err(Failure::new(Kind::Data, format!("`{what}` has no history as of {}", short(tip))).with_hint(
+            "paths are relative to the root of the repository; name a node as in: src/lib.rs#Parser::next",
+        ));
+    }
+    let rows = edits.iter().map(|edit| Row::of(archive, edit)).collect();
+    Ok((path, symbol, rows))
+}
+
+/// What was typed, as a path and perhaps a symbol.
+fn find(
+    archive: &Archive,
+    objects: &Objects,
+    tip: &ObjectId,
+    typed: &str,
+) -> Result<(String, Option<String>), Failure> {
+    // A path may hold `#` or `:`; what exists under the whole text is meant.
+    if archive.edits_at(typed).next().is_some() {
+        return Ok((typed.to_owned(), None));
+    }
+    if let Some((path, symbol)) = typed.split_once('#') {
+        return Ok((path.to_owned(), Some(symbol.to_owned())));
+    }
+    let Some((path, line)) = typed.rsplit_once(':').and_then(|(path, line)| Some((path, line.parse::<u32>().ok()?)))
+    else {
+        return Ok((typed.to_owned(), None));
+    };
+    let places = archive.alive(objects, tip)?;
+    let innermost = places
+        .iter()
+        .filter(|place| *place.path == *path && (place.start_line..=place.end_line).contains(&line))
+        .min_by_key(|place| place.end_line - place.start_line);
+    match innermost {
+        Some(place) => Ok((path.to_owned(), Some(place.symbol.to_string()))),
+        None => Err(Failure::new(Kind::Data, format!("no node stands at `{typed}` as of {}", short(tip))).with_hint(
+            "the line may be blank, or the file not indexed; see the file itself with: precedent lineage PATH",
+        )),
+    }
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    path: &'a str,
+    symbol: Option<&'a str>,
+    as_of: String,
+    edits: &'a [Row],
+}
+
+#[derive(Serialize)]
+struct Row {
+    commit: String,
+    time: i64,
+    author: String,
+    subject: String,
+    change: &'static str,
+    path: Arc<str>,
+    symbol: Option<Arc<str>>,
+    before_path: Option<Arc<str>>,
+    before_symbol: Option<Arc<str>>,
+    lines: Option<[u32; 2]>,
+    similarity: Option<f32>,
+    before: Option<String>,
+    after: Option<String>,
+}
+
+impl Row {
+    fn of(archive: &Archive, edit: &EditRow) -> Row {
+        let commit = archive.commit(edit.commit);
+        let chunk = |number: Option<u32>| number.map(|number| archive.head(number).id.to_string());
+        Row {
+            commit: commit.id.to_string(),
+            time: commit.author_time,
+            author: commit.author.clone(),
+            subject: commit.message.lines().next().unwrap_or("").to_owned(),
+            change: edit.change.as_str(),
+            path: edit.path.clone(),
+            symbol: edit.symbol.clone(),
+            before_path: edit.before_path.clone(),
+            before_symbol: edit.before_symbol.clone(),
+            lines: edit.symbol.as_ref().map(|_| [edit.start_line, edit.end_line]),
+            similarity: edit.similarity,
+            before: chunk(edit.before),
+            after: chunk(edit.after),
+        }
+    }
+}
+
+fn shown(path: &str, symbol: Option<&str>, rows: &[Row]) -> String {
+    let style = screen::style();
+    let mut out = match symbol {
+        Some(symbol) => format!("  {}  {}\n", visible(symbol), visible(path)),
+        None => format!("  {}\n", visible(path)),
+    };
+    for row in rows {
+        let what = match row.similarity {
+            Some(similarity) if similarity < 1.0 => format!("{} {similarity:.2}", row.change),
+            _ => row.change.to_owned(),
+        };
+        out.push_str(&format!("  {}  {}  {what:<14}", &row.commit[..7], day(row.time)));
+        let text = format!("{} ({})", visible(&row.subject), visible(&row.author));
+        for (at, line) in wrap(&text, style.width.saturating_sub(37)).iter().enumerate() {
+            let indent = if at == 0 { "" } else { "                                     " };
+            out.push_str(&format!("{indent}{line}\n"));
+        }
+        let from: Vec<String> =
+            [row.before_path.as_deref(), row.before_symbol.as_deref()].into_iter().flatten().map(visible).collect();
+        if !from.is_empty() {
+            out.push_str(&format!("{}from {}\n", " ".repeat(37), from.join("#")));
+        }
+    }
+    out
+}

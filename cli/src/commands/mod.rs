@@ -1,0 +1,54 @@
+//! Commands: one file each.
+
+mod doctor;
+mod index;
+mod lineage;
+mod review;
+mod search;
+mod store;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use crate::args::{Arguments, Command, StoreCommand};
+use crate::failure::Failure;
+use crate::place::Settings;
+
+/// The version of every JSON object that is printed.
+const SCHEMA: u32 = 1;
+
+/// Runs what was asked for.
+pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
+    let mut settings = Settings {
+        repository: arguments.repo.unwrap_or_else(|| PathBuf::from(".")),
+        store: arguments.store,
+        json: arguments.json,
+    };
+    match arguments.command {
+        Command::Index(options) => {
+            if let Some(repository) = &options.repository {
+                settings.repository.clone_from(repository);
+            }
+            index::run(&settings, &options)
+        }
+        Command::Search(options) => search::run(&settings, &options),
+        Command::Lineage(options) => lineage::run(&settings, &options),
+        Command::Review(options) => review::run(&settings, &options),
+        Command::Doctor => doctor::run(&settings),
+        Command::Store(StoreCommand::Check) => store::check(&settings),
+    }
+}
+
+/// One JSON object on a line of its own, with the schema version first.
+fn json_line(value: &impl serde::Serialize) -> String {
+    #[derive(serde::Serialize)]
+    struct Versioned<'a, T> {
+        schema: u32,
+        #[serde(flatten)]
+        value: &'a T,
+    }
+    let mut text = serde_json::to_string(&Versioned { schema: SCHEMA, value })
+        .expect("because what is printed holds nothing that JSON cannot");
+    text.push('\n');
+    text
+}

@@ -1,0 +1,73 @@
+//! `precedent review`
+
+use std::process::ExitCode;
+
+use precedent_bot::change::Change;
+use precedent_bot::finding::Severity as Found;
+use precedent_bot::render;
+use precedent_pipeline::shard::ObjectId;
+
+use crate::args::{Format, ReviewArguments, Severity};
+use crate::failure::{Failure, Kind};
+use crate::place::{Place, Settings};
+use crate::screen;
+
+/// The exit code for `--fail-on`.
+const FINDINGS: u8 = 10;
+
+pub(crate) fn run(settings: &Settings, options: &ReviewArguments) -> Result<ExitCode, Failure> {
+    let format = match (options.format, settings.json) {
+        (Some(Format::Terminal | Format::Markdown), true) => {
+            return Err(
+                Failure::new(Kind::Usage, "--json and --format name two formats").with_hint("leave one of them out")
+            );
+        }
+        (Some(format), _) => format,
+        (None, true) => Format::Json,
+        (None, false) => Format::Terminal,
+    };
+    let place = Place::open(settings)?;
+    let (base, head) = range(&place, options.range.as_deref())?;
+    let quiet = Settings { json: settings.json || format != Format::Terminal, ..settings.clone() };
+    let review = place.with_archive(&quiet, &[base], |archive| {
+        let change = Change::between(&place.repository, base, head)?;
+        Ok(precedent_bot::review(&place.repository, archive, change)?)
+    })?;
+    let text = match format {
+        Format::Terminal => render::terminal(&review, screen::style()),
+        Format::Json => render::json(&review),
+        Format::Markdown => render::markdown(&review),
+    };
+    match &options.out {
+        None => screen::print(&text)?,
+        Some(path) => std::fs::write(path, &text)
+            .map_err(|error| Failure::new(Kind::Usage, format!("cannot write `{}`: {error}", path.display())))?,
+    }
+    let bar = options.fail_on.map(|severity| match severity {
+        Severity::Info => Found::Info,
+        Severity::Minor => Found::Minor,
+        Severity::Major => Found::Major,
+        Severity::Critical => Found::Critical,
+    });
+    let fails = bar.is_some_and(|bar| review.findings.iter().any(|finding| finding.severity >= bar));
+    Ok(if fails { ExitCode::from(FINDINGS) } else { ExitCode::SUCCESS })
+}
+
+/// The two ends of the change: the tip of the base, and the head.
+fn range(place: &Place, typed: Option<&str>) -> Result<(ObjectId, ObjectId), Failure> {
+    let repository = &place.repository;
+    let head = repository.head()?;
+    let Some(typed) = typed else {
+        let (_, base) = repository.default_branch().ok_or_else(|| {
+            Failure::new(Kind::Data, "this repository has no default branch to compare with")
+                .with_hint("name the change, as in: precedent review BASE..HEAD")
+        })?;
+        return Ok((base, head));
+    };
+    let Some((base, tip)) = typed.split_once("...").or_else(|| typed.split_once("..")) else {
+        return Err(Failure::new(Kind::Usage, format!("`{typed}` is not a range"))
+            .with_hint(format!("name two ends, as in: precedent review {typed}~1..{typed}")));
+    };
+    let end = |revision: &str| if revision.is_empty() { Ok(head) } else { repository.resolve(revision) };
+    Ok((end(base)?, end(tip)?))
+}

@@ -1,0 +1,79 @@
+//! `precedent search`
+
+use std::process::ExitCode;
+
+use precedent_bot::render::visible;
+use precedent_pipeline::search::{self, Hit, Query};
+
+use super::json_line;
+use crate::args::SearchArguments;
+use crate::failure::{Failure, Kind};
+use crate::place::{Place, Settings};
+use crate::screen;
+
+/// Lines of text shown for each result.
+const SHOWN_LINES: usize = 3;
+
+pub(crate) fn run(settings: &Settings, options: &SearchArguments) -> Result<ExitCode, Failure> {
+    if options.query.trim().is_empty() {
+        return Err(
+            Failure::new(Kind::Usage, "the question is empty").with_hint("as in: precedent search \"parse a date\"")
+        );
+    }
+    let place = Place::open(settings)?;
+    let tip = match &options.as_of {
+        Some(revision) => place.repository.resolve(revision)?,
+        None => place.repository.head()?,
+    };
+    let query = Query {
+        text: options.query.clone(),
+        limit: usize::from(options.count),
+        path: options.path.clone(),
+        lang: options.lang.clone(),
+        kind: options.kind.clone(),
+    };
+    let objects = place.repository.objects();
+    let hits = place.with_archive(settings, &[tip], |archive| {
+        Ok(if options.history {
+            search::history(archive, &objects, &tip, &archive.known_ever(), &query, options.all_versions)?
+        } else {
+            search::alive(archive, &objects, &tip, &query)?
+        })
+    })?;
+    if settings.json {
+        for hit in &hits {
+            screen::print(&json_line(hit))?;
+        }
+    } else if hits.is_empty() {
+        screen::print("  nothing found\n")?;
+    } else {
+        let style = screen::style();
+        for hit in &hits {
+            screen::print(&shown(hit, style.width))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn shown(hit: &Hit, width: usize) -> String {
+    let name = format!("{:>3}  {:.2}  {}", hit.rank, hit.score, visible(&hit.symbol));
+    let place = format!("{}:{}-{}", visible(&hit.path), hit.lines[0], hit.lines[1]);
+    let gap = width.saturating_sub(name.chars().count() + place.chars().count());
+    let mut out =
+        if gap >= 2 { format!("{name}{}{place}\n", " ".repeat(gap)) } else { format!("{name}\n           {place}\n") };
+    if let Some(life) = &hit.life {
+        let state = if life.alive { "alive" } else { "gone" };
+        out.push_str(&format!(
+            "           {} version{}, {} to {}, {state}\n",
+            life.versions,
+            if life.versions == 1 { "" } else { "s" },
+            &life.first_commit[..7],
+            &life.last_commit[..7]
+        ));
+    }
+    for line in hit.text.lines().filter(|line| !line.trim().is_empty()).take(SHOWN_LINES) {
+        let clipped: String = visible(line).chars().take(width.saturating_sub(11)).collect();
+        out.push_str(&format!("           {}\n", clipped.trim_end()));
+    }
+    out
+}

@@ -1,0 +1,122 @@
+//! Failure: an error as a person meets it: one sentence, a hint, an exit code.
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use precedent_pipeline::PipelineError;
+use precedent_pipeline::history::HistoryError;
+use precedent_pipeline::shard::StoreError;
+
+/// Kinds of failure, by exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Internal = 1,
+    Usage = 2,
+    /// The repository or the store.
+    Data = 3,
+    Interrupted = 130,
+}
+
+/// Why the command ends without what was asked for.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    kind: Kind,
+    message: String,
+    hint: Option<String>,
+    /// What is wrong with the store, where building it again would help.
+    damage: Option<String>,
+}
+
+impl Failure {
+    pub(crate) fn new(kind: Kind, message: impl Into<String>) -> Failure {
+        Failure { kind, message: message.into(), hint: None, damage: None }
+    }
+
+    pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Failure {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    pub(crate) fn damage(&self) -> Option<&str> {
+        self.damage.as_deref()
+    }
+
+    pub(crate) fn interrupted() -> Failure {
+        Failure::new(Kind::Interrupted, "interrupted").with_hint("what was indexed is kept; run it again to go on")
+    }
+
+    #[expect(clippy::print_stderr, reason = "the one place that reports an error")]
+    pub(crate) fn print(&self) {
+        eprintln!("error: {}", self.message);
+        if let Some(hint) = &self.hint {
+            eprintln!("  {hint}");
+        }
+    }
+
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        ExitCode::from(self.kind as u8)
+    }
+}
+
+/// The message with everything that caused it.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(&format!(": {cause_text}"));
+        }
+        source = cause.source();
+    }
+    text
+}
+
+impl From<PipelineError> for Failure {
+    fn from(error: PipelineError) -> Failure {
+        let hint = match &error {
+            PipelineError::History(history) => history.hint(),
+            PipelineError::Store(store) => store_hint(store),
+            PipelineError::OtherRepository { .. } => Some(
+                "give each repository a store of its own with --store, or rebuild: precedent index --rebuild".into(),
+            ),
+            PipelineError::OtherMaker { .. } => Some("build it again with: precedent index --rebuild".into()),
+            PipelineError::Pattern { .. } => None,
+        };
+        let kind = if matches!(error, PipelineError::Pattern { .. }) { Kind::Usage } else { Kind::Data };
+        let damage = match &error {
+            PipelineError::Store(StoreError::Damaged { what, why }) => Some(format!("{what} is damaged ({why})")),
+            _ => None,
+        };
+        Failure { kind, message: chain(&error), hint, damage }
+    }
+}
+
+fn store_hint(error: &StoreError) -> Option<String> {
+    match error {
+        StoreError::Damaged { .. } => Some("build it again with: precedent index --rebuild".into()),
+        StoreError::Version { .. } => {
+            Some("use the version that made it, or build it again with: precedent index --rebuild".into())
+        }
+        StoreError::Locked { .. } => Some("wait for that run to end, or use another place with --store".into()),
+        StoreError::Stale { .. } => Some("another run wrote to the store just now; run this again".into()),
+        StoreError::Write { .. } => Some("nothing that was indexed before is lost; make room, or use --store".into()),
+        StoreError::Read { .. } => None,
+    }
+}
+
+impl From<HistoryError> for Failure {
+    fn from(error: HistoryError) -> Failure {
+        PipelineError::from(error).into()
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Failure {
+        PipelineError::from(error).into()
+    }
+}

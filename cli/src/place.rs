@@ -1,0 +1,167 @@
+//! Place: which repository, and where its store is.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use precedent_pipeline::archive::Archive;
+use precedent_pipeline::history::Repository;
+use precedent_pipeline::shard::{ObjectId, Store, StoreError};
+use precedent_pipeline::{IndexReport, PipelineError, UpkeepOptions, bring_up};
+
+use crate::failure::{Failure, Kind};
+use crate::progress::{Bar, interrupt};
+use crate::screen;
+
+/// Folder of the store inside the Git directory, and inside the user's cache.
+const FOLDER: &str = "precedent";
+
+/// What the arguments say about places.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) repository: PathBuf,
+    pub(crate) store: Option<String>,
+    pub(crate) json: bool,
+}
+
+/// An opened repository and the directories that may hold its store, best first.
+pub(crate) struct Place {
+    pub(crate) repository: Repository,
+    directories: Vec<PathBuf>,
+}
+
+impl Place {
+    pub(crate) fn open(settings: &Settings) -> Result<Place, Failure> {
+        let repository = Repository::discover(&settings.repository)?;
+        let directories = match &settings.store {
+            Some(store) => vec![local_path(store)?],
+            None => {
+                let git = repository.common_directory();
+                let mut places = vec![git.join(FOLDER)];
+                places.extend(cache_directory(&git));
+                places
+            }
+        };
+        Ok(Place { repository, directories })
+    }
+
+    /// The directory of the store that would be used first.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directories[0]
+    }
+
+    /// The first directory that holds a store.
+    pub(crate) fn existing(&self) -> Result<Option<(PathBuf, Store)>, StoreError> {
+        for directory in &self.directories {
+            if let Some(store) = Store::open(directory)? {
+                return Ok(Some((directory.clone(), store)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Brings the store up to `tips` and does some work on it. Damage that only reading finds is answered as any
+    /// other: the store is built again, and the work done once more.
+    pub(crate) fn with_archive<T>(
+        &self,
+        settings: &Settings,
+        tips: &[ObjectId],
+        work: impl Fn(&Archive) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let attempt = |options: &UpkeepOptions| {
+            let ready = self.bring_up(tips, options)?;
+            ready.announce(settings)?;
+            work(&Archive::open(ready.store)?)
+        };
+        match attempt(&UpkeepOptions::default()) {
+            Err(failure) => match failure.damage() {
+                Some(damage) => attempt(&UpkeepOptions { rebuild: Some(damage.to_owned()) }),
+                None => Err(failure),
+            },
+            done => done,
+        }
+    }
+
+    /// Brings the store up to `tips`, in the user's cache if the first place cannot be written.
+    pub(crate) fn bring_up(&self, tips: &[ObjectId], options: &UpkeepOptions) -> Result<Ready, Failure> {
+        let bar = Bar::new();
+        let flag = interrupt();
+        let (last, others) = self.directories.split_last().expect("because there is always a first place");
+        let try_in = |directory: &Path| -> Result<Ready, PipelineError> {
+            let notice = |notice: precedent_pipeline::Notice| {
+                screen::tell(&format!("note: {}", notice.text));
+            };
+            let result = bring_up(&self.repository, directory, tips, options, &notice, &|step| bar.show(step), &flag);
+            bar.finish();
+            let (store, report) = result?;
+            Ok(Ready { store, report, directory: directory.to_owned() })
+        };
+        for directory in others {
+            match try_in(directory) {
+                Err(PipelineError::Store(StoreError::Write { path, source })) if is_read_only(&source) => {
+                    screen::tell(&format!(
+                        "note: `{}` cannot be written; the index is kept in the cache",
+                        path.display()
+                    ));
+                }
+                other => return Ok(other?),
+            }
+        }
+        Ok(try_in(last)?)
+    }
+}
+
+/// A store that is up to date.
+pub(crate) struct Ready {
+    pub(crate) store: Store,
+    pub(crate) report: IndexReport,
+    pub(crate) directory: PathBuf,
+}
+
+impl Ready {
+    /// Says on standard error what was indexed and what is missing, and ends an interrupted run.
+    pub(crate) fn announce(&self, settings: &Settings) -> Result<(), Failure> {
+        if self.report.commits > 0 && !settings.json {
+            let shown = shown_path(&self.directory);
+            screen::tell(screen::index_summary(&self.report, &shown).trim_end());
+            screen::tell("");
+        }
+        for caveat in screen::caveats(&self.report) {
+            screen::tell(&format!("note: {caveat}"));
+        }
+        if self.report.interrupted { Err(Failure::interrupted()) } else { Ok(()) }
+    }
+}
+
+/// A path as short as it can be said from here.
+pub(crate) fn shown_path(path: &Path) -> String {
+    let here = std::env::current_dir().ok().and_then(|here| here.canonicalize().ok());
+    here.and_then(|here| path.strip_prefix(here).ok().map(Path::to_owned))
+        .unwrap_or_else(|| path.to_owned())
+        .display()
+        .to_string()
+}
+
+fn local_path(store: &str) -> Result<PathBuf, Failure> {
+    if let Some(path) = store.strip_prefix("file://") {
+        return Ok(PathBuf::from(path));
+    }
+    if let Some((scheme, _)) = store.split_once("://") {
+        return Err(Failure::new(Kind::Usage, format!("a store at `{scheme}://` is not supported"))
+            .with_hint("give a directory, as in: --store path/to/store"));
+    }
+    Ok(PathBuf::from(store))
+}
+
+/// One folder in the user's cache for each repository, named after its path.
+fn cache_directory(git: &Path) -> Option<PathBuf> {
+    let base = std::env::var_os("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute())
+        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")))?;
+    let name = git.to_string_lossy().replace(['/', '\\', ':'], "-");
+    Some(base.join(FOLDER).join(name.trim_matches('-')))
+}
+
+fn is_read_only(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
+}

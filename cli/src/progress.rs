@@ -1,0 +1,62 @@
+//! Progress: bars on a terminal, nothing in a pipe.
+
+use std::io::IsTerminal;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use precedent_pipeline::{Interrupt, Progress, Stage};
+
+/// A bar on standard error, hidden unless that is a terminal.
+pub(crate) struct Bar {
+    bar: ProgressBar,
+}
+
+impl Bar {
+    pub(crate) fn new() -> Bar {
+        let target = if std::io::stderr().is_terminal() {
+            ProgressDrawTarget::stderr_with_hz(10)
+        } else {
+            ProgressDrawTarget::hidden()
+        };
+        let bar = ProgressBar::with_draw_target(Some(0), target);
+        let style = ProgressStyle::with_template("  {msg:8} {bar:40} {human_pos} of {human_len} commits  {eta}")
+            .expect("because the template is a constant");
+        bar.set_style(style);
+        Bar { bar }
+    }
+
+    pub(crate) fn show(&self, progress: Progress) {
+        let name = match progress.stage {
+            Stage::Walk => "history",
+            Stage::Index => "index",
+            Stage::Store => "store",
+        };
+        if self.bar.message() != name {
+            self.bar.set_message(name);
+            self.bar.enable_steady_tick(Duration::from_millis(200));
+        }
+        self.bar.set_length(progress.total);
+        self.bar.set_position(progress.done);
+    }
+
+    pub(crate) fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// A flag that the first `Ctrl-C` sets; the second ends the process at once, which the store
+/// survives as it survives a crash.
+pub(crate) fn interrupt() -> Arc<Interrupt> {
+    let flag = Arc::new(AtomicBool::new(false));
+    let seen = flag.clone();
+    let handler = move || {
+        if seen.swap(true, Ordering::SeqCst) {
+            std::process::exit(130);
+        }
+    };
+    // Without a handler Ctrl-C ends the process, which is safe too.
+    let _ = ctrlc::set_handler(handler);
+    flag
+}

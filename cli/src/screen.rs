@@ -1,0 +1,126 @@
+//! Screen: what standard output is, and small pieces of text for it.
+
+use std::io::{self, IsTerminal, Write};
+
+use precedent_bot::render::Style;
+use precedent_pipeline::IndexReport;
+
+use crate::failure::{Failure, Kind};
+
+/// Columns where the output is no terminal.
+const DEFAULT_COLUMNS: usize = 80;
+
+/// Width and colour for standard output.
+pub(crate) fn style() -> Style {
+    let is_terminal = io::stdout().is_terminal();
+    let width = if is_terminal {
+        console::Term::stdout().size_checked().map_or(DEFAULT_COLUMNS, |(_, columns)| usize::from(columns))
+    } else {
+        DEFAULT_COLUMNS
+    };
+    // See no-color.org.
+    let colour = is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    Style { width: width.clamp(40, 120), colour }
+}
+
+/// Writes to standard output. A reader that went away, as `head` does, is no error.
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::new(Kind::Internal, format!("cannot write to standard output: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes a line for people to standard error.
+pub(crate) fn tell(text: &str) {
+    // Whoever closed standard error does not want to hear of it.
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// 1234567 as "1,234,567".
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// Bytes in the largest decimal unit that leaves at least one.
+pub(crate) fn bytes(count: u64) -> String {
+    match count {
+        0..1_000 => format!("{count} B"),
+        1_000..1_000_000 => format!("{:.1} kB", count as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", count as f64 / 1e6),
+        _ => format!("{:.2} GB", count as f64 / 1e9),
+    }
+}
+
+/// What an index run did, in a few lines.
+pub(crate) fn index_summary(report: &IndexReport, store: &str) -> String {
+    let line = |label: &str, text: String, seconds: f64| {
+        let left = format!("  {label:<8}  {text}");
+        let gap = 72usize.saturating_sub(left.chars().count()).max(1);
+        format!("{left}{}{seconds:>5.1} s\n", " ".repeat(gap))
+    };
+    let mut out = String::new();
+    let history = format!("{} commits, {} versions of files", grouped(report.commits), grouped(report.file_versions));
+    out.push_str(&line("history", history, report.seconds.history));
+    let syntax = format!("{} nodes, {} new texts", grouped(report.nodes), grouped(report.chunks));
+    out.push_str(&line("syntax", syntax, report.seconds.syntax));
+    out.push_str(&line("embed", format!("{} (built-in)", grouped(report.embedded)), report.seconds.embed));
+    out.push_str(&line("store", format!("{store}  {}", bytes(report.store_bytes)), report.seconds.write));
+    if !report.skipped.is_empty() {
+        let reasons: Vec<String> =
+            report.skipped.iter().map(|skip| format!("{} {}", grouped(skip.count), skip.reason)).collect();
+        for (at, text) in precedent_bot::render::wrap(&reasons.join(", "), 66).into_iter().enumerate() {
+            let label = if at == 0 { "left out" } else { "" };
+            out.push_str(&format!("  {label:<8}  {text}\n"));
+        }
+    }
+    out
+}
+
+/// What makes a run partial, as sentences.
+pub(crate) fn caveats(report: &IndexReport) -> Vec<String> {
+    let mut caveats = Vec::new();
+    if report.shallow > 0 {
+        caveats.push(
+            "this clone is shallow: history is indexed as far as it goes; deepen it with: git fetch --unshallow"
+                .to_owned(),
+        );
+    }
+    if let Some(missing) = report.skipped.iter().find(|skip| skip.reason == "missing") {
+        caveats.push(format!(
+            "{} file versions are missing here, as in a partial clone; bring them with: git fetch --refetch --no-filter, then: precedent index --rebuild",
+            grouped(missing.count)
+        ));
+    }
+    caveats
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped_in_threes() {
+        assert_eq!(grouped(0), "0");
+        assert_eq!(grouped(999), "999");
+        assert_eq!(grouped(1_000), "1,000");
+        assert_eq!(grouped(1_234_567), "1,234,567");
+    }
+
+    #[test]
+    fn sizes_are_in_decimal_units() {
+        assert_eq!(bytes(999), "999 B");
+        assert_eq!(bytes(3_140_000), "3.1 MB");
+    }
+}

@@ -1,0 +1,31 @@
+# The names of everything that a developer runs.
+
+# The tests, as in the README.
+test:
+    cargo test --workspace
+
+# All that must hold before a change lands.
+ci:
+    .ci/run
+
+# Rewrite the snapshots of what the program prints; read the difference before you commit it.
+snapshots:
+    INSTA_UPDATE=always cargo test --package precedent
+
+# A fixture as a repository, to look at: just fixture review target/review
+fixture name directory:
+    sh fixtures/{{name}}.sh {{directory}}
+
+# Count commits, file versions and unique nodes of a repository without this project's code.
+# Needs Python 3 with venv.
+independent-count repo:
+    python3 -m venv target/count
+    target/count/bin/pip install --quiet --requirement benches/requirements.txt
+    target/count/bin/python benches/independent_count.py {{repo}}
+
+# Open a store with DuckDB, pyarrow, Polars and pandas, and run the queries of docs/format.md.
+# Needs Python 3 with venv.
+open-format store:
+    python3 -m venv target/open-format
+    target/open-format/bin/pip install --quiet --requirement benches/requirements.txt
+    target/open-format/bin/python benches/open_format.py {{store}}

@@ -1,0 +1,258 @@
+//! Archive: a store opened for questions about the past.
+//!
+//! Answers are as of a commit: *known at* it is what its ancestors introduced, *alive at* it is what
+//! its tree holds. Both follow the graph, never the dates.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::PipelineError;
+use crate::history::{Mode, Objects};
+use crate::shard::{Change, ChunkHead, CommitRow, EditRow, ObjectId, Store, StoreError};
+use crate::syntax;
+
+/// A store with its commits and edits in memory.
+pub struct Archive {
+    store: Store,
+    commits: Vec<CommitRow>,
+    numbers: HashMap<ObjectId, u32>,
+    edits: Vec<EditRow>,
+    by_path: HashMap<Arc<str>, Vec<u32>>,
+    heads: Vec<ChunkHead>,
+}
+
+/// The commits known at a tip: the tip and its ancestors.
+#[derive(Debug, Clone, Default)]
+pub struct Known {
+    member: Vec<bool>,
+}
+
+impl Known {
+    /// Whether a commit, by number, is among them.
+    pub fn has(&self, commit: u32) -> bool {
+        self.member.get(commit as usize).copied().unwrap_or(false)
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.member.iter().filter(|member| **member).count()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        !self.member.contains(&true)
+    }
+}
+
+/// First-parent steps: for each commit, the step that brought it in.
+#[derive(Debug, Clone, Default)]
+pub struct Units {
+    unit_of: Vec<u32>,
+}
+
+impl Units {
+    /// The number of the first-parent commit that brought `commit` in; `None` if it is not known.
+    pub fn of(&self, commit: u32) -> Option<u32> {
+        self.unit_of.get(commit as usize).copied().filter(|unit| *unit != u32::MAX)
+    }
+}
+
+/// A node as it stands in a tree.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// The path.
+    pub path: Arc<str>,
+    /// Qualified name inside the file.
+    pub symbol: Arc<str>,
+    /// The enclosing container, may be empty.
+    pub container: Arc<str>,
+    /// The number of its text.
+    pub chunk: u32,
+    /// First line, from 1.
+    pub start_line: u32,
+    /// Last line, inclusive.
+    pub end_line: u32,
+}
+
+impl Archive {
+    /// Reads the commits, edits and chunk heads of a store.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] naming the shard that cannot be read.
+    pub fn open(store: Store) -> Result<Archive, StoreError> {
+        let commits = store.commits()?;
+        for (at, commit) in commits.iter().enumerate() {
+            if commit.number as usize != at {
+                return Err(StoreError::Damaged {
+                    what: "commits".into(),
+                    why: format!("commit number {} stands at row {at}", commit.number),
+                });
+            }
+        }
+        let edits = store.edits()?;
+        let heads = store.chunk_heads()?;
+        let in_range = |chunk: Option<u32>| chunk.is_none_or(|chunk| (chunk as usize) < heads.len());
+        for edit in &edits {
+            if edit.commit as usize >= commits.len() || !in_range(edit.before) || !in_range(edit.after) {
+                return Err(StoreError::Damaged {
+                    what: "edits".into(),
+                    why: format!("a row of commit {} refers to what is not there", edit.commit),
+                });
+            }
+        }
+        let mut by_path: HashMap<Arc<str>, Vec<u32>> = HashMap::new();
+        for (at, edit) in edits.iter().enumerate() {
+            by_path.entry(edit.path.clone()).or_default().push(at as u32);
+        }
+        let numbers = commits.iter().map(|commit| (commit.id, commit.number)).collect();
+        Ok(Archive { store, commits, numbers, edits, by_path, heads })
+    }
+
+    /// The store underneath.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// A commit by its number.
+    pub fn commit(&self, number: u32) -> &CommitRow {
+        &self.commits[number as usize]
+    }
+
+    /// The number of a commit; `None` when it is not indexed.
+    pub fn number(&self, id: &ObjectId) -> Option<u32> {
+        self.numbers.get(id).copied()
+    }
+
+    /// Language, kind and name of a chunk.
+    pub fn head(&self, chunk: u32) -> &ChunkHead {
+        &self.heads[chunk as usize]
+    }
+
+    /// How many chunks there are.
+    pub fn chunk_count(&self) -> usize {
+        self.heads.len()
+    }
+
+    /// All edits, oldest first.
+    pub fn edits(&self) -> &[EditRow] {
+        &self.edits
+    }
+
+    /// The edits at a path, oldest first: those of the file and those of its nodes.
+    pub fn edits_at(&self, path: &str) -> impl DoubleEndedIterator<Item = &EditRow> {
+        self.by_path.get(path).map_or(&[][..], Vec::as_slice).iter().map(|at| &self.edits[*at as usize])
+    }
+
+    /// What is known at `tip`; `None` when it is not indexed.
+    pub fn known_at(&self, tip: &ObjectId) -> Option<Known> {
+        let mut member = vec![false; self.commits.len()];
+        self.mark_ancestors(self.number(tip)?, &mut |at| !std::mem::replace(&mut member[at as usize], true));
+        Some(Known { member })
+    }
+
+    /// What any indexed commit knows.
+    pub fn known_ever(&self) -> Known {
+        Known { member: vec![true; self.commits.len()] }
+    }
+
+    /// The first-parent steps up to `tip`.
+    pub fn units(&self, tip: u32) -> Units {
+        let mut spine = vec![tip];
+        while let Some(parent) = self.parents(spine[spine.len() - 1]).next() {
+            spine.push(parent);
+        }
+        let mut unit_of = vec![u32::MAX; self.commits.len()];
+        for &unit in spine.iter().rev() {
+            self.mark_ancestors(unit, &mut |at| {
+                let is_new = unit_of[at as usize] == u32::MAX;
+                if is_new {
+                    unit_of[at as usize] = unit;
+                }
+                is_new
+            });
+        }
+        Units { unit_of }
+    }
+
+    fn parents(&self, commit: u32) -> impl Iterator<Item = u32> {
+        self.commits[commit as usize].parents.iter().filter_map(|parent| self.number(parent))
+    }
+
+    /// Visits `from` and its ancestors; `enter` says whether a commit is new to the caller.
+    fn mark_ancestors(&self, from: u32, enter: &mut dyn FnMut(u32) -> bool) {
+        let mut pending = vec![from];
+        while let Some(at) = pending.pop() {
+            if enter(at) {
+                pending.extend(self.parents(at));
+            }
+        }
+    }
+
+    /// The edits of one node as known, newest first, followed across renames and moves.
+    pub fn trace(&self, known: &Known, path: &str, symbol: &str) -> Vec<&EditRow> {
+        let mut trace: Vec<&EditRow> = Vec::new();
+        let mut place: (Arc<str>, Arc<str>) = (path.into(), symbol.into());
+        let mut before = u32::MAX;
+        loop {
+            let mut came_from = None;
+            for edit in self.edits_at(&place.0).rev() {
+                if edit.commit >= before || !known.has(edit.commit) || edit.symbol.as_deref() != Some(&*place.1) {
+                    continue;
+                }
+                trace.push(edit);
+                if matches!(edit.change, Change::Moved | Change::Renamed) {
+                    let path = edit.before_path.clone().unwrap_or_else(|| place.0.clone());
+                    let symbol = edit.before_symbol.clone().unwrap_or_else(|| place.1.clone());
+                    came_from = Some((path, symbol, edit.commit));
+                    break;
+                }
+            }
+            match came_from {
+                Some((path, symbol, commit)) => {
+                    place = (path, symbol);
+                    before = commit;
+                }
+                None => return trace,
+            }
+        }
+    }
+
+    /// Every node in the tree of `commit`.
+    ///
+    /// # Errors
+    /// A tree that is missing, or a spans shard that cannot be read.
+    pub fn alive(&self, objects: &Objects, commit: &ObjectId) -> Result<Vec<Place>, PipelineError> {
+        let mut paths_of: HashMap<ObjectId, Vec<Arc<str>>> = HashMap::new();
+        for (path, entry) in objects.files(commit)? {
+            if entry.mode == Mode::File && syntax::classify_path(&path).is_ok() {
+                paths_of.entry(entry.id).or_default().push(path.into());
+            }
+        }
+        let mut places = Vec::new();
+        for span in self.store.spans()? {
+            let Some(paths) = paths_of.get(&span.blob) else { continue };
+            if span.chunk as usize >= self.heads.len() {
+                return Err(StoreError::Damaged { what: "spans".into(), why: "a row names no chunk".into() }.into());
+            }
+            for path in paths {
+                places.push(Place {
+                    path: path.clone(),
+                    symbol: span.symbol.clone(),
+                    container: span.container.clone(),
+                    chunk: span.chunk,
+                    start_line: span.start_line,
+                    end_line: span.end_line,
+                });
+            }
+        }
+        places.sort_by(|one, two| {
+            (&one.path, one.start_line, two.end_line, one.chunk).cmp(&(
+                &two.path,
+                two.start_line,
+                one.end_line,
+                two.chunk,
+            ))
+        });
+        Ok(places)
+    }
+}

@@ -1,0 +1,325 @@
+//! Repository: an opened Git repository, and what can be asked of it by name.
+//!
+//! Opened without the user's or the system's Git configuration, so that the same history gives the
+//! same index on every machine.
+
+use std::path::{Path, PathBuf};
+
+use gix::bstr::BStr;
+use gix::prelude::FindExt;
+
+use super::{Entry, Mode, path_from_bytes, path_to_bytes};
+use crate::shard::ObjectId;
+
+/// Bytes of decoded objects that each thread keeps for the next tree difference.
+const OBJECT_CACHE_BYTES: usize = 32 << 20;
+
+/// Why history could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum HistoryError {
+    /// No repository at this path or above it.
+    #[error("`{}` is not in a Git repository", path.display())]
+    NotARepository {
+        /// Where the search began.
+        path: PathBuf,
+    },
+    /// A repository without a commit.
+    #[error("the repository at `{}` has no commits yet", path.display())]
+    Empty {
+        /// The Git directory.
+        path: PathBuf,
+    },
+    /// A revision that names no commit here.
+    #[error("`{revision}` is not a commit here")]
+    NoSuchRevision {
+        /// What was asked for.
+        revision: String,
+        /// What this repository does have, for the hint.
+        hint: Option<String>,
+    },
+    /// Two commits with no ancestor in common.
+    #[error("`{one}` and `{two}` have no commit in common")]
+    Unrelated {
+        /// One commit.
+        one: ObjectId,
+        /// The other.
+        two: ObjectId,
+    },
+    /// An object that history refers to and the repository does not hold.
+    #[error("{kind} {id} is missing from the repository")]
+    Missing {
+        /// `commit` or `tree`.
+        kind: &'static str,
+        /// The object.
+        id: ObjectId,
+        /// True in a partial clone, where Git itself would fetch it.
+        promised: bool,
+    },
+    /// Anything that gix reports otherwise.
+    #[error("cannot read {what}")]
+    Read {
+        /// What was being read.
+        what: String,
+        /// What gix said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+impl HistoryError {
+    pub(super) fn read(what: impl Into<String>, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        HistoryError::Read { what: what.into(), source: source.into() }
+    }
+
+    /// What to do about it, if that is known.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            HistoryError::NotARepository { .. } => Some("name one, as in: precedent index path/to/repository".into()),
+            HistoryError::Empty { .. } => Some("make a first commit; there is nothing to index before it".into()),
+            HistoryError::NoSuchRevision { hint, .. } => hint.clone(),
+            HistoryError::Unrelated { .. } => {
+                Some("in a shallow clone the common commit may be cut off: git fetch --unshallow".into())
+            }
+            HistoryError::Missing { promised: true, .. } => {
+                Some("this is a partial clone; bring everything with: git fetch --refetch --no-filter".into())
+            }
+            HistoryError::Missing { promised: false, .. } => {
+                Some("the repository is damaged or incomplete; see: git fsck".into())
+            }
+            HistoryError::Read { .. } => None,
+        }
+    }
+}
+
+/// An opened repository, to be shared between threads; each takes its own [`Objects`].
+pub struct Repository {
+    inner: gix::ThreadSafeRepository,
+    shallow: Vec<ObjectId>,
+}
+
+impl Repository {
+    /// Opens the repository at `path` or above it, bare or not.
+    ///
+    /// # Errors
+    /// [`HistoryError::NotARepository`], or [`HistoryError::Read`] if there is one that gix cannot open.
+    pub fn discover(path: &Path) -> Result<Repository, HistoryError> {
+        let trust =
+            gix::sec::trust::Mapping { full: gix::open::Options::isolated(), reduced: gix::open::Options::isolated() };
+        if gix::discover::upwards(path).is_err() {
+            return Err(HistoryError::NotARepository { path: path.to_owned() });
+        }
+        let inner = gix::ThreadSafeRepository::discover_opts(path, Default::default(), trust)
+            .map_err(|error| HistoryError::read(format!("the repository at `{}`", path.display()), error))?;
+        let local = inner.to_thread_local();
+        let shallow = local
+            .shallow_commits()
+            .map_err(|error| HistoryError::read("the list of shallow commits", error))?
+            .map(|commits| commits.iter().map(|id| from_gix(id)).collect())
+            .unwrap_or_default();
+        Ok(Repository { inner, shallow })
+    }
+
+    /// A handle for one thread, with caches of its own.
+    pub fn objects(&self) -> Objects {
+        let mut repo = self.inner.to_thread_local();
+        repo.object_cache_size(OBJECT_CACHE_BYTES);
+        Objects { repo }
+    }
+
+    /// The Git directory that all worktrees of this repository share.
+    pub fn common_directory(&self) -> PathBuf {
+        let directory = self.inner.to_thread_local().common_dir().to_owned();
+        directory.canonicalize().unwrap_or(directory)
+    }
+
+    /// The directory that a person would name: the worktree, or the bare repository itself.
+    pub fn directory(&self) -> PathBuf {
+        self.inner.work_dir().unwrap_or(self.inner.git_dir()).to_owned()
+    }
+
+    /// The commits whose parents a shallow clone lacks, sorted; empty in a full clone.
+    pub fn shallow(&self) -> &[ObjectId] {
+        &self.shallow
+    }
+
+    /// Whether objects may be missing on purpose, to be fetched when Git needs them.
+    pub fn is_partial(&self) -> bool {
+        let repo = self.inner.to_thread_local();
+        let config = repo.config_snapshot();
+        config.string("extensions.partialClone").is_some()
+            || config
+                .plumbing()
+                .sections_by_name("remote")
+                .is_some_and(|mut remotes| remotes.any(|remote| remote.value("promisor").is_some()))
+    }
+
+    /// The commit that `HEAD` names.
+    ///
+    /// # Errors
+    /// [`HistoryError::Empty`] before the first commit.
+    pub fn head(&self) -> Result<ObjectId, HistoryError> {
+        let repo = self.inner.to_thread_local();
+        let head = repo.head().map_err(|error| HistoryError::read("`HEAD`", error))?;
+        if head.is_unborn() {
+            return Err(HistoryError::Empty { path: self.inner.git_dir().to_owned() });
+        }
+        self.resolve("HEAD")
+    }
+
+    /// The commit that a revision names, as `git rev-parse` would read it.
+    ///
+    /// # Errors
+    /// [`HistoryError::NoSuchRevision`] with a hint that names what is there.
+    pub fn resolve(&self, revision: &str) -> Result<ObjectId, HistoryError> {
+        let repo = self.inner.to_thread_local();
+        let unknown = || HistoryError::NoSuchRevision {
+            revision: revision.to_owned(),
+            hint: self.revision_hint(&repo, revision),
+        };
+        let id = repo.rev_parse_single(BStr::new(revision)).map_err(|_| unknown())?;
+        let commit = id.object().ok().and_then(|object| object.peel_to_commit().ok()).ok_or_else(unknown)?;
+        Ok(from_gix(&commit.id))
+    }
+
+    fn revision_hint(&self, repo: &gix::Repository, revision: &str) -> Option<String> {
+        if !self.shallow.is_empty() && revision.contains(['~', '^']) {
+            return Some("this clone is shallow; bring the rest with: git fetch --unshallow".into());
+        }
+        let base = revision.split(['~', '^']).next().unwrap_or(revision);
+        if base != revision && !base.is_empty() && repo.rev_parse_single(BStr::new(base)).is_ok() {
+            return Some(format!("`{base}` is, but its history does not reach that far back"));
+        }
+        let names = branch_names(repo);
+        match names.as_slice() {
+            [] => None,
+            [one] => Some(format!("this clone has one branch, `{one}`; fetch more with: git fetch origin {base}")),
+            many => {
+                let shown: Vec<String> = many.iter().take(4).map(|name| format!("`{name}`")).collect();
+                let more = if many.len() > 4 { " and more" } else { "" };
+                Some(format!("this clone has {}{more}; fetch more with: git fetch origin {base}", shown.join(", ")))
+            }
+        }
+    }
+
+    /// The branch that changes are compared with: what the remote calls its head, else `main` or
+    /// `master`, local before remote. Its name and its commit.
+    pub fn default_branch(&self) -> Option<(String, ObjectId)> {
+        let repo = self.inner.to_thread_local();
+        let remote_head = repo
+            .find_reference("refs/remotes/origin/HEAD")
+            .ok()
+            .and_then(|head| head.target().try_name().map(|name| name.shorten().to_string()));
+        let candidates = ["main", "master", "trunk", "origin/main", "origin/master"].map(str::to_owned);
+        remote_head.into_iter().chain(candidates).find_map(|name| {
+            let id = repo.rev_parse_single(BStr::new(&name)).ok()?;
+            Some((name, from_gix(&id.detach())))
+        })
+    }
+
+    /// The best common ancestor of two commits.
+    ///
+    /// # Errors
+    /// [`HistoryError::Unrelated`] when they have none.
+    pub fn merge_base(&self, one: ObjectId, two: ObjectId) -> Result<ObjectId, HistoryError> {
+        let repo = self.inner.to_thread_local();
+        let base = repo
+            .merge_base(to_gix(&one), to_gix(&two))
+            .map_err(|error| HistoryError::read(format!("the history between {one} and {two}"), error))?;
+        base.map(|id| from_gix(&id.detach())).ok_or(HistoryError::Unrelated { one, two })
+    }
+}
+
+fn branch_names(repo: &gix::Repository) -> Vec<String> {
+    let Ok(platform) = repo.references() else { return Vec::new() };
+    let Ok(branches) = platform.local_branches() else { return Vec::new() };
+    branches.filter_map(Result::ok).map(|branch| branch.name().shorten().to_string()).collect()
+}
+
+/// One thread's view of the object database.
+pub struct Objects {
+    pub(super) repo: gix::Repository,
+}
+
+impl Objects {
+    /// The bytes of a blob; `None` when it is missing or not a blob.
+    pub fn blob(&self, id: &ObjectId) -> Option<Vec<u8>> {
+        let mut buffer = Vec::new();
+        self.repo.objects.find_blob(&to_gix(id), &mut buffer).ok()?;
+        Some(buffer)
+    }
+
+    /// The size of a blob in bytes, without reading it whole; `None` when it is missing.
+    pub fn blob_size(&self, id: &ObjectId) -> Option<u64> {
+        self.repo.find_header(to_gix(id)).ok().map(|header| header.size())
+    }
+
+    /// Whether the repository holds this object.
+    pub fn contains(&self, id: &ObjectId) -> bool {
+        self.repo.has_object(to_gix(id))
+    }
+
+    /// What stands at `path` in the tree of `commit`.
+    pub fn entry(&self, commit: &ObjectId, path: &str) -> Option<Entry> {
+        let tree = self.repo.find_commit(to_gix(commit)).ok()?.tree().ok()?;
+        let bytes = path_to_bytes(path);
+        let entry = tree.lookup_entry(bytes.split(|byte| *byte == b'/')).ok()??;
+        Mode::of(entry.mode()).map(|mode| Entry { id: from_gix(entry.oid()), mode })
+    }
+
+    /// Every file in the tree of `commit`, by path; submodules are left out.
+    ///
+    /// # Errors
+    /// [`HistoryError::Missing`] when the commit or one of its trees is not there.
+    pub fn files(&self, commit: &ObjectId) -> Result<Vec<(String, Entry)>, HistoryError> {
+        let root = self.tree_of(commit)?;
+        let mut files = Vec::new();
+        let mut pending = vec![(Vec::new(), root)];
+        let mut buffer = Vec::new();
+        while let Some((prefix, tree)) = pending.pop() {
+            let entries = self
+                .repo
+                .objects
+                .find_tree_iter(&to_gix(&tree), &mut buffer)
+                .map_err(|_| self.missing("tree", &tree))?;
+            for entry in entries {
+                let entry = entry.map_err(|error| HistoryError::read(format!("tree {tree}"), error))?;
+                let mut path: Vec<u8> = prefix.clone();
+                path.extend_from_slice(entry.filename);
+                if entry.mode.is_tree() {
+                    path.push(b'/');
+                    pending.push((path, from_gix(entry.oid)));
+                } else if let Some(mode) = Mode::of(entry.mode).filter(|mode| *mode != Mode::Submodule) {
+                    files.push((path_from_bytes(&path), Entry { id: from_gix(entry.oid), mode }));
+                }
+            }
+        }
+        files.sort_unstable_by(|one, two| one.0.cmp(&two.0));
+        Ok(files)
+    }
+
+    /// The root tree of a commit.
+    pub(super) fn tree_of(&self, commit: &ObjectId) -> Result<ObjectId, HistoryError> {
+        let mut buffer = Vec::new();
+        let iter = self
+            .repo
+            .objects
+            .find_commit_iter(&to_gix(commit), &mut buffer)
+            .map_err(|_| self.missing("commit", commit))?;
+        let mut iter = iter;
+        let tree = iter.tree_id().map_err(|error| HistoryError::read(format!("commit {commit}"), error))?;
+        Ok(from_gix(&tree))
+    }
+
+    pub(super) fn missing(&self, kind: &'static str, id: &ObjectId) -> HistoryError {
+        let promised = self.repo.config_snapshot().string("extensions.partialClone").is_some();
+        HistoryError::Missing { kind, id: *id, promised }
+    }
+}
+
+pub(super) fn to_gix(id: &ObjectId) -> gix::ObjectId {
+    gix::ObjectId::from_bytes_or_panic(id.as_bytes())
+}
+
+pub(super) fn from_gix(id: &gix::oid) -> ObjectId {
+    ObjectId::from_bytes(id.as_bytes()).expect("because Git's ids are 20 or 32 bytes long")
+}

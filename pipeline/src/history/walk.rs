@@ -1,0 +1,172 @@
+//! Walk: which commits there are, every parent before its children.
+//!
+//! The order depends on the graph, the commit times and the ids alone, so two runs over the same
+//! history number its commits alike, whatever the number of threads.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, HashSet};
+
+use gix::prelude::FindExt;
+
+use super::repository::{from_gix, to_gix};
+use super::{HistoryError, Objects, Repository};
+use crate::shard::ObjectId;
+
+/// A commit as it is stored.
+#[derive(Debug, Clone)]
+pub struct Commit {
+    /// Its id.
+    pub id: ObjectId,
+    /// Its root tree.
+    pub tree: ObjectId,
+    /// Its parents in order; empty for a root, and where a shallow clone ends.
+    pub parents: Vec<ObjectId>,
+    /// True where a shallow clone ends: parents exist, but not here.
+    pub boundary: bool,
+    /// The author's name, through `.mailmap` if there is one.
+    pub author: String,
+    /// The author's e-mail address, through `.mailmap` if there is one.
+    pub author_email: String,
+    /// Seconds since 1970-01-01 UTC.
+    pub author_time: i64,
+    /// Seconds since 1970-01-01 UTC.
+    pub commit_time: i64,
+    /// The whole message.
+    pub message: String,
+}
+
+/// Commits in the order in which they are to be indexed.
+pub struct Walk {
+    /// Parents before children.
+    pub order: Vec<ObjectId>,
+}
+
+struct Visited {
+    id: ObjectId,
+    time: i64,
+    missing_parents: usize,
+    children: Vec<usize>,
+}
+
+impl Walk {
+    /// All commits that `tips` reach and `known` does not hold.
+    ///
+    /// # Errors
+    /// [`HistoryError::Missing`] when a commit is not there although the clone is not cut off at it.
+    pub fn new(repository: &Repository, tips: &[ObjectId], known: &HashSet<ObjectId>) -> Result<Walk, HistoryError> {
+        let objects = repository.objects();
+        let mut visited: Vec<Visited> = Vec::new();
+        let mut index: HashMap<ObjectId, usize> = HashMap::new();
+        let mut pending: Vec<(ObjectId, Option<usize>)> = tips.iter().rev().map(|tip| (*tip, None)).collect();
+        let mut buffer = Vec::new();
+        while let Some((id, child)) = pending.pop() {
+            if known.contains(&id) {
+                continue;
+            }
+            let seen = index.get(&id).copied();
+            let at = match seen {
+                Some(at) => at,
+                None => {
+                    let (time, parents) = read_links(repository, &objects, &id, &mut buffer)?;
+                    let at = visited.len();
+                    index.insert(id, at);
+                    visited.push(Visited { id, time, missing_parents: 0, children: Vec::new() });
+                    pending.extend(parents.into_iter().rev().map(|parent| (parent, Some(at))));
+                    at
+                }
+            };
+            if let Some(child) = child {
+                visited[at].children.push(child);
+                visited[child].missing_parents += 1;
+            }
+        }
+        Ok(Walk { order: parents_first(visited) })
+    }
+}
+
+fn read_links(
+    repository: &Repository,
+    objects: &Objects,
+    id: &ObjectId,
+    buffer: &mut Vec<u8>,
+) -> Result<(i64, Vec<ObjectId>), HistoryError> {
+    let commit = objects.repo.objects.find_commit(&to_gix(id), buffer).map_err(|_| objects.missing("commit", id))?;
+    let time = commit.time().map(|time| time.seconds).unwrap_or(0);
+    let parents = if repository.shallow().contains(id) {
+        Vec::new()
+    } else {
+        let mut parents: Vec<ObjectId> = commit.parents().map(|parent| from_gix(&parent)).collect();
+        // A commit may name one parent twice; an edge is counted once.
+        let mut seen = HashSet::new();
+        parents.retain(|parent| seen.insert(*parent));
+        parents
+    };
+    Ok((time, parents))
+}
+
+/// Kahn's algorithm; among the commits that are ready, the oldest first, then by id.
+fn parents_first(mut visited: Vec<Visited>) -> Vec<ObjectId> {
+    let mut ready: BinaryHeap<Reverse<(i64, ObjectId, usize)>> = visited
+        .iter()
+        .enumerate()
+        .filter(|(_, commit)| commit.missing_parents == 0)
+        .map(|(at, commit)| Reverse((commit.time, commit.id, at)))
+        .collect();
+    let mut order = Vec::with_capacity(visited.len());
+    while let Some(Reverse((_, id, at))) = ready.pop() {
+        order.push(id);
+        for child in std::mem::take(&mut visited[at].children) {
+            visited[child].missing_parents -= 1;
+            if visited[child].missing_parents == 0 {
+                ready.push(Reverse((visited[child].time, visited[child].id, child)));
+            }
+        }
+    }
+    order
+}
+
+impl Objects {
+    /// Reads one commit.
+    ///
+    /// # Errors
+    /// [`HistoryError::Missing`] when it is not there.
+    pub fn commit(&self, repository: &Repository, id: &ObjectId) -> Result<Commit, HistoryError> {
+        let mut buffer = Vec::new();
+        let commit = self.repo.objects.find_commit(&to_gix(id), &mut buffer).map_err(|_| self.missing("commit", id))?;
+        let boundary = repository.shallow().contains(id);
+        let (author, author_email, author_time) =
+            commit.author().map(|who| (who.name.to_string(), who.email.to_string(), who.seconds())).unwrap_or_default();
+        let parents = if boundary { Vec::new() } else { commit.parents().map(|parent| from_gix(&parent)).collect() };
+        Ok(Commit {
+            id: *id,
+            tree: from_gix(&commit.tree()),
+            parents,
+            boundary,
+            author,
+            author_email,
+            author_time,
+            commit_time: commit.time().map(|time| time.seconds).unwrap_or(0),
+            message: String::from_utf8_lossy(commit.message).into_owned(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(byte: u8) -> ObjectId {
+        ObjectId::from_bytes(&[byte; 20]).expect("because it has 20 bytes")
+    }
+
+    #[test]
+    fn a_child_never_precedes_its_parent_even_when_clocks_run_backwards() {
+        // 0 is the child of 1, and claims to be older.
+        let visited = vec![
+            Visited { id: id(9), time: 5, missing_parents: 1, children: vec![] },
+            Visited { id: id(1), time: 50, missing_parents: 0, children: vec![0] },
+            Visited { id: id(2), time: 7, missing_parents: 0, children: vec![] },
+        ];
+        assert_eq!(parents_first(visited), [id(2), id(1), id(9)]);
+    }
+}

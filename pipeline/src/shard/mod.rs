@@ -1,0 +1,46 @@
+//! The store: what indexing found, kept in immutable Parquet files that any reader of Parquet opens.
+//!
+//! A store is one directory. Five tables (`commits`, `edits`, `chunks`, `spans`, `vectors`) are each a folder of
+//! **shards**: Parquet files that are never changed after they are written, and whose name is a hash of their
+//! bytes. `manifest.json` lists the shards that count. Committing a **generation** writes new shards, makes them
+//! durable, and only then replaces the manifest; the manifest is the only commit point, so a crash at any instant
+//! leaves either the old generation or the new one, and never a part of one. Readers take no lock. There is one
+//! writer at a time, by a file lock that the operating system releases when the writer dies.
+//!
+//! What is read back is untrusted: a store travels through caches and downloads. The manifest is checked when the
+//! store is opened; a shard's hash, shape, counts and pages are checked when it is read. Whatever fails becomes
+//! [`StoreError::Damaged`] with the name of the file, never a panic.
+//!
+//! This room knows neither Git nor embedding: it stores rows that others made. The format for other readers is
+//! described in `docs/format.md`.
+
+mod store;
+
+mod check;
+mod commit;
+mod error;
+mod lock;
+mod manifest;
+
+mod decode;
+mod encode;
+mod pages;
+mod reader;
+mod schema;
+mod writer;
+
+mod ids;
+mod rows;
+
+pub use check::CheckReport;
+pub use commit::Generation;
+pub use error::StoreError;
+pub use ids::{ChunkId, IdError, ObjectId};
+pub use lock::WriteLock;
+pub use manifest::{FORMAT, Manifest, ShardEntry};
+pub use reader::Vectors;
+pub use rows::{Change, ChunkHead, ChunkRow, CommitRow, EditRow, SpanRow, VectorRow};
+pub use store::{Settings, Store};
+
+#[cfg(test)]
+mod tests;

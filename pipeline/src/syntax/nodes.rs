@@ -1,0 +1,314 @@
+//! The nodes of a source with a grammar: its items, and the runs of statements between them.
+//!
+//! Here items become nodes: they get their text, their symbol and their place. Finding them in the syntax tree is done in
+//! `items.rs`, the arithmetic of their extents in `extent.rs`.
+
+use super::extent::{Lines, NumberedLine, dedent, gaps, widen};
+use super::items::{Item, collect};
+use super::languages::{Grammar, Shape};
+use super::parse::parse;
+use super::split::emit;
+use super::{Kind, Node};
+
+/// A symbol that is longer is not extended by the names of what stands inside it.
+const MAX_SYMBOL_BYTES: usize = 512;
+
+/// The nodes of a source, in file order.
+pub(super) fn nodes(grammar: &Grammar, source: &str) -> Vec<Node> {
+    let lines = Lines::of(source);
+    let items = parse(grammar, source).map(|tree| collect(grammar, &lines, &tree)).unwrap_or_default();
+    let mut extents: Vec<_> = items.iter().map(|item| item.extent.clone()).collect();
+    widen(&lines, &mut extents);
+    let mut inside = vec![Vec::new(); items.len()];
+    let mut top = Vec::new();
+    for (item, extent) in items.iter().zip(&extents) {
+        item.parent.map_or(&mut top, |parent| &mut inside[parent]).push(extent.clone());
+    }
+    let mut out = Vec::new();
+    runs(&Place::default(), grammar, gaps(&lines, 0..source.len(), &top), &mut out);
+    for (index, place) in places(grammar, &items).iter().enumerate() {
+        let (item, extent) = (&items[index], extents[index].clone());
+        let (start_line, end_line) = (lines.number(extent.start), lines.number(extent.end));
+        let node = |kind| place.node(kind, item, start_line, end_line);
+        match item.shape {
+            Shape::Leaf(kind) => emit(node(kind), &dedent(&lines.within(extent)), &mut out),
+            Shape::Container(kind) => {
+                emit(node(kind), &dedent(&gaps(&lines, extent, &inside[index]).concat()), &mut out);
+            }
+            Shape::Scope if place.in_leaf => {}
+            Shape::Scope => runs(place, grammar, gaps(&lines, extent, &inside[index]), &mut out),
+        }
+    }
+    // The sort is stable, and an outer item comes before those inside it.
+    out.sort_by_key(|node| node.start_line);
+    out
+}
+
+/// What stands between items, one node a stretch. A stretch of closing brackets says nothing and is none.
+fn runs(place: &Place, grammar: &Grammar, stretches: Vec<Vec<NumberedLine<'_>>>, out: &mut Vec<Node>) {
+    let symbol = joined(&place.inside, "(top)", grammar);
+    for stretch in stretches {
+        let closers =
+            |line: &NumberedLine<'_>| line.1.chars().all(|letter| letter.is_whitespace() || "})];".contains(letter));
+        let lines = dedent(&stretch);
+        let (Some(first), Some(last)) = (lines.first(), lines.last()) else { continue };
+        if lines.iter().all(closers) {
+            continue;
+        }
+        let node = Node {
+            kind: Kind::Run,
+            name: String::new(),
+            symbol: symbol.clone(),
+            container: place.label.clone(),
+            start_line: first.0,
+            end_line: last.0,
+            text: String::new(),
+        };
+        emit(node, &lines, out);
+    }
+}
+
+/// Where an item stands, and what it lends to the names of those inside it.
+#[derive(Default)]
+struct Place {
+    symbol: String,
+    container: String,
+    /// The symbol that those inside it extend, and the container that they name: `Vec` and `Foo for Vec` in an impl.
+    inside: String,
+    label: String,
+    /// Whether its text is also the text of an item around it.
+    in_leaf: bool,
+}
+
+/// The place of each item.
+fn places(grammar: &Grammar, items: &[Item]) -> Vec<Place> {
+    let outermost = Place::default();
+    let mut places: Vec<Place> = Vec::with_capacity(items.len());
+    for item in items {
+        let around = item.parent.map_or(&outermost, |parent| &places[parent]);
+        let leaf_around = item.parent.is_some_and(|parent| matches!(items[parent].shape, Shape::Leaf(_)));
+        let label = match item.interface.as_str() {
+            "" => item.name.clone(),
+            interface => format!("{interface} for {}", item.name),
+        };
+        let own = match item.shape {
+            Shape::Container(Kind::Impl) => &format!("impl {label}"),
+            _ => &label,
+        };
+        places.push(Place {
+            symbol: joined(&around.inside, own, grammar),
+            container: around.label.clone(),
+            inside: lent(&around.inside, &item.name, grammar),
+            label: lent(&around.label, &label, grammar),
+            in_leaf: leaf_around || around.in_leaf,
+        });
+    }
+    places
+}
+
+impl Place {
+    fn node(&self, kind: Kind, item: &Item, start_line: u32, end_line: u32) -> Node {
+        Node {
+            kind: if item.is_test { Kind::Test } else { kind },
+            name: item.name.clone(),
+            symbol: self.symbol.clone(),
+            container: self.container.clone(),
+            start_line,
+            end_line,
+            text: String::new(),
+        }
+    }
+}
+
+/// A path with one more name.
+fn joined(path: &str, name: &str, grammar: &Grammar) -> String {
+    if path.is_empty() { name.to_owned() } else { [path, name].join(grammar.separator) }
+}
+
+/// The path that an item lends to those inside it. `_`, as of a nameless constant, adds nothing.
+fn lent(path: &str, name: &str, grammar: &Grammar) -> String {
+    if name == "_" || path.len() > MAX_SYMBOL_BYTES { path.to_owned() } else { joined(path, name, grammar) }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::syntax::{Node, language, nodes};
+
+    fn of(language_name: &str, source: &str) -> Vec<Node> {
+        nodes(language(language_name).expect("because the tests name languages of the table"), source)
+    }
+
+    /// Checks nodes, written as `kind symbol lines: text`, with `|` for line breaks.
+    #[track_caller]
+    fn check(language_name: &str, source: &str, expected: &[&str]) {
+        let shown = |node: &Node| {
+            let text = node.text.replace('\n', "|");
+            format!("{} {} {}-{}: {text}", node.kind.as_str(), node.symbol, node.start_line, node.end_line)
+        };
+        let found: Vec<_> = of(language_name, source).iter().map(shown).collect();
+        assert_eq!(found, expected, "{source}");
+    }
+
+    #[test]
+    fn leaves_are_whole_and_containers_are_what_is_left() {
+        let source = "impl<T> Foo<T> for a::Vec<T> {\n    const N: u8 = 1;\n    // kept\n\n    /// Does.\n    fn f() {\n        g();\n    }\n}\n";
+        check(
+            "rust",
+            source,
+            &[
+                "impl impl Foo for a::Vec 1-9: impl<T> Foo<T> for a::Vec<T> {|    // kept|}",
+                "const a::Vec::N 2-2: const N: u8 = 1;",
+                "function a::Vec::f 5-8: /// Does.|fn f() {|    g();|}",
+            ],
+        );
+        assert_eq!(of("rust", source)[2].container, "Foo for a::Vec");
+        check(
+            "python",
+            "class A(B):\n    \"\"\"Doc.\"\"\"\n\n    def f(self):\n        pass\n\n    x = 1\n",
+            &["class A 1-7: class A(B):|    \"\"\"Doc.\"\"\"|    x = 1", "function A.f 4-5: def f(self):|    pass"],
+        );
+    }
+
+    #[test]
+    fn a_method_that_comes_or_goes_leaves_its_container() {
+        let without = of("rust", "impl A {\n    fn f() {}\n}\n");
+        let with = of("rust", "impl A {\n    fn f() {}\n\n    fn g() {}\n}\n");
+        assert_eq!(without[0].text, with[0].text);
+        assert_eq!(with[0].text, "impl A {\n}");
+    }
+
+    #[test]
+    fn every_kind_of_item_is_found() {
+        let source = "struct A<T>(T);\nenum B { C }\nunion D { e: u8 }\ntrait E { type F; fn g(); }\ntype H = A<u8>;\nmacro_rules! i { () => {} }\nstatic J: u8 = 1;\n";
+        let found: Vec<_> =
+            of("rust", source).iter().map(|node| format!("{} {}", node.kind.as_str(), node.symbol)).collect();
+        assert_eq!(
+            found.join(", "),
+            "struct A, enum B, union D, trait E, type-alias E::F, function E::g, type-alias H, macro i, const J"
+        );
+    }
+
+    #[test]
+    fn modules_lend_their_name_and_are_no_nodes() {
+        check(
+            "rust",
+            "use a;\n\n#[cfg(x)]\nmod m {\n    use b;\n\n    mod n {\n        fn f() {}\n    }\n}\nmod o;\n",
+            &[
+                "run (top) 1-1: use a;",
+                "run m::(top) 3-5: #[cfg(x)]|mod m {|    use b;",
+                "run m::n::(top) 7-7: mod n {",
+                "function m::n::f 8-8: fn f() {}",
+                "run (top) 11-11: mod o;",
+            ],
+        );
+        check(
+            "rust",
+            "extern \"C\" {\n    fn f();\n}\n",
+            &["run (top) 1-1: extern \"C\" {", "function f 2-2: fn f();"],
+        );
+    }
+
+    #[test]
+    fn nested_functions_belong_to_both() {
+        check(
+            "rust",
+            "fn f() {\n    if a {\n        fn g() {}\n    }\n}",
+            &["function f 1-5: fn f() {|    if a {|        fn g() {}|    }|}", "function f::g 3-3: fn g() {}"],
+        );
+        check(
+            "rust",
+            "const _: () = {\n    fn g() {}\n};",
+            &["const _ 1-3: const _: () = {|    fn g() {}|};", "function g 2-2: fn g() {}"],
+        );
+        check(
+            "python",
+            "def f():\n  def g(): pass\n  return g",
+            &["function f 1-3: def f():|  def g(): pass|  return g", "function f.g 2-2: def g(): pass"],
+        );
+    }
+
+    #[test]
+    fn extents_begin_with_what_leads_up_to_the_item() {
+        check(
+            "rust",
+            "// far\n\n// near\n#[a]\n\n/// doc\n\npub fn f() {} // end\n",
+            &["run (top) 1-1: // far", "function f 3-8: // near|#[a]||/// doc||pub fn f() {} // end"],
+        );
+        check(
+            "rust",
+            "//! in\nstruct A; // of A\nfn f() {}\n",
+            &["run (top) 1-1: //! in", "struct A 2-2: struct A; // of A", "function f 3-3: fn f() {}"],
+        );
+        check(
+            "python",
+            "# c\n@d\n# e\nasync def f():\n    pass\n    # tail\n# out\n",
+            &["function f 1-6: # c|@d|# e|async def f():|    pass|    # tail", "run (top) 7-7: # out"],
+        );
+    }
+
+    #[test]
+    fn tests_are_told_by_attribute_or_name() {
+        let kinds = |language: &str, source: &str| {
+            of(language, source).iter().map(|node| node.kind.as_str()).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(kinds("rust", "#[test]\n/// x\nfn f() {}\n#[tokio::test(a = 1)]\nasync fn g() {}"), "test test");
+        assert_eq!(
+            kinds("rust", "#[cargo_test]\nfn f() {}\n#[cfg(test)]\nfn g() {}\n#[latest] fn h() {}"),
+            "test function function"
+        );
+        assert_eq!(kinds("python", "def test_a(): pass\ndef testB(): pass"), "test function");
+        assert_eq!(
+            kinds("python", "class TestA:\n  def testB(self): pass\n  def c(self): pass"),
+            "class test function"
+        );
+    }
+
+    #[test]
+    fn items_on_one_line_share_it_by_bytes() {
+        check(
+            "rust",
+            "fn a() {} x!(); fn b() {}\n",
+            &["run (top) 1-1: x!(); ", "function a 1-1: fn a() {}", "function b 1-1: fn b() {}"],
+        );
+        check("rust", "impl A { fn a() {} }", &["impl impl A 1-1: impl A { | }", "function A::a 1-1: fn a() {}"]);
+    }
+
+    #[test]
+    fn what_does_not_parse_is_kept() {
+        check(
+            "rust",
+            "fn a() {}\n}}} struct ;; x\nfn b() {}\nimpl C {\n    fn d() { if }\n",
+            &[
+                "function a 1-1: fn a() {}",
+                "run (top) 2-2: }}} struct ;; x",
+                "function b 3-3: fn b() {}",
+                "impl impl C 4-5: impl C {",
+                "function C::d 5-5: fn d() { if }",
+            ],
+        );
+        let found = of("python", "def a(:\n    pass\n\ndef b(): pass\n");
+        assert_eq!(found.last().map(|node| node.symbol.as_str()), Some("b"), "{found:?}");
+    }
+
+    #[test]
+    fn symbols_may_stand_twice() {
+        let symbols: Vec<_> =
+            of("rust", "#[a]\nfn f() {}\n#[b]\nfn f() {}").into_iter().map(|node| node.symbol).collect();
+        assert_eq!(symbols, ["f", "f"]);
+    }
+
+    #[test]
+    fn line_endings_and_depth_do_not_change_a_text() {
+        let text = |source: &str| of("rust", source).pop().map(|node| node.text);
+        let plain = text("fn f() {\n\tg();\n}\n");
+        assert_eq!(text("fn f() {\r\n\tg();\r\n}\r\n"), plain);
+        assert_eq!(text("mod m {\n\tfn f() {\n\t\tg();\n\t}\n}"), plain);
+    }
+
+    #[test]
+    fn an_empty_file_has_no_nodes() {
+        check("rust", "", &[]);
+        check("python", "\n \n", &[]);
+        check("rust", "}\n", &[]);
+    }
+}

@@ -1,0 +1,158 @@
+//! Parsing: text to a syntax tree, with one parser kept per thread and a bound on the work.
+//!
+//! This is the only file that starts a parser. It says what each node type means to the walks ([`Role`]), and refuses
+//! what would be too costly; it looks at no tree.
+
+use std::cell::RefCell;
+use std::ops::ControlFlow;
+
+use tree_sitter::{ParseOptions, Parser, Tree};
+
+use super::languages::{Grammar, Item};
+
+/// How many reports of progress a parse may make: one for so many bytes of source, and some in any case.
+///
+/// tree-sitter reports every hundred steps. Of 2,497 Rust and Python files the median makes one report per 130 bytes, the
+/// worst one per 17; what needs twice as many as the worst is garbage or an attack. Counting steps instead of time makes
+/// the outcome the same on every machine. It is no bound on time: when a long stretch of nonsense operators ends, error
+/// recovery can take time quadratic in its length within one step, where nothing can interrupt it.
+const BYTES_PER_REPORT: usize = 8;
+const REPORTS_IN_ANY_CASE: usize = 2_000;
+
+/// What a node type means to a walk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// The item at this place of the grammar's table.
+    Item(u8),
+    /// May hold items.
+    Open,
+    Comment,
+    Attribute,
+    /// Holds no items, unless something in it did not parse.
+    Closed,
+}
+
+/// A grammar made ready: the role of each node type, by its number.
+#[derive(Debug)]
+pub(super) struct Roles {
+    language: tree_sitter::Language,
+    roles: Vec<Role>,
+}
+
+impl Roles {
+    fn of(grammar: &Grammar) -> Roles {
+        let language = (grammar.parser)();
+        let count = u16::try_from(language.node_kind_count()).unwrap_or(u16::MAX);
+        let role = |id| {
+            let name = language.node_kind_for_id(id).filter(|_| language.node_kind_is_named(id));
+            name.map_or(Role::Closed, |name| role(grammar, name))
+        };
+        let roles = (0..count).map(role).collect();
+        Roles { language, roles }
+    }
+
+    /// The role of this node. What did not parse is open: there may be items in it.
+    pub(super) fn role(&self, node: tree_sitter::Node<'_>) -> Role {
+        match self.roles.get(usize::from(node.kind_id())) {
+            Some(Role::Closed) if node.has_error() => Role::Open,
+            Some(role) => *role,
+            None => Role::Open,
+        }
+    }
+}
+
+fn role(grammar: &Grammar, name: &str) -> Role {
+    if let Some(index) = grammar.items.iter().position(|item| item.node == name) {
+        return Role::Item(u8::try_from(index).expect("because the table has a dozen items"));
+    }
+    let is = |names: &[&str]| names.contains(&name);
+    match () {
+        () if is(grammar.open) => Role::Open,
+        () if is(grammar.comments) => Role::Comment,
+        () if is(grammar.attributes) => Role::Attribute,
+        () => Role::Closed,
+    }
+}
+
+impl Grammar {
+    pub(super) fn roles(&self) -> &Roles {
+        self.roles.get_or_init(|| Roles::of(self))
+    }
+
+    pub(super) fn item(&self, index: u8) -> Item {
+        self.items[usize::from(index)]
+    }
+}
+
+thread_local! {
+    static PARSER: RefCell<Parser> = RefCell::new(Parser::new());
+}
+
+/// The syntax tree of a source; `None` when it would take too much work.
+pub(super) fn parse(grammar: &Grammar, source: &str) -> Option<Tree> {
+    if exceeds_indent(source, grammar.max_indent_columns) {
+        return None;
+    }
+    PARSER.with_borrow_mut(|parser| {
+        parser.set_language(&grammar.roles().language).expect("because the grammars match the library's version");
+        bounded(parser, source.as_bytes(), REPORTS_IN_ANY_CASE + source.len() / BYTES_PER_REPORT)
+    })
+}
+
+fn bounded(parser: &mut Parser, source: &[u8], budget: usize) -> Option<Tree> {
+    let mut reports = 0;
+    let mut stop = |_: &tree_sitter::ParseState| {
+        reports += 1;
+        if reports > budget { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    let options = ParseOptions::new().progress_callback(&mut stop);
+    let tree = parser.parse_with_options(&mut |at, _| source.get(at..).unwrap_or_default(), None, Some(options));
+    if tree.is_none() {
+        parser.reset();
+    }
+    tree
+}
+
+/// Whether a line starts further right than this, with tabs eight columns wide.
+fn exceeds_indent(source: &str, columns: usize) -> bool {
+    columns < usize::MAX
+        && source.lines().any(|line| {
+            let indent = line.bytes().take_while(|byte| matches!(byte, b' ' | b'\t'));
+            indent.map(|byte| if byte == b'\t' { 8 } else { 1 }).sum::<usize>() > columns
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::syntax::languages::{Rules, language};
+
+    fn rust() -> &'static Grammar {
+        match language("rust").map(|language| &language.rules) {
+            Some(Rules::Grammar(grammar)) => grammar,
+            _ => panic!("the table has a grammar for Rust"),
+        }
+    }
+
+    #[test]
+    fn a_parse_without_budget_ends_and_leaves_the_parser_usable() {
+        let source = "fn f() { g(1, 2, 3); }\n".repeat(1_000);
+        let mut parser = Parser::new();
+        parser.set_language(&rust().roles().language).expect("because the versions match");
+        assert!(bounded(&mut parser, source.as_bytes(), 3).is_none());
+        let tree = bounded(&mut parser, b"fn h() {}", 3).expect("because it is short");
+        assert_eq!(tree.root_node().to_sexp().matches("function_item").count(), 1);
+    }
+
+    #[test]
+    fn ordinary_code_stays_within_the_budget() {
+        let source = "fn f() { g(1, 2, 3); }\n".repeat(20_000);
+        assert!(parse(rust(), &source).is_some());
+    }
+
+    #[test]
+    fn indentation_counts_tabs_as_eight_columns() {
+        assert!(!exceeds_indent("\t\tx\n        y", 16));
+        assert!(exceeds_indent("x\n\t\t y", 16));
+    }
+}

@@ -1,0 +1,166 @@
+//! Properties that hold for every input, however broken, in every language.
+
+use proptest::prelude::*;
+
+use super::languages::LANGUAGES;
+use super::split::MAX_NODE_BYTES;
+use super::*;
+
+/// Fragments that make, mixed, something like source code.
+const FRAGMENTS: &[&str] = &[
+    "fn f() {",
+    "}",
+    "impl<T> A<T> for B {",
+    "mod m {",
+    "#[test]",
+    "/// doc",
+    "// c",
+    "/* b",
+    "*/",
+    "let x = \"",
+    "\"",
+    "x!(",
+    ")",
+    "struct S;",
+    "trait T { fn g(); }",
+    "macro_rules! m { () => {} }",
+    "r#\"",
+    "'a",
+    "class A:",
+    "def f(a):",
+    "@d",
+    "    ",
+    "\t",
+    "\"\"\"",
+    "pass",
+    "if x:",
+    "# Title",
+    "====",
+    "----",
+    "```",
+    "~~~",
+    "[a.b]",
+    "key: 1",
+    ".SH X",
+    ".PP",
+    "- item",
+    "a:",
+    "f() {",
+    "\n",
+    "\n",
+    "\n\n",
+    "\r\n",
+    "\u{2028}",
+    "é",
+    "🦀",
+    "\u{0}",
+    "\u{feff}",
+    " ",
+    "; ",
+    "use a::b;",
+    "const _: () = {",
+    "lambda:",
+];
+
+fn source() -> impl Strategy<Value = String> {
+    let fragments =
+        proptest::collection::vec(proptest::sample::select(FRAGMENTS), 0..60).prop_map(|parts| parts.concat());
+    prop_oneof![4 => fragments, 1 => any::<String>()]
+}
+
+/// Whether a line says anything: brackets that close are the one thing that runs may leave out.
+fn says_something(line: &str) -> bool {
+    !line.chars().all(|letter| letter.is_whitespace() || "})];".contains(letter))
+}
+
+fn check_file(language: &'static Language, source: &str) {
+    let found = nodes(language, source);
+    let lines: Vec<_> = source.split('\n').collect();
+    let mut covered = vec![false; lines.len()];
+    for node in &found {
+        assert!(1 <= node.start_line && node.start_line <= node.end_line, "{node:?}");
+        let range = node.start_line as usize - 1..node.end_line as usize;
+        assert!(
+            range.end <= lines.len() && node.text.len() <= MAX_NODE_BYTES && !node.text.trim().is_empty(),
+            "{node:?}"
+        );
+        check_text(node, &lines[range.clone()]);
+        covered[range].fill(true);
+    }
+    for (line, covered) in lines.iter().zip(covered) {
+        assert!(covered || !says_something(line), "{}: {line:?} is in no node of {source:?}", language.name);
+    }
+    assert!(found.windows(2).all(|pair| pair[0].start_line <= pair[1].start_line));
+}
+
+/// Every line of a text is a line of the file, or a part of one, in the file's order; and all lines are there unless the
+/// node is a container.
+fn check_text(node: &Node, lines: &[&str]) {
+    let mut at = 0;
+    for line in node.text.split('\n').filter(|line| !line.trim().is_empty()) {
+        let ahead = lines[at..].iter().position(|other| other.contains(line));
+        at += ahead.unwrap_or_else(|| panic!("{line:?} of {node:?} is not in {lines:?}"));
+    }
+    if !matches!(node.kind, Kind::Impl | Kind::Trait | Kind::Class) {
+        assert_eq!(node.text.split('\n').count(), lines.len(), "{node:?}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn no_line_is_lost_and_nothing_panics(source in source()) {
+        for language in &LANGUAGES {
+            check_file(language, &source);
+            anatomy(language, &source);
+        }
+    }
+
+    #[test]
+    fn any_bytes_and_any_path_are_classified(path in any::<String>(), bytes in any::<Vec<u8>>()) {
+        let _ = classify_path(&path);
+        for language in &LANGUAGES {
+            let _ = classify_content(&path, language, &bytes);
+            check_file(language, &String::from_utf8_lossy(&bytes));
+        }
+    }
+}
+
+/// What opens a level, what closes it, how many levels to build, and in which languages. Others take tree-sitter's error
+/// recovery too long.
+const NESTS: &[(&str, &str, usize, &[&str])] = &[
+    ("{", "}", 200_000, &["rust"]),
+    ("(", ")", 200_000, &["python"]),
+    ("[", "", 50_000, &["rust", "python"]),
+    ("mod m {\n", "}\n", 10_000, &["rust"]),
+    ("fn f() { ", "}", 5_000, &["rust"]),
+    ("impl A { fn f() { ", "}}", 2_000, &["rust"]),
+    ("if x {", "}", 10_000, &["rust", "css"]),
+    ("a::<", ">", 10_000, &["rust"]),
+    ("/*", "*/", 10_000, &["rust"]),
+    ("if x:\n", "", 5_000, &["python", "yaml"]),
+    ("f(lambda:", ")", 5_000, &["python"]),
+    ("> ", "", 50_000, &["markdown"]),
+    ("- ", "\n", 50_000, &["markdown", "yaml"]),
+];
+
+#[test]
+fn depth_does_not_overflow_the_stack() {
+    for (opener, closer, levels, names) in NESTS {
+        let source = opener.repeat(*levels) + &closer.repeat(*levels);
+        for name in *names {
+            let language = language(name).expect("because the table has it");
+            check_file(language, &source);
+            anatomy(language, &source);
+        }
+    }
+}
+
+#[test]
+fn python_is_not_parsed_where_its_scanner_would_overrun() {
+    let source: String = (0..600).map(|depth| format!("{}if x:\n", " ".repeat(depth))).collect();
+    let python = language("python").expect("because the table has it");
+    check_file(python, &source);
+    assert!(nodes(python, &source).iter().all(|node| node.kind == Kind::Run));
+}

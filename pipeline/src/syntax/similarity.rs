@@ -1,0 +1,120 @@
+//! Similarity: how much of two texts is the same, as bags of tokens.
+//!
+//! It serves to follow a function through edits, renames and moves. It is about characters, not about meaning, and it
+//! does not parse.
+
+use std::cmp::Ordering;
+
+/// The tokens of one text: their hashes, sorted, each as often as it occurs.
+///
+/// A word is a token, and so is each operator character. Space, quotes, commas and brackets are not: a formatter moves
+/// and adds them freely, and they follow from the words around them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Bag(Box<[u32]>);
+
+impl Bag {
+    /// The bag of a text.
+    pub fn of(text: &str) -> Bag {
+        let mut tokens = Vec::with_capacity(text.len() / 6);
+        let mut rest = text;
+        while let Some(first) = rest.chars().next() {
+            let length = if is_word(first) {
+                rest.find(|letter| !is_word(letter)).unwrap_or(rest.len())
+            } else {
+                first.len_utf8()
+            };
+            let (token, after) = rest.split_at(length);
+            if !first.is_whitespace() && !"\"'`,;()[]{}".contains(first) {
+                tokens.push(fnv1a(token.as_bytes()));
+            }
+            rest = after;
+        }
+        tokens.sort_unstable();
+        Bag(tokens.into_boxed_slice())
+    }
+
+    /// How many tokens it holds.
+    pub const fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether it holds no token.
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+fn is_word(letter: char) -> bool {
+    letter.is_alphanumeric() || letter == '_'
+}
+
+/// The Dice coefficient of two bags, 2·|A∩B| / (|A| + |B|) with multiplicities: 1 for equal bags, also for two empty
+/// ones, and 0 where nothing is shared.
+pub fn similarity(a: &Bag, b: &Bag) -> f32 {
+    if a.is_empty() && b.is_empty() {
+        return 1.0;
+    }
+    let (mut at_a, mut at_b, mut shared) = (0, 0, 0_usize);
+    while let (Some(token_a), Some(token_b)) = (a.0.get(at_a), b.0.get(at_b)) {
+        let order = token_a.cmp(token_b);
+        at_a += usize::from(order != Ordering::Greater);
+        at_b += usize::from(order != Ordering::Less);
+        shared += usize::from(order == Ordering::Equal);
+    }
+    2.0 * shared as f32 / (a.len() + b.len()) as f32
+}
+
+/// FNV-1a with 32 bits (Fowler, Noll and Vo): the same everywhere, and good enough where a collision costs little.
+pub(super) fn fnv1a(bytes: &[u8]) -> u32 {
+    bytes.iter().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(a: &str, b: &str, expected: f32) {
+        let measured = similarity(&Bag::of(a), &Bag::of(b));
+        assert!((measured - expected).abs() < 1e-6, "{measured} for {a:?} and {b:?}");
+    }
+
+    #[test]
+    fn shared_tokens_count_as_often_as_they_occur() {
+        check("a b c d", "a b x y", 0.5);
+        check("a a a", "a", 0.5);
+        check("a.b", "a.c", 2.0 / 3.0);
+        check("naïve größe", "größe naïve", 1.0);
+    }
+
+    #[test]
+    fn formatting_does_not_count_and_operators_do() {
+        check("f(a, b)", "f(\n    a,\n    b,\n)", 1.0);
+        check("a < b", "a <= b", 6.0 / 7.0);
+    }
+
+    #[test]
+    fn nothing_is_like_nothing_only() {
+        check("", "", 1.0);
+        check("", "a", 0.0);
+    }
+
+    #[test]
+    fn the_hash_is_the_published_one() {
+        assert_eq!(fnv1a(b""), 0x811c_9dc5);
+        assert_eq!(fnv1a(b"foobar"), 0xbf9c_f968);
+    }
+
+    proptest! {
+        #[test]
+        fn similarity_is_symmetric_and_between_zero_and_one(a in "[ab<é (]{0,12}", b in "[ab<é (]{0,12}") {
+            let (a, b) = (Bag::of(&a), Bag::of(&b));
+            let measured = similarity(&a, &b);
+            prop_assert!((0.0..=1.0).contains(&measured));
+            prop_assert_eq!(measured, similarity(&b, &a));
+            prop_assert_eq!(similarity(&a, &a), 1.0);
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Upkeep: finds the store of a repository fit for use, or makes it so, and brings it up to tips.
+//!
+//! A store that is damaged, or that was made while the clone was cut off shorter, is set aside and
+//! built again, since history is there to build it from. A store of another repository or of another
+//! maker is refused: nothing that someone may want is thrown away unasked.
+
+use std::path::Path;
+
+use crate::history::Repository;
+use crate::ingest::{IndexReport, Interrupt, Progress, index, is_indexed};
+use crate::shard::{ObjectId, Settings, Store, StoreError};
+use crate::{PipelineError, embed, syntax};
+
+/// Something that was done about a store and that a person should hear of.
+#[derive(Debug, Clone)]
+pub struct Notice {
+    /// One sentence, lower case, without a full stop.
+    pub text: String,
+}
+
+/// How a run may treat the store.
+#[derive(Debug, Clone, Default)]
+pub struct UpkeepOptions {
+    /// Start over, whatever is there; says why.
+    pub rebuild: Option<String>,
+}
+
+/// Opens the store in `directory`, or makes one, and indexes everything that `tips` reach.
+///
+/// # Errors
+/// As [`index`]; also a store of another repository or maker, and one that somebody else is writing.
+pub fn bring_up(
+    repository: &Repository,
+    directory: &Path,
+    tips: &[ObjectId],
+    options: &UpkeepOptions,
+    notice: &dyn Fn(Notice),
+    progress: &(dyn Fn(Progress) + Sync),
+    interrupt: &Interrupt,
+) -> Result<(Store, IndexReport), PipelineError> {
+    let look = || match &options.rebuild {
+        None => find(repository, directory),
+        Some(_) if matches!(Store::open(directory), Ok(None)) => Ok(Found::None),
+        Some(why) => Ok(Found::Unfit(why.clone())),
+    };
+    if let Found::Fit(store) = look()?
+        // A shard that cannot be read has no answer here; the second look deals with it.
+        && is_indexed(&store, tips).unwrap_or(false)
+    {
+        // Nothing to write, so no lock: readers never wait for a writer.
+        let report = crate::ingest::nothing_new(repository, &store);
+        return Ok((*store, report));
+    }
+    let lock = empty(directory).lock()?;
+    // Another run may have written between the first look and the lock.
+    let mut store = match look()? {
+        Found::Fit(store) => *store,
+        Found::None => empty(directory),
+        Found::Unfit(why) => start_over(directory, &why, notice)?,
+    };
+    match index(repository, &mut store, &lock, tips, progress, interrupt) {
+        Err(PipelineError::Store(StoreError::Damaged { what, why })) => {
+            let mut store = start_over(directory, &format!("{what} is damaged ({why})"), notice)?;
+            let report = index(repository, &mut store, &lock, tips, progress, interrupt)?;
+            Ok((store, report))
+        }
+        Err(error) => Err(error),
+        Ok(report) => Ok((store, report)),
+    }
+}
+
+/// A store as it was found.
+enum Found {
+    Fit(Box<Store>),
+    None,
+    /// Not to be used; why.
+    Unfit(String),
+}
+
+fn find(repository: &Repository, directory: &Path) -> Result<Found, PipelineError> {
+    let store = match Store::open(directory) {
+        Ok(None) => return Ok(Found::None),
+        Ok(Some(store)) => store,
+        Err(StoreError::Damaged { what, why }) => return Ok(Found::Unfit(format!("{what} is damaged ({why})"))),
+        Err(error) => return Err(error.into()),
+    };
+    check_maker(&store, directory)?;
+    check_repository(repository, &store, directory)?;
+    let still_shallow = |commit: &ObjectId| repository.shallow().contains(commit);
+    if !store.manifest().shallow.iter().all(still_shallow) {
+        return Ok(Found::Unfit("it was made from a shorter clone".into()));
+    }
+    Ok(Found::Fit(Box::new(store)))
+}
+
+/// Refuses a store whose rows would not fit ours.
+fn check_maker(store: &Store, directory: &Path) -> Result<(), PipelineError> {
+    let manifest = store.manifest();
+    for (what, found, expected) in [
+        ("chunker", manifest.chunker.as_str(), syntax::CHUNKER),
+        ("embedder", manifest.embedder.as_str(), embed::fingerprint()),
+    ] {
+        if found != expected {
+            return Err(PipelineError::OtherMaker {
+                store: directory.to_owned(),
+                what,
+                found: found.to_owned(),
+                expected: expected.to_owned(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// A store and a repository belong together when they share an indexed commit.
+fn check_repository(repository: &Repository, store: &Store, directory: &Path) -> Result<(), PipelineError> {
+    let objects = repository.objects();
+    let manifest = store.manifest();
+    let no_tip_here = !manifest.tips.iter().any(|tip| objects.contains(tip));
+    if no_tip_here && manifest.rows("commits") > 0 {
+        // Tips may have been rewritten away; any commit will do.
+        let shared = match store.commits() {
+            Ok(commits) => commits.iter().rev().any(|commit| objects.contains(&commit.id)),
+            Err(StoreError::Damaged { .. }) => true,
+            Err(error) => return Err(error.into()),
+        };
+        if !shared {
+            return Err(PipelineError::OtherRepository { store: directory.to_owned() });
+        }
+    }
+    Ok(())
+}
+
+fn empty(directory: &Path) -> Store {
+    Store::create(
+        directory,
+        Settings {
+            chunker: syntax::CHUNKER.to_owned(),
+            embedder: embed::fingerprint().to_owned(),
+            dimension: embed::dimension(),
+        },
+    )
+}
+
+fn start_over(directory: &Path, why: &str, notice: &dyn Fn(Notice)) -> Result<Store, PipelineError> {
+    let aside =
+        Store::set_aside(directory).map_err(|source| StoreError::Write { path: directory.to_owned(), source })?;
+    notice(Notice { text: format!("the store is built again: {why}; what was there is in `{}`", aside.display()) });
+    Ok(empty(directory))
+}

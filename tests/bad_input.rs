@@ -1,0 +1,201 @@
+//! Bad input gets a sentence and the right exit code, and nothing is lost.
+
+use crate::support::{Fixture, git, precedent};
+
+/// The run ends with this code and begins with this sentence; never with a backtrace.
+fn check(fixture: &Fixture, arguments: &[&str], code: i32, sentence: &str) -> String {
+    let ran = fixture.run(arguments);
+    assert_eq!(ran.code, code, "{arguments:?}: {}", ran.stderr);
+    let first = ran.stderr.lines().find(|line| line.starts_with("error: ")).unwrap_or("").to_owned();
+    assert!(first.contains(sentence), "{arguments:?}: {:?}", ran.stderr);
+    assert!(!ran.stderr.contains("panicked"), "{}", ran.stderr);
+    ran.stderr
+}
+
+#[test]
+fn not_a_repository() {
+    let fixture = Fixture::empty();
+    for command in [&["index"][..], &["search", "x"], &["review"], &["lineage", "x"], &["store", "check"]] {
+        check(&fixture, command, 3, "is not in a Git repository");
+    }
+    check(&fixture, &["index", "no/such/place"], 3, "is not in a Git repository");
+    // A diagnosis is no failure.
+    let diagnosis = fixture.json(&["doctor", "--json"]);
+    assert!(diagnosis["problems"][0].as_str().expect("a problem").contains("is not in a Git repository"));
+}
+
+#[test]
+fn a_repository_without_commits() {
+    let fixture = Fixture::empty();
+    git(&fixture.repo(), &["init", "--quiet"]);
+    for command in [&["index"][..], &["search", "x"], &["review"]] {
+        let said = check(&fixture, command, 3, "has no commits yet");
+        assert!(said.contains("make a first commit"), "{said}");
+    }
+}
+
+#[test]
+fn a_revision_that_does_not_exist() {
+    let fixture = Fixture::new("review");
+    let said = check(&fixture, &["review", "nowhere..HEAD"], 3, "`nowhere` is not a commit here");
+    assert!(said.contains("this clone has `main`, `topic`"), "{said}");
+    check(&fixture, &["index", "--tip", "HEAD~99"], 3, "`HEAD~99` is not a commit here");
+    check(&fixture, &["search", "x", "--as-of", "v9"], 3, "`v9` is not a commit here");
+    check(&fixture, &["lineage", "src/none.rs"], 3, "`src/none.rs` has no history");
+}
+
+#[test]
+fn a_shallow_clone_is_indexed_as_far_as_it_goes_and_again_when_deepened() {
+    let fixture = Fixture::new("review");
+    let clone = fixture.beside("clone");
+    let from = format!("file://{}", fixture.repo().display());
+    git(&fixture.repo(), &["clone", "--quiet", "--depth", "3", &from, &clone.to_string_lossy()]);
+    let clone =
+        |arguments: &[&str]| crate::support::Ran::of(precedent(&clone, arguments).output().expect("the binary"));
+
+    let ran = clone(&["index", "--json"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stderr.contains("git fetch --unshallow"), "{}", ran.stderr);
+    let report: serde_json::Value = serde_json::from_str(&ran.stdout).expect("JSON");
+    assert_eq!((report["commits"].as_u64(), report["partial"].as_bool()), (Some(3), Some(true)));
+    let said = clone(&["review", "HEAD~5..HEAD"]);
+    assert_eq!(said.code, 3);
+    assert!(said.stderr.contains("git fetch --unshallow"), "{}", said.stderr);
+    // What stood at the boundary was not added by it.
+    let lineage = clone(&["lineage", "src/config.rs#Config", "--json"]);
+    assert!(lineage.stdout.contains("\"change\":\"present\""), "{}", lineage.stdout);
+
+    git(&fixture.beside("clone"), &["fetch", "--quiet", "--unshallow"]);
+    let ran = clone(&["index", "--json"]);
+    assert!(ran.stderr.contains("made from a shorter clone"), "{}", ran.stderr);
+    let report: serde_json::Value = serde_json::from_str(&ran.stdout).expect("JSON");
+    assert_eq!((report["totals"]["commits"].as_u64(), report["partial"].as_bool()), (Some(9), Some(false)));
+}
+
+#[test]
+fn a_partial_clone_says_what_is_missing() {
+    let fixture = Fixture::new("review");
+    git(&fixture.repo(), &["config", "uploadpack.allowFilter", "true"]);
+    let clone = fixture.beside("clone");
+    let from = format!("file://{}", fixture.repo().display());
+    git(&fixture.repo(), &["clone", "--quiet", "--filter=blob:none", &from, &clone.to_string_lossy()]);
+    let ran = crate::support::Ran::of(precedent(&clone, &["index", "--json"]).output().expect("the binary"));
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stderr.contains("missing here, as in a partial clone"), "{}", ran.stderr);
+    let report: serde_json::Value = serde_json::from_str(&ran.stdout).expect("JSON");
+    assert_eq!(report["partial"], true);
+    assert!(crate::support::skipped(&report, "missing") > 0);
+}
+
+#[test]
+fn a_store_of_another_repository_is_refused() {
+    let one = Fixture::new("review");
+    let two = Fixture::new("numeric");
+    let store = one.beside("shared");
+    one.json(&["index", "--json", "--store", &store.to_string_lossy()]);
+    let said = check(&two, &["index", "--store", &store.to_string_lossy()], 3, "belongs to another repository");
+    assert!(said.contains("precedent index --rebuild"), "{said}");
+    // And nothing was touched.
+    assert_eq!(one.json(&["index", "--json", "--store", &store.to_string_lossy()])["totals"]["commits"], 9);
+}
+
+#[test]
+fn a_store_of_another_maker_or_version_is_refused_and_can_be_rebuilt() {
+    let fixture = Fixture::new("review");
+    fixture.json(&["index", "--json"]);
+    let manifest = fixture.store().join("manifest.json");
+    let good = std::fs::read_to_string(&manifest).expect("a manifest");
+    let embedder = precedent_pipeline::fingerprint();
+    for (from, to, sentence) in [
+        (embedder, "table-v0:0000", "was built with embedder `table-v0:0000`"),
+        (precedent_pipeline::syntax::CHUNKER, "chunker-0", "was built with chunker `chunker-0`"),
+        ("\"format\": 1", "\"format\": 99", "has format 99"),
+    ] {
+        let changed = good.replace(from, to);
+        assert_ne!(changed, good, "{from}");
+        std::fs::write(&manifest, changed).expect("a manifest");
+        for command in [&["index"][..], &["search", "x"], &["review", "main..topic"]] {
+            let said = check(&fixture, command, 3, sentence);
+            assert!(said.contains("precedent index --rebuild"), "{said}");
+        }
+    }
+    let report = fixture.json(&["index", "--rebuild", "--json"]);
+    assert_eq!(report["commits"], 9);
+}
+
+#[test]
+fn a_damaged_store_is_named_set_aside_and_rebuilt() {
+    let fixture = Fixture::new("review");
+    let whole = fixture.json(&["index", "--json"]);
+    let shards = |table: &str| -> std::path::PathBuf {
+        let mut files = std::fs::read_dir(fixture.store().join(table)).expect("a table");
+        files.next().expect("a shard").expect("a file").path()
+    };
+    type Damage = fn(&std::path::Path);
+    let cut: Damage = |file| {
+        let bytes = std::fs::read(file).expect("a file");
+        std::fs::write(file, &bytes[..bytes.len() / 2]).expect("a file");
+    };
+    let flip: Damage = |file| {
+        let mut bytes = std::fs::read(file).expect("a file");
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 0x40;
+        std::fs::write(file, bytes).expect("a file");
+    };
+    let remove: Damage = |file| std::fs::remove_file(file).expect("gone");
+    for (table, damage) in [("edits", cut), ("vectors", remove), ("commits", flip), ("chunks", flip), ("spans", flip)] {
+        damage(&shards(table));
+        let ran = fixture.run(&["search", "wait", "--json"]);
+        assert_eq!(ran.code, 0, "{table}: {}", ran.stderr);
+        assert!(
+            ran.stderr.contains("the store is built again") && ran.stderr.contains(table),
+            "{table}: {}",
+            ran.stderr
+        );
+        assert!(!ran.stdout.is_empty());
+        let check = fixture.json(&["store", "check", "--json"]);
+        assert_eq!(check["ok"], true, "{table}");
+        assert_eq!(check["rows"]["commits"], whole["totals"]["commits"]);
+    }
+    std::fs::write(fixture.store().join("manifest.json"), "{ not json").expect("a manifest");
+    let ran = fixture.run(&["index", "--json"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stderr.contains("manifest.json"), "{}", ran.stderr);
+}
+
+#[test]
+fn store_check_names_what_is_wrong() {
+    let fixture = Fixture::new("review");
+    check(&fixture, &["store", "check"], 3, "there is no store");
+    fixture.json(&["index", "--json"]);
+    let shard = std::fs::read_dir(fixture.store().join("chunks"))
+        .expect("a table")
+        .next()
+        .expect("a shard")
+        .expect("a file")
+        .path();
+    let mut bytes = std::fs::read(&shard).expect("a file");
+    bytes[20] ^= 1;
+    std::fs::write(&shard, bytes).expect("a file");
+    let ran = fixture.run(&["store", "check", "--json"]);
+    assert_eq!(ran.code, 3);
+    assert!((ran.stdout + &ran.stderr).contains("chunks/"), "{}", ran.stderr);
+}
+
+#[test]
+fn unrelated_histories_have_no_base() {
+    let fixture = Fixture::new("review");
+    fixture.git(&["switch", "--quiet", "--orphan", "island"]);
+    fixture.commit("island.rs", "fn island() {}\n", "an island");
+    check(&fixture, &["review", "main..island"], 3, "have no commit in common");
+}
+
+#[test]
+fn two_roots_are_both_indexed() {
+    let fixture = Fixture::new("review");
+    fixture.git(&["switch", "--quiet", "--orphan", "island"]);
+    fixture.commit("island.rs", "fn island() {}\n", "an island");
+    fixture.git(&["merge", "--quiet", "--allow-unrelated-histories", "-m", "join", "main"]);
+    let report = fixture.json(&["index", "--json"]);
+    assert_eq!(report["commits"], 10);
+}

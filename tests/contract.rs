@@ -1,0 +1,101 @@
+//! The command line as scripts rely on it: exit codes, what goes where, the keys of the JSON.
+
+use serde_json::Value;
+
+use crate::support::Fixture;
+
+fn keys(value: &Value) -> Vec<&str> {
+    let mut keys: Vec<&str> = value.as_object().expect("an object").keys().map(String::as_str).collect();
+    keys.sort_unstable();
+    keys
+}
+
+#[test]
+fn the_index_report_has_the_keys_that_were_promised() {
+    let fixture = Fixture::new("review");
+    let report = fixture.json(&["index", "--json"]);
+    for key in [
+        "bytes_parsed",
+        "chunks",
+        "commits",
+        "edits",
+        "embedded",
+        "file_versions",
+        "generation",
+        "model",
+        "nodes",
+        "partial",
+        "peak_rss_bytes",
+        "schema",
+        "seconds",
+        "skipped",
+        "store_bytes",
+        "totals",
+    ] {
+        assert!(report.get(key).is_some(), "{key}: {report}");
+    }
+    assert_eq!(keys(&report["seconds"]), ["embed", "history", "syntax", "total", "write"]);
+    assert_eq!(report["embedded"], report["chunks"]);
+}
+
+#[test]
+fn search_and_lineage_have_the_keys_that_were_promised() {
+    let fixture = Fixture::new("review");
+    let hits = fixture.json_lines(&["search", "connect", "--json", "-k", "1"]);
+    assert_eq!(
+        keys(&hits[0]),
+        ["chunk", "commit", "kind", "lang", "lines", "path", "rank", "schema", "score", "symbol", "text"]
+    );
+    let hits = fixture.json_lines(&["search", "connect", "--history", "--json", "-k", "1"]);
+    for key in ["lineage", "versions", "first_commit", "last_commit", "alive"] {
+        assert!(hits[0].get(key).is_some(), "{key}: {}", hits[0]);
+    }
+    let lineage = fixture.json(&["lineage", "src/config.rs", "--json"]);
+    assert_eq!(keys(&lineage), ["as_of", "edits", "path", "schema", "symbol"]);
+}
+
+#[test]
+fn doctor_and_check_report_on_a_sound_store() {
+    let fixture = Fixture::new("review");
+    fixture.json(&["index", "--json"]);
+    let diagnosis = fixture.json(&["doctor", "--json"]);
+    assert_eq!(diagnosis["problems"], serde_json::json!([]));
+    assert_eq!(diagnosis["store"]["has_head"], true);
+    let check = fixture.json(&["store", "check", "--json"]);
+    assert_eq!(check["ok"], true);
+    assert_eq!(check["rows"]["commits"], 9);
+}
+
+#[test]
+fn machine_output_stands_alone_on_standard_output_and_nothing_moves_in_a_pipe() {
+    let fixture = Fixture::new("review");
+    for arguments in
+        [&["index", "--json"][..], &["review", "--json"], &["doctor", "--json"], &["store", "check", "--json"]]
+    {
+        let ran = fixture.run(arguments);
+        assert!(serde_json::from_str::<Value>(&ran.stdout).is_ok(), "{arguments:?}: {}", ran.stdout);
+        assert_eq!(ran.stderr, "", "{arguments:?}");
+        assert!(!ran.stdout.contains('\u{1b}'));
+    }
+    let review = Fixture::new("review").run(&["review", "main..topic"]);
+    assert!(!review.stderr.contains(['\u{1b}', '\r']), "no bars in a pipe: {:?}", review.stderr);
+}
+
+#[test]
+fn usage_errors_are_two() {
+    let fixture = Fixture::new("review");
+    for arguments in [
+        &["frobnicate"][..],
+        &["search"],
+        &["search", "  "],
+        &["search", "x", "-k", "0"],
+        &["search", "x", "--path", "a[", "--json"],
+        &["review", "main"],
+        &["review", "--json", "--format", "markdown"],
+        &["index", "--store", "s3://bucket/store"],
+    ] {
+        let ran = fixture.run(arguments);
+        assert_eq!(ran.code, 2, "{arguments:?}: {}", ran.stderr);
+        assert_eq!(ran.stdout, "");
+    }
+}

@@ -1,0 +1,11 @@
+//! The tests that drive the whole: fixtures, the binary, and Git as the judge.
+
+mod support;
+
+mod bad_input;
+mod contract;
+mod durability;
+mod index;
+mod lineage;
+mod review;
+mod search;

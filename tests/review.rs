@@ -1,0 +1,171 @@
+//! `precedent review`: facts that are true, claims that are right, citations that resolve.
+
+use serde_json::Value;
+
+use crate::support::Fixture;
+
+/// Every citation, anywhere in a review, as Git sees it.
+fn assert_citations_resolve(fixture: &Fixture, review: &Value) -> usize {
+    let statements = ["briefing", "findings"].iter().flat_map(|part| review[part].as_array().expect("a list"));
+    let mut count = 0;
+    for statement in statements {
+        let citations = statement["citations"].as_array().expect("a list");
+        assert!(!citations.is_empty(), "without evidence: {statement}");
+        for citation in citations {
+            let commit = citation["commit"].as_str().expect("a commit");
+            assert_eq!(fixture.git(&["cat-file", "-t", commit]), "commit");
+            let file = fixture.git(&["show", &format!("{commit}:{}", citation["path"].as_str().expect("a path"))]);
+            let lines: Vec<&str> = file.lines().collect();
+            let (start, end) =
+                (citation["lines"][0].as_u64().expect("a line"), citation["lines"][1].as_u64().expect("a line"));
+            assert!(start >= 1 && start <= end && end as usize <= lines.len(), "{citation}");
+            assert_eq!(lines[start as usize - 1].trim(), citation["quote"].as_str().expect("a quote"), "{citation}");
+            count += 1;
+        }
+    }
+    count
+}
+
+#[test]
+fn the_terminal_shows_facts_and_one_claim_in_eighty_columns() {
+    let fixture = Fixture::new("review");
+    let ran = fixture.run(&["review", "main..topic"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stdout.lines().all(|line| line.chars().count() <= 80), "{}", ran.stdout);
+    insta::assert_snapshot!(ran.stdout);
+}
+
+#[test]
+fn markdown_says_the_same() {
+    let fixture = Fixture::new("review");
+    let ran = fixture.run(&["review", "main..topic", "--format", "markdown"]);
+    insta::assert_snapshot!(ran.stdout);
+}
+
+#[test]
+fn without_a_range_the_default_branch_is_the_base() {
+    let fixture = Fixture::new("review");
+    let named = fixture.json(&["review", "main..topic", "--format", "json"]);
+    let implied = fixture.json(&["review", "--json"]);
+    for part in ["base", "head", "briefing", "findings", "skipped"] {
+        assert_eq!(named[part], implied[part], "{part}");
+    }
+}
+
+#[test]
+fn the_change_itself_never_enters_the_store() {
+    let fixture = Fixture::new("review");
+    fixture.json(&["review", "main..topic", "--json"]);
+    let report = fixture.json(&["index", "--json", "--tip", "main"]);
+    assert_eq!((report["commits"].as_u64(), report["totals"]["commits"].as_u64()), (Some(0), Some(8)));
+}
+
+#[test]
+fn the_contract_of_the_json_holds_and_every_citation_resolves() {
+    let fixture = Fixture::new("review");
+    let review = fixture.json(&["review", "main..topic", "--json"]);
+    assert_eq!(review["schema"], 1);
+    assert_eq!(review["base"], fixture.git(&["merge-base", "main", "topic"]).as_str());
+    assert_eq!(review["head"], fixture.git(&["rev-parse", "topic"]).as_str());
+    assert!(review["model"].as_str().is_some_and(|model| model.starts_with("table-")));
+    assert!(review["seconds"].is_number());
+    assert!(assert_citations_resolve(&fixture, &review) >= 6);
+
+    for fact in review["briefing"].as_array().expect("facts") {
+        assert!(["companion", "life", "copy"].contains(&fact["kind"].as_str().expect("a kind")));
+        for name in ["node", "about"] {
+            assert!(fact[name]["path"].is_string() && fact[name]["symbol"].is_string());
+        }
+        assert!(fact["text"].is_string() && fact["score"].is_number() && fact["shown"].is_boolean());
+    }
+    let findings = review["findings"].as_array().expect("findings");
+    assert_eq!(findings.len(), 1);
+    let finding = &findings[0];
+    assert_eq!(finding["check"], "stale-doc");
+    assert_eq!((finding["path"].as_str(), finding["side"].as_str()), (Some("src/client.rs"), Some("RIGHT")));
+    assert_eq!((finding["line"].as_u64(), finding["start_line"].as_u64()), (Some(7), None));
+    assert_eq!(finding["severity"], "minor");
+    assert_eq!(finding["suggestion"], "/// Gives up after `timeout` seconds without a first byte.");
+    assert!(finding["confidence"].is_null(), "nothing has been measured yet");
+}
+
+#[test]
+fn companions_are_counted_over_first_parent_steps() {
+    let fixture = Fixture::new("review");
+    let review = fixture.json(&["review", "main..topic", "--json"]);
+    let facts = review["briefing"].as_array().expect("facts");
+    let text = |node: &str, about: &str| {
+        let fact = facts.iter().find(|fact| {
+            fact["kind"] == "companion"
+                && fact["about"]["symbol"] == about
+                && (fact["node"]["symbol"] == node || fact["node"]["path"] == node)
+        });
+        fact.unwrap_or_else(|| panic!("{node} about {about}"))["text"].as_str().expect("text").to_owned()
+    };
+    assert_eq!(text("Config::validate", "connect"), "`Config::validate` changed in 6 of the 6 changes of `connect`");
+    assert_eq!(text("CHANGES.md", ""), "`CHANGES.md` changed in 7 of the 7 changes of this file");
+}
+
+#[test]
+fn a_corrected_documentation_is_not_claimed_to_be_stale() {
+    let fixture = Fixture::new("review");
+    let path = fixture.repo().join("src/client.rs");
+    let fixed = std::fs::read_to_string(&path).expect("the file").replace("`timeout_secs`", "`timeout`");
+    fixture.commit("src/client.rs", &fixed, "correct the documentation");
+    let review = fixture.json(&["review", "main..topic", "--json"]);
+    assert_eq!(review["findings"], serde_json::json!([]));
+}
+
+#[test]
+fn a_claim_ends_a_run_with_ten_only_when_asked() {
+    let fixture = Fixture::new("review");
+    let code = |arguments: &[&str]| fixture.run(arguments).code;
+    assert_eq!(code(&["review", "main..topic"]), 0);
+    assert_eq!(code(&["review", "main..topic", "--fail-on", "minor"]), 10);
+    assert_eq!(code(&["review", "main..topic", "--fail-on", "major"]), 0);
+}
+
+#[test]
+fn nothing_to_say_is_one_line() {
+    let fixture = Fixture::new("review");
+    fixture.commit("README.md", "A client, for tests.\n", "reword");
+    let ran = fixture.run(&["review", "HEAD~1..HEAD"]);
+    assert!(ran.stdout.contains("nothing claimed · nothing worth a look"), "{}", ran.stdout);
+    let same = fixture.run(&["review", "HEAD..HEAD"]);
+    assert!(same.stdout.contains("0 files, 0 nodes changed"), "{}", same.stdout);
+}
+
+#[test]
+fn what_cannot_be_read_as_text_is_listed_and_the_rest_is_reviewed() {
+    let fixture = Fixture::new("hostile");
+    for step in ["HEAD~7..HEAD", "HEAD~1..HEAD"] {
+        let review = fixture.json(&["review", step, "--json"]);
+        let skipped = review["skipped"].as_array().expect("a list");
+        assert!(skipped.iter().any(|left| left["what"] == "huge.md" && left["why"] == "huge"), "{review}");
+        assert_eq!(review["partial"], true);
+        assert_citations_resolve(&fixture, &review);
+    }
+}
+
+#[test]
+fn hostile_names_do_nothing_on_a_terminal_or_in_markdown() {
+    let fixture = Fixture::new("review");
+    let odd = "docs/<img src=x> @team \u{202e}`tick`.md";
+    let function = |step: usize| format!("pub fn odd(value: usize) -> usize {{\n    value + {step}\n}}\n");
+    for step in 0..5 {
+        fixture.commit(odd, &format!("text {step}\n"), "only words");
+        std::fs::write(fixture.repo().join("odd.rs"), function(step)).expect("a file");
+        fixture.git(&["add", "--all"]);
+        let author = "--author=Eve `@team [link](x) \u{202e} <eve@example.org>";
+        fixture.git(&["commit", "--quiet", "--amend", author, "--message", "fix: \u{1b}[31m <b>@team</b>"]);
+    }
+    fixture.commit("odd.rs", &function(9), "subject \u{1b}[31m \u{202e}");
+    for format in ["terminal", "markdown"] {
+        let text = fixture.run(&["review", "HEAD~1..HEAD", "--format", format]).stdout;
+        assert!(!text.contains(['\u{202e}', '\u{1b}']), "{text}");
+        assert!(text.contains("U+202E"), "{text}");
+        if format == "markdown" {
+            insta::assert_snapshot!(text);
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! `precedent search`: by meaning, at a commit, over history.
+
+use crate::support::Fixture;
+
+#[test]
+fn what_is_meant_is_found_though_no_word_of_it_is_written() {
+    let fixture = Fixture::new("numeric");
+    for (question, expected) in [("calculate square root", "sqrt"), ("iteration over a range", "each_step")] {
+        let hits = fixture.json_lines(&["search", question, "--json", "-k", "3"]);
+        assert_eq!(hits[0]["symbol"], expected, "{question}: {hits:?}");
+    }
+    // Nowhere in the repository stands a word of either question that carries meaning.
+    let files = fixture.git(&["ls-files"]);
+    for file in files.lines() {
+        let text = std::fs::read_to_string(fixture.repo().join(file)).expect("a text file").to_lowercase();
+        let mut words = text.split(|letter: char| !letter.is_alphanumeric());
+        let said = words.find(|word| ["calculate", "square", "root", "iteration", "over"].contains(word));
+        assert_eq!(said, None, "{file}");
+    }
+}
+
+#[test]
+fn a_result_names_a_place_that_git_knows() {
+    let fixture = Fixture::new("review");
+    for hit in fixture.json_lines(&["search", "wait before the next attempt", "--json", "-k", "5"]) {
+        assert_eq!(hit["schema"], 1);
+        let place = format!("{}:{}", hit["commit"].as_str().expect("a commit"), hit["path"].as_str().expect("a path"));
+        let file = fixture.git(&["show", &place]);
+        let line = hit["lines"][0].as_u64().expect("a line") as usize;
+        let first = hit["text"].as_str().expect("text").lines().next().expect("a line").to_owned();
+        assert_eq!(file.lines().nth(line - 1).expect("the line").trim(), first.trim(), "{hit}");
+    }
+}
+
+#[test]
+fn as_of_shows_what_was_alive_then_and_history_what_ever_was() {
+    let fixture = Fixture::new("review");
+    let first = fixture.git(&["rev-list", "--max-parents=0", "HEAD"]);
+    let then = fixture.json_lines(&["search", "how long to wait", "--as-of", &first, "--json", "-k", "20"]);
+    let place = then.iter().find(|hit| hit["symbol"] == "backoff").expect("backoff");
+    assert_eq!(place["path"], "src/client.rs", "it moved only later");
+    assert!(then.iter().all(|hit| hit["symbol"] != "reconnect_delay"), "nobody had written it yet");
+
+    let ever = fixture.json_lines(&["search", "opens a connection", "--history", "--json", "-k", "20"]);
+    let connect: Vec<_> = ever.iter().filter(|hit| hit["symbol"] == "connect").collect();
+    assert_eq!(connect.len(), 1, "one row a node");
+    assert_eq!(connect[0]["versions"], 6);
+    assert_eq!(connect[0]["alive"], true);
+    assert_eq!(connect[0]["first_commit"], first.as_str());
+    let all =
+        fixture.json_lines(&["search", "opens a connection", "--history", "--all-versions", "--json", "-k", "20"]);
+    assert_eq!(all.iter().filter(|hit| hit["symbol"] == "connect").count(), 6);
+}
+
+#[test]
+fn filters_hold_for_every_result() {
+    let fixture = Fixture::new("numeric");
+    let hits = fixture.json_lines(&[
+        "search",
+        "number",
+        "--json",
+        "--lang",
+        "rust",
+        "--kind",
+        "function",
+        "--path",
+        "src/num*.rs",
+    ]);
+    assert_eq!(hits.len(), 4);
+    assert!(
+        hits.iter().all(|hit| hit["path"] == "src/numeric.rs" && hit["kind"] == "function" && hit["lang"] == "rust")
+    );
+    assert_eq!(fixture.run(&["search", "number", "--path", "nowhere/**"]).stdout, "  nothing found\n");
+}
