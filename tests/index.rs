@@ -162,3 +162,29 @@ fn nothing_shows_in_git_status() {
     fixture.json(&["index", "--json"]);
     assert_eq!(fixture.git(&["status", "--porcelain"]), "");
 }
+
+#[test]
+fn worktrees_of_one_repository_share_one_store() {
+    let fixture = Fixture::new("review");
+    fixture.json(&["index", "--json", "--tip", "main"]);
+    let other = fixture.beside("other");
+    fixture.git(&["worktree", "add", "--quiet", &other.to_string_lossy(), "main"]);
+    let ran =
+        crate::support::Ran::of(crate::support::precedent(&other, &["index", "--json"]).output().expect("the binary"));
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let report: serde_json::Value = serde_json::from_str(&ran.stdout).expect("JSON");
+    assert_eq!((report["commits"].as_u64(), report["totals"]["commits"].as_u64()), (Some(0), Some(8)));
+}
+
+#[test]
+fn commits_that_were_rewritten_away_do_not_make_the_store_a_stranger() {
+    let fixture = Fixture::new("review");
+    fixture.json(&["index", "--json", "--tip", "topic"]);
+    fixture.git(&["commit", "--quiet", "--amend", "--message", "said otherwise"]);
+    let report = fixture.json(&["index", "--json"]);
+    assert_eq!((report["commits"].as_u64(), report["totals"]["commits"].as_u64()), (Some(1), Some(10)));
+    // What is known at the new tip does not hold the old one.
+    let lineage = fixture.json(&["lineage", "src/client.rs#connect", "--json"]);
+    assert_eq!(lineage["edits"].as_array().expect("edits").len(), 7);
+    assert_eq!(lineage["edits"][0]["subject"], "said otherwise");
+}

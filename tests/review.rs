@@ -169,3 +169,27 @@ fn hostile_names_do_nothing_on_a_terminal_or_in_markdown() {
         }
     }
 }
+
+/// A Python module in two versions, reviewed; the titles of what is claimed.
+fn python_claims(before: &str, after: &str) -> Vec<String> {
+    let fixture = Fixture::new("review");
+    fixture.commit("module.py", before, "before");
+    fixture.commit("module.py", after, "after");
+    let review = fixture.json(&["review", "HEAD~1..HEAD", "--json"]);
+    assert_citations_resolve(&fixture, &review);
+    let findings = review["findings"].as_array().expect("a list");
+    findings.iter().map(|finding| finding["title"].as_str().expect("a title").to_owned()).collect()
+}
+
+#[test]
+fn a_parameter_of_python_that_is_gone_and_still_documented_is_claimed() {
+    let documented = "def load(path, encoding):\n    \"\"\"Load it.\n\n    :param path: where\n    :param encoding: how\n    \"\"\"\n    return open(path, encoding=encoding).read()\n";
+    let removed = documented.replace("(path, encoding):", "(path):").replace(", encoding=encoding", "");
+    assert_eq!(
+        python_claims(documented, &removed),
+        ["the documentation of `load` still names `encoding`, which this change removes"]
+    );
+    // Used as a name of something else in the body: the words may mean that.
+    let kept = documented.replace("(path, encoding):", "(path):").replace("return", "encoding = 'utf-8'\n    return");
+    assert_eq!(python_claims(documented, &kept), [""; 0]);
+}

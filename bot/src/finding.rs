@@ -63,7 +63,7 @@ pub struct NodeName {
 }
 
 /// The kinds of fact.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FactKind {
     /// Age, edits, fixes of the changed node.

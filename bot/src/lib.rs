@@ -59,6 +59,10 @@ pub fn review(repository: &Repository, archive: &Archive, change: Change) -> Res
     let objects = repository.objects();
     let mut skipped = change.skipped();
     let precedents = Precedents::gather(archive, &objects, &change)?;
+    let unexamined = precedents.examined.iter().filter(|examined| !**examined).count();
+    if unexamined > 0 {
+        skipped.push(Left { what: format!("the past of {unexamined} nodes"), why: "the change is very large".into() });
+    }
     let (briefing, unverified_facts) = finding::verified(briefing::facts(&change, &precedents, &objects), &objects);
     let (mut findings, unverified_claims) =
         finding::verified(checks::findings(&change, &precedents, &objects), &objects);

@@ -7,7 +7,7 @@ use precedent_model::embed::Table;
 use precedent_pipeline::PipelineError;
 use precedent_pipeline::archive::{Archive, Known, Place, Units};
 use precedent_pipeline::history::{Mode, Objects};
-use precedent_pipeline::search::VectorIndex;
+use precedent_pipeline::search::{Scored, VectorIndex};
 use precedent_pipeline::shard::EditRow;
 use precedent_pipeline::syntax::{Bag, Kind, similarity};
 
@@ -17,6 +17,9 @@ use crate::change::{Change, ChangedNode};
 const NEIGHBOURS: usize = 8;
 /// Shorter texts are alike by accident; in tokens.
 const MIN_COMPARED_TOKENS: usize = 30;
+
+/// Nodes of one change that are looked up, so that a review ends in time; those with the longest past first.
+const MAX_EXAMINED: usize = 200;
 
 /// A living node whose text is near to a changed one.
 #[derive(Debug, Clone)]
@@ -43,6 +46,8 @@ pub struct Precedents<'a> {
     pub files: HashSet<String>,
     /// For each changed node, in order: its edits as known, newest first.
     pub traces: Vec<Vec<&'a EditRow>>,
+    /// For each changed node, in order: whether it was looked up; false for the rest of a very large change.
+    pub examined: Vec<bool>,
     /// For each changed node, in order: its neighbours, nearest first.
     pub neighbours: Vec<Vec<Neighbour>>,
     /// For each first-parent step, the edits that it brought.
@@ -65,7 +70,7 @@ impl<'a> Precedents<'a> {
                 by_unit.entry(unit).or_default().push(edit);
             }
         }
-        let traces = change
+        let traces: Vec<Vec<&EditRow>> = change
             .nodes
             .iter()
             .map(|node| {
@@ -79,8 +84,10 @@ impl<'a> Precedents<'a> {
             .filter(|(_, entry)| entry.mode == Mode::File)
             .map(|(path, _)| path)
             .collect();
+        let examined = examined(&traces);
         Ok(Precedents {
-            neighbours: neighbours(archive, change, &places)?,
+            neighbours: neighbours(archive, change, &examined, &places)?,
+            examined,
             alive: places.into_iter().map(|place| (place.path, place.symbol)).collect(),
             archive,
             known,
@@ -92,8 +99,24 @@ impl<'a> Precedents<'a> {
     }
 }
 
-fn neighbours(archive: &Archive, change: &Change, places: &[Place]) -> Result<Vec<Vec<Neighbour>>, PipelineError> {
-    let wants: Vec<Option<Bag>> = change.nodes.iter().map(comparable).collect();
+fn examined(traces: &[Vec<&EditRow>]) -> Vec<bool> {
+    let mut order: Vec<usize> = (0..traces.len()).collect();
+    order.sort_by_key(|at| (std::cmp::Reverse(traces[*at].len()), *at));
+    let mut examined = vec![false; traces.len()];
+    for at in order.into_iter().take(MAX_EXAMINED) {
+        examined[at] = true;
+    }
+    examined
+}
+
+fn neighbours(
+    archive: &Archive,
+    change: &Change,
+    examined: &[bool],
+    places: &[Place],
+) -> Result<Vec<Vec<Neighbour>>, PipelineError> {
+    let wants: Vec<Option<Bag>> =
+        change.nodes.iter().zip(examined).map(|(node, examined)| comparable(node).filter(|_| *examined)).collect();
     if wants.iter().all(Option::is_none) {
         return Ok(vec![Vec::new(); change.nodes.len()]);
     }
@@ -109,30 +132,46 @@ fn neighbours(archive: &Archive, change: &Change, places: &[Place]) -> Result<Ve
     for place in places.iter().filter(|place| !touched.contains(&(&*place.path, &*place.symbol))) {
         by_chunk.entry(place.chunk).or_default().push(place);
     }
-    let mut all = Vec::with_capacity(change.nodes.len());
-    for (node, bag) in change.nodes.iter().zip(wants) {
-        let (Some(bag), Some((_, piece))) = (bag, &node.after) else {
-            all.push(Vec::new());
+    let mut rows_of_kind: HashMap<&str, Vec<usize>> = HashMap::new();
+    let mut found: Vec<Vec<Scored>> = Vec::with_capacity(change.nodes.len());
+    for (node, bag) in change.nodes.iter().zip(&wants) {
+        let (Some(_), Some((_, piece))) = (bag, &node.after) else {
+            found.push(Vec::new());
             continue;
         };
         let query = Table::built_in().document(&piece.text, &piece.name).unit;
-        let same_kind = |chunk: u32| by_chunk.contains_key(&chunk) && *archive.head(chunk).kind == *piece.kind.as_str();
-        let found = index.nearest(&query, NEIGHBOURS, &same_kind);
-        let numbers: Vec<u32> = found.iter().map(|scored| scored.chunk).collect();
-        let texts: HashMap<u32, String> =
-            archive.store().chunks_by_number(&numbers)?.into_iter().map(|chunk| (chunk.number, chunk.text)).collect();
-        let mut near: Vec<Neighbour> = found
-            .iter()
-            .filter_map(|scored| {
-                let overlap = similarity(&bag, &Bag::of(texts.get(&scored.chunk)?));
-                let place = by_chunk.get(&scored.chunk)?.first()?;
-                Some(Neighbour { place: (*place).clone(), cosine: scored.score, overlap })
-            })
-            .collect();
-        near.sort_by(|one, two| two.overlap.total_cmp(&one.overlap));
-        all.push(near);
+        let kind = piece.kind.as_str();
+        let rows = rows_of_kind
+            .entry(kind)
+            .or_insert_with(|| index.rows(|chunk| by_chunk.contains_key(&chunk) && *archive.head(chunk).kind == *kind));
+        found.push(index.nearest(&query, NEIGHBOURS, rows));
     }
-    Ok(all)
+    // One reading for all, since each goes through the whole table.
+    let mut numbers: Vec<u32> = found.iter().flatten().map(|scored| scored.chunk).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    let bags: HashMap<u32, Bag> = archive
+        .store()
+        .chunks_by_number(&numbers)?
+        .into_iter()
+        .map(|chunk| (chunk.number, Bag::of(&chunk.text)))
+        .collect();
+    Ok(found
+        .iter()
+        .zip(&wants)
+        .map(|(found, bag)| {
+            let mut near: Vec<Neighbour> = found
+                .iter()
+                .filter_map(|scored| {
+                    let place = by_chunk.get(&scored.chunk)?.first()?;
+                    let overlap = similarity(bag.as_ref()?, bags.get(&scored.chunk)?);
+                    Some(Neighbour { place: (*place).clone(), cosine: scored.score, overlap })
+                })
+                .collect();
+            near.sort_by(|one, two| two.overlap.total_cmp(&one.overlap));
+            near
+        })
+        .collect())
 }
 
 /// The tokens of a node that is worth comparing: code, new or edited, and long enough.

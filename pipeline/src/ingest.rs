@@ -19,7 +19,7 @@ use crate::{PipelineError, embed};
 
 /// Commits taken together. More gives the threads more to share; fewer bounds memory and makes an
 /// interrupt answer sooner.
-const BATCH_COMMITS: usize = 512;
+const BATCH_COMMITS: usize = 128;
 /// A generation is written when it holds this much new text, or this many rows.
 const GENERATION_TEXT_BYTES: usize = 48 << 20;
 const GENERATION_ROWS: usize = 600_000;

@@ -17,8 +17,10 @@ use crate::render::code;
 
 /// A step that touches more files is a sweep, and says nothing of what belongs together.
 const MAX_FILES_IN_STEP: usize = 40;
+/// Files of one change that are looked up.
+const MAX_FILES: usize = 200;
 /// Candidates listed for each changed node or file.
-const MAX_LISTED: usize = 20;
+const MAX_LISTED: usize = 12;
 /// People see a companion from this share of this many steps on.
 const MIN_SHOWN_SHARE: f64 = 0.6;
 const MIN_SHOWN_TOGETHER: usize = 3;
@@ -30,12 +32,12 @@ pub(super) fn facts(change: &Change, precedents: &Precedents<'_>, objects: &Obje
     let steps = Steps::of(precedents);
     let here = Here::of(change);
     let mut facts = Vec::new();
-    for (node, trace) in change.nodes.iter().zip(&precedents.traces) {
-        if node.before.is_some() && counts(node.now().1.kind.as_str()) {
+    for ((node, trace), examined) in change.nodes.iter().zip(&precedents.traces).zip(&precedents.examined) {
+        if *examined && node.before.is_some() && counts(node.now().1.kind.as_str()) {
             facts.extend(node_companions(node, trace, &steps, &here, precedents, objects));
         }
     }
-    for file in &change.files {
+    for file in change.files.iter().take(MAX_FILES) {
         facts.extend(file_companions(&file.path, &steps, &here, precedents, objects));
     }
     facts

@@ -18,8 +18,9 @@ pub(super) fn facts(change: &Change, precedents: &Precedents<'_>, objects: &Obje
         .nodes
         .iter()
         .zip(&precedents.traces)
-        .filter(|(node, trace)| node.before.is_some() && !trace.is_empty())
-        .filter_map(|(node, trace)| {
+        .zip(&precedents.examined)
+        .filter(|((node, trace), examined)| **examined && node.before.is_some() && !trace.is_empty())
+        .filter_map(|((node, trace), _)| {
             let kind = node.now().1.kind;
             if kind == Kind::Run {
                 return None;

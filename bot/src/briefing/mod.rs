@@ -7,14 +7,18 @@ mod companion;
 mod copy;
 mod life;
 
+use std::collections::HashMap;
+
 use precedent_pipeline::history::Objects;
 
 use crate::change::Change;
 use crate::finding::{Fact, FactKind};
 use crate::precedent::Precedents;
 
-/// Lines open at the most, over all kinds.
-const MAX_SHOWN: usize = 12;
+/// Lines open at the most, by kind: a dozen in all, the rest folded.
+const MAX_COMPANIONS: usize = 5;
+const MAX_COPIES: usize = 3;
+const MAX_LIVES: usize = 4;
 
 type Kind = fn(&Change, &Precedents<'_>, &Objects) -> Vec<Fact>;
 
@@ -35,21 +39,17 @@ pub fn facts(change: &Change, precedents: &Precedents<'_>, objects: &Objects) ->
     all
 }
 
-/// Keeps a dozen open, taking from each kind in turn so that none crowds out the others.
+/// Keeps the best few of each kind open, so that the common kinds do not crowd out the rare ones.
 fn cap(facts: &mut [Fact]) {
-    let mut open: Vec<usize> = Vec::new();
-    let of_kind =
-        |kind| facts.iter().enumerate().filter(move |(_, fact)| fact.kind == kind && fact.shown).map(|(at, _)| at);
-    let mut queues: Vec<Vec<usize>> =
-        [FactKind::Companion, FactKind::Copy, FactKind::Life].map(|kind| of_kind(kind).collect()).into();
-    while open.len() < MAX_SHOWN && queues.iter().any(|queue| !queue.is_empty()) {
-        for queue in &mut queues {
-            if !queue.is_empty() && open.len() < MAX_SHOWN {
-                open.push(queue.remove(0));
-            }
-        }
-    }
-    for (at, fact) in facts.iter_mut().enumerate() {
-        fact.shown = open.contains(&at);
+    let mut open: HashMap<FactKind, usize> = HashMap::new();
+    for fact in facts.iter_mut().filter(|fact| fact.shown) {
+        let limit = match fact.kind {
+            FactKind::Companion => MAX_COMPANIONS,
+            FactKind::Copy => MAX_COPIES,
+            FactKind::Life => MAX_LIVES,
+        };
+        let count = open.entry(fact.kind).or_default();
+        *count += 1;
+        fact.shown = *count <= limit;
     }
 }

@@ -23,9 +23,9 @@ pub struct Commit {
     pub parents: Vec<ObjectId>,
     /// True where a shallow clone ends: parents exist, but not here.
     pub boundary: bool,
-    /// The author's name, through `.mailmap` if there is one.
+    /// The author's name, as recorded.
     pub author: String,
-    /// The author's e-mail address, through `.mailmap` if there is one.
+    /// The author's e-mail address, as recorded.
     pub author_email: String,
     /// Seconds since 1970-01-01 UTC.
     pub author_time: i64,

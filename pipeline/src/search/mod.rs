@@ -98,7 +98,7 @@ pub fn alive(
     let wanted: HashSet<u32> = places.iter().map(|place| place.chunk).collect();
     let index = VectorIndex::load(archive.store())?;
     let question = Table::built_in().query(&query.text).unit;
-    let nearest = index.nearest(&question, RESCORED.max(query.limit * 4), &|chunk| wanted.contains(&chunk));
+    let nearest = index.nearest(&question, RESCORED.max(query.limit * 4), &index.rows(|chunk| wanted.contains(&chunk)));
     let mut by_chunk: HashMap<u32, Vec<&Place>> = HashMap::new();
     for place in &places {
         by_chunk.entry(place.chunk).or_default().push(place);
@@ -152,7 +152,7 @@ pub fn history(
     let question = Table::built_in().query(&query.text).unit;
     let count = if all_versions { query.limit } else { RESCORED.max(query.limit * 20) };
     let mut scored: Vec<(f32, u32, &Place)> = index
-        .nearest(&question, count.max(RESCORED), &|chunk| introduced.contains_key(&chunk))
+        .nearest(&question, count.max(RESCORED), &index.rows(|chunk| introduced.contains_key(&chunk)))
         .iter()
         .filter_map(|found| {
             let (edit, place) = introduced.get(&found.chunk)?;

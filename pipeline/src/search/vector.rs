@@ -48,13 +48,16 @@ impl VectorIndex {
         Ok(VectorIndex { vectors: store.vectors()?, dimension: store.manifest().dimension as usize })
     }
 
-    /// The `count` nearest rows to a unit vector among those that `wanted` admits, best first.
-    pub fn nearest(&self, query: &[f32], count: usize, wanted: &dyn Fn(u32) -> bool) -> Vec<Scored> {
+    /// The rows whose chunk is wanted, for [`VectorIndex::nearest`].
+    pub fn rows(&self, wanted: impl Fn(u32) -> bool) -> Vec<usize> {
+        (0..self.vectors.chunk.len()).filter(|row| wanted(self.vectors.chunk[*row])).collect()
+    }
+
+    /// The `count` nearest of some rows to a unit vector, best first.
+    pub fn nearest(&self, query: &[f32], count: usize, rows: &[usize]) -> Vec<Scored> {
         let mut best: BinaryHeap<Scored> = BinaryHeap::with_capacity(count + 1);
-        for (row, &chunk) in self.vectors.chunk.iter().enumerate() {
-            if !wanted(chunk) {
-                continue;
-            }
+        for &row in rows {
+            let chunk = self.vectors.chunk[row];
             let score = dot(query, self.row(row)) * self.vectors.scale[row];
             let candidate = Scored { row, chunk, score };
             if best.len() < count {
@@ -121,7 +124,7 @@ mod tests {
         };
         let index = VectorIndex { vectors, dimension: 2 };
         let order = |wanted: &dyn Fn(u32) -> bool| -> Vec<u32> {
-            index.nearest(&[1.0, 0.0], 2, wanted).iter().map(|found| found.chunk).collect()
+            index.nearest(&[1.0, 0.0], 2, &index.rows(wanted)).iter().map(|found| found.chunk).collect()
         };
         assert_eq!(order(&|_| true), [0, 2]);
         assert_eq!(order(&|chunk| chunk != 0), [2, 1]);
@@ -136,7 +139,7 @@ mod tests {
         let vectors = Vectors { chunk: vec![0], norm: vec![row.norm], scale: vec![row.scale], values: row.vector };
         let index = VectorIndex { vectors, dimension: table.dimension() };
         let query = table.query("open a configuration file").unit;
-        let found = index.nearest(&query, 1, &|_| true)[0];
+        let found = index.nearest(&query, 1, &[0])[0];
 
         let header = table.header("config settings Loader");
         let whole: Vec<f32> = document.unit.iter().zip(&header).map(|(one, two)| one * document.norm + two).collect();

@@ -113,8 +113,9 @@ fn gap<'s>(lines: &Lines<'s>, range: Range<usize>) -> Vec<NumberedLine<'s>> {
     kept
 }
 
-/// Takes blank lines off both ends, the indentation of the first line off all lines, and carriage returns off their
-/// ends. When a line that is not blank is indented less than the first, the indentation stays.
+/// Takes blank lines off both ends, the indentation of the first line off all lines that begin with it, and carriage
+/// returns off their ends. A line that is indented less, as in a string over many lines, stays where it is, as it does
+/// when the node around it is moved to another depth.
 pub(super) fn dedent<'s>(lines: &[NumberedLine<'s>]) -> Vec<NumberedLine<'s>> {
     let blank = |line: &&NumberedLine<'_>| line.1.trim().is_empty();
     let leading = lines.iter().take_while(blank).count();
@@ -122,10 +123,9 @@ pub(super) fn dedent<'s>(lines: &[NumberedLine<'s>]) -> Vec<NumberedLine<'s>> {
     let lines = &lines[leading..lines.len() - trailing];
     let first = lines.first().map_or("", |line| line.1);
     let indent = &first[..first.len() - first.trim_start_matches([' ', '\t']).len()];
-    let common = lines.iter().all(|line| line.1.starts_with(indent) || line.1.trim().is_empty());
     let strip = |line: &'s str| {
         let line = line.strip_suffix('\r').unwrap_or(line);
-        if common { line.strip_prefix(indent).unwrap_or("") } else { line }
+        if line.trim().is_empty() { "" } else { line.strip_prefix(indent).unwrap_or(line) }
     };
     lines.iter().map(|(number, line)| (*number, strip(line))).collect()
 }
@@ -169,8 +169,8 @@ mod tests {
     fn the_first_lines_indentation_goes_if_all_lines_have_it() {
         check_dedent("    a\n      b\n\n    c", "a\n  b\n\nc");
         check_dedent("\ta\n\t\tb", "a\n\tb");
-        check_dedent("    a\n  b", "    a\n  b");
-        check_dedent("\ta\n        b", "\ta\n        b");
+        check_dedent("    a\n  b", "a\n  b");
+        check_dedent("\ta\n        b", "a\n        b");
         check_dedent("  a\n \n  b", "a\n\nb");
     }
 

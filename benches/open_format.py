@@ -1,0 +1,193 @@
+"""Checks that a store opens in other people's tools, as docs/format.md promises.
+
+- Every shard that the manifest names is read whole by DuckDB, pyarrow, Polars and pandas. Each must find as many rows
+  as the manifest says, and the columns that docs/format.md lists, in that order.
+- Every SQL query of docs/format.md is run in DuckDB on the store; each table must have one. The query for vectors finds
+  nearest neighbours: its similarities are computed once more with pyarrow and numpy, from the bytes of the vectors.
+
+Usage:
+
+    python3.11 -m venv venv && venv/bin/pip install -r benches/requirements.txt
+    venv/bin/python benches/open_format.py STORE [--document docs/format.md]
+
+It prints one line for each table and reader, and one for each query. The exit code is 1 if anything disagrees.
+"""
+
+import argparse
+import collections
+import dataclasses
+import json
+import pathlib
+import re
+import sys
+from collections.abc import Callable, Iterator
+
+import duckdb
+import numpy
+import pandas
+import polars
+import pyarrow.compute
+import pyarrow.parquet
+
+DOCUMENT = pathlib.Path(__file__).resolve().parent.parent / "docs" / "format.md"
+STORE_IN_DOCUMENT = "'store/"
+SIMILARITY_TOLERANCE = 1e-4
+
+
+@dataclasses.dataclass
+class Opened:
+    rows: int
+    columns: list[str]
+
+
+@dataclasses.dataclass
+class Section:
+    """What docs/format.md says under one heading."""
+
+    columns: list[str]
+    queries: list[str]
+
+
+def open_with_duckdb(shard: str) -> Opened:
+    table = duckdb.connect().read_parquet(shard).to_arrow_table()
+    return Opened(table.num_rows, table.column_names)
+
+
+def open_with_pyarrow(shard: str) -> Opened:
+    table = pyarrow.parquet.read_table(shard)
+    return Opened(table.num_rows, table.column_names)
+
+
+def open_with_polars(shard: str) -> Opened:
+    frame = polars.read_parquet(shard)
+    return Opened(frame.height, frame.columns)
+
+
+def open_with_pandas(shard: str) -> Opened:
+    frame = pandas.read_parquet(shard)
+    return Opened(len(frame), list(frame.columns))
+
+
+READERS = {
+    "duckdb": open_with_duckdb,
+    "pyarrow": open_with_pyarrow,
+    "polars": open_with_polars,
+    "pandas": open_with_pandas,
+}
+
+
+def read_document(path: pathlib.Path) -> dict[str, Section]:
+    """The sections by heading, each with the first column of its table and its SQL blocks."""
+    headings_and_bodies = re.split(r"^## (.+)$", path.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
+    return {
+        heading: Section(
+            columns=re.findall(r"^\| `(\w+)` \|", body, flags=re.MULTILINE),
+            queries=re.findall(r"^```sql\n(.*?)^```", body, flags=re.MULTILINE | re.DOTALL),
+        )
+        for heading, body in zip(headings_and_bodies[::2], headings_and_bodies[1::2], strict=True)
+    }
+
+
+def shards_by_table(store: pathlib.Path) -> dict[str, list[dict]]:
+    manifest = json.loads((store / "manifest.json").read_text(encoding="utf-8"))
+    tables = collections.defaultdict(list)
+    for shard in manifest["shards"]:
+        tables[shard["table"]].append(shard)
+    return tables
+
+
+def check_table(store: pathlib.Path, table: str, shards: list[dict], columns: list[str]) -> Iterator[bool]:
+    """Reads one table with every reader; gives whether each agrees."""
+    for reader, open_shard in READERS.items():
+        rows, faults = 0, []
+        for shard in shards:
+            found, fault = check_shard(open_shard, store / table / shard["name"], shard["rows"], columns)
+            rows += found
+            faults += [f"{shard['name']}: {fault}"] if fault else []
+        report(f"{table:<10} {reader:<8} {len(shards)} shard(s), {rows} rows", faults)
+        yield not faults
+
+
+def check_shard(
+    open_shard: Callable[[str], Opened], path: pathlib.Path, rows: int, columns: list[str]
+) -> tuple[int, str | None]:
+    """The rows of one shard, and what is wrong with it."""
+    try:
+        opened = open_shard(str(path))
+    except Exception as error:  # each library has its own; whichever it is, the shard did not open
+        return 0, f"does not open: {error}"
+    if opened.rows != rows:
+        return opened.rows, f"{opened.rows} rows, the manifest says {rows}"
+    if opened.columns != columns:
+        return opened.rows, f"columns {opened.columns}, the document says {columns}"
+    return opened.rows, None
+
+
+def check_queries(store: pathlib.Path, heading: str, queries: list[str]) -> Iterator[bool]:
+    """Runs the queries under one heading; gives whether each ran and was right as far as it can be checked."""
+    for query in queries:
+        first_line = query.splitlines()[0].lstrip("- ")
+        try:
+            rows = run(query, store)
+            faults = wrong_similarities(store, rows) if heading == "vectors" else []
+        except Exception as error:  # the query is wrong, or the store is: both are to be told
+            rows, faults = [], [f"does not run: {error}"]
+        report(f"{heading:<10} query    {len(rows)} rows: {first_line}", faults)
+        yield not faults
+
+
+def run(query: str, store: pathlib.Path) -> list[tuple]:
+    path = str(store).replace("'", "''")
+    return duckdb.connect().execute(query.replace(STORE_IN_DOCUMENT, f"'{path}/")).fetchall()
+
+
+def wrong_similarities(store: pathlib.Path, neighbours: list[tuple[int, float]]) -> list[str]:
+    """What differs between the query's (chunk, similarity to chunk 0) and the same from the bytes of the vectors."""
+    vectors = read_vectors(store, {0, *(chunk for chunk, _ in neighbours)})
+    expected = {chunk: float(vector @ vectors[0]) for chunk, vector in vectors.items()}
+    faults = [
+        f"chunk {chunk}: similarity {similarity}, computed {expected[chunk]}"
+        for chunk, similarity in neighbours
+        if not abs(similarity - expected[chunk]) <= SIMILARITY_TOLERANCE
+    ]
+    return faults if neighbours else ["no neighbours, not even the chunk itself"]
+
+
+def read_vectors(store: pathlib.Path, chunks: set[int]) -> dict[int, numpy.ndarray]:
+    vectors = {}
+    for shard in shards_by_table(store)["vectors"]:
+        table = pyarrow.parquet.read_table(store / "vectors" / shard["name"], columns=["chunk", "scale", "vector"])
+        wanted = table.filter(pyarrow.compute.is_in(table["chunk"], pyarrow.array(sorted(chunks), pyarrow.uint32())))
+        for row in wanted.to_pylist():
+            vectors[row["chunk"]] = numpy.frombuffer(row["vector"], dtype="int8") * numpy.float64(row["scale"])
+    return vectors
+
+
+def report(line: str, faults: list[str]) -> None:
+    print(f"{line}: {'; '.join(faults) or 'ok'}", flush=True)
+
+
+def check(store: pathlib.Path, document: pathlib.Path) -> bool:
+    sections = read_document(document)
+    results = []
+    for table, shards in shards_by_table(store).items():
+        section = sections.get(table, Section([], []))
+        results += check_table(store, table, shards, section.columns)
+        if not section.queries:
+            report(f"{table:<10} query    none", ["the document has no query for this table"])
+            results.append(False)
+    for heading, section in sections.items():
+        results += check_queries(store, heading, section.queries)
+    return bool(results) and all(results)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Checks that a store opens in other people's tools.")
+    parser.add_argument("store", metavar="STORE", type=pathlib.Path)
+    parser.add_argument("--document", type=pathlib.Path, default=DOCUMENT)
+    arguments = parser.parse_args()
+    sys.exit(0 if check(arguments.store, arguments.document) else 1)
+
+
+if __name__ == "__main__":
+    main()
