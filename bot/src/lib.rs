@@ -66,7 +66,11 @@ pub fn review(repository: &Repository, archive: &Archive, change: Change) -> Res
     let (briefing, unverified_facts) = finding::verified(briefing::facts(&change, &precedents, &objects), &objects);
     let (mut findings, unverified_claims) =
         finding::verified(checks::findings(&change, &precedents, &objects), &objects);
-    findings.truncate(MAX_FINDINGS);
+    if findings.len() > MAX_FINDINGS {
+        let more = findings.len() - MAX_FINDINGS;
+        findings.truncate(MAX_FINDINGS);
+        skipped.push(Left { what: format!("{more} more findings"), why: format!("at most {MAX_FINDINGS} are shown") });
+    }
     if unverified_facts + unverified_claims > 0 {
         skipped.push(Left {
             what: format!("{} statements", unverified_facts + unverified_claims),

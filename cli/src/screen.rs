@@ -53,6 +53,11 @@ pub(crate) fn grouped(number: u64) -> String {
     out
 }
 
+/// "1 commit", "1,200 commits".
+pub(crate) fn counted(number: u64, what: &str) -> String {
+    format!("{} {what}{}", grouped(number), if number == 1 { "" } else { "s" })
+}
+
 /// Bytes in the largest decimal unit that leaves at least one.
 pub(crate) fn bytes(count: u64) -> String {
     match count {
@@ -71,9 +76,10 @@ pub(crate) fn index_summary(report: &IndexReport, store: &str) -> String {
         format!("{left}{}{seconds:>5.1} s\n", " ".repeat(gap))
     };
     let mut out = String::new();
-    let history = format!("{} commits, {} versions of files", grouped(report.commits), grouped(report.file_versions));
+    let history =
+        format!("{}, {} of files", counted(report.commits, "commit"), counted(report.file_versions, "version"));
     out.push_str(&line("history", history, report.seconds.history));
-    let syntax = format!("{} nodes, {} new texts", grouped(report.nodes), grouped(report.chunks));
+    let syntax = format!("{}, {}", counted(report.nodes, "node"), counted(report.chunks, "new text"));
     out.push_str(&line("syntax", syntax, report.seconds.syntax));
     out.push_str(&line("embed", format!("{} (built-in)", grouped(report.embedded)), report.seconds.embed));
     out.push_str(&line("store", format!("{store}  {}", bytes(report.store_bytes)), report.seconds.write));
@@ -116,6 +122,7 @@ mod tests {
         assert_eq!(grouped(999), "999");
         assert_eq!(grouped(1_000), "1,000");
         assert_eq!(grouped(1_234_567), "1,234,567");
+        assert_eq!((counted(1, "commit"), counted(1200, "commit")), ("1 commit".into(), "1,200 commits".into()));
     }
 
     #[test]

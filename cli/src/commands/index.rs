@@ -31,8 +31,8 @@ pub(crate) fn run(settings: &Settings, options: &IndexArguments) -> Result<ExitC
     if settings.json {
         screen::print(&json_line(&WithMemory { report, peak_rss_bytes: peak_rss_bytes() }))?;
     } else if report.commits == 0 && !report.interrupted {
-        let commits = screen::grouped(report.totals.commits);
-        screen::print(&format!("  nothing new since {} · {commits} commits are indexed\n", short(&tips[0])))?;
+        let commits = screen::counted(report.totals.commits, "commit");
+        screen::print(&format!("  nothing new since {} · {commits} indexed\n", short(&tips[0])))?;
     } else {
         screen::print(&screen::index_summary(report, &shown_path(&ready.directory)))?;
     }
