@@ -199,3 +199,40 @@ fn two_roots_are_both_indexed() {
     let report = fixture.json(&["index", "--json"]);
     assert_eq!(report["commits"], 10);
 }
+
+#[test]
+fn files_of_something_else_are_not_touched() {
+    let fixture = Fixture::new("review");
+    let other = fixture.beside("other");
+    std::fs::create_dir_all(other.join("set-aside")).expect("a folder");
+    std::fs::write(other.join("manifest.json"), "{\"manifest_version\": 3}").expect("a file");
+    std::fs::write(other.join("set-aside/keep.txt"), "keep").expect("a file");
+    for command in [&["index"][..], &["index", "--rebuild"], &["search", "x"]] {
+        let store = other.to_string_lossy();
+        let arguments: Vec<&str> = command.iter().copied().chain(["--store", &store]).collect();
+        check(&fixture, &arguments, 3, "holds files of something else");
+    }
+    let kept = |path: &str| std::fs::read_to_string(other.join(path)).expect("a file");
+    assert_eq!(
+        (kept("set-aside/keep.txt"), kept("manifest.json")),
+        ("keep".into(), "{\"manifest_version\": 3}".into())
+    );
+}
+
+#[test]
+fn a_head_that_names_no_branch_is_said_to() {
+    let fixture = Fixture::new("review");
+    fixture.git(&["symbolic-ref", "HEAD", "refs/heads/nope"]);
+    let said = check(&fixture, &["index"], 3, "`HEAD` is not a commit here");
+    assert!(said.contains("names the branch `nope`"), "{said}");
+    assert_eq!(fixture.run(&["review", "main..topic"]).code, 0, "HEAD was not asked for");
+}
+
+#[test]
+fn names_of_kinds_and_languages_are_checked() {
+    let fixture = Fixture::new("review");
+    let said = check(&fixture, &["search", "x", "--kind", "funktion"], 2, "`funktion` is no kind of node");
+    assert!(said.contains("function"), "{said}");
+    check(&fixture, &["search", "x", "--lang", "cobol"], 2, "`cobol` is not indexed");
+    check(&fixture, &["index", "--store", ""], 2, "--store is empty");
+}

@@ -188,3 +188,69 @@ fn commits_that_were_rewritten_away_do_not_make_the_store_a_stranger() {
     assert_eq!(lineage["edits"].as_array().expect("edits").len(), 7);
     assert_eq!(lineage["edits"][0]["subject"], "said otherwise");
 }
+
+#[test]
+fn attributes_count_for_what_is_alive_too() {
+    let fixture = Fixture::new("hostile");
+    let found = |path: &str| {
+        let hits = fixture.json_lines(&["search", "ours vendored marked kept", "--path", path, "--json"]);
+        hits.len()
+    };
+    assert_eq!((found("vendor/ours/*"), found("vendor/other/*")), (1, 0));
+    assert_eq!((found("marked/kept.rs"), found("marked/out.rs")), (1, 0));
+    let lineage = fixture.json(&["lineage", "vendor/ours/lib.rs:1", "--json"]);
+    assert_eq!(lineage["symbol"], "ours");
+}
+
+#[test]
+fn equal_content_has_the_nodes_of_each_language_it_stands_in() {
+    let fixture = Fixture::new("numeric");
+    let text = "# Title\n\nSome words.\n";
+    std::fs::write(fixture.repo().join("a.py"), text).expect("a file");
+    fixture.commit("a.md", text, "twice");
+    fixture.json(&["index", "--json"]);
+    fixture.commit("a.txt", text, "and once more");
+    let langs = |path: &str| -> Vec<String> {
+        let hits = fixture.json_lines(&["search", "title words", "--path", path, "--json"]);
+        hits.iter().map(|hit| hit["lang"].as_str().expect("a language").to_owned()).collect()
+    };
+    assert_eq!(langs("a.py"), ["python"]);
+    assert!(!langs("a.md").is_empty() && langs("a.md").iter().all(|lang| lang == "markdown"));
+    assert!(!langs("a.txt").is_empty() && langs("a.txt").iter().all(|lang| lang == "text"));
+}
+
+#[test]
+fn replacements_of_objects_are_not_history() {
+    let fixture = Fixture::new("review");
+    fixture.git(&["replace", "--graft", "main~2"]);
+    assert_eq!(fixture.json(&["index", "--json", "--tip", "main"])["commits"], 8);
+}
+
+#[test]
+fn repositories_with_sha256_are_indexed() {
+    let fixture = Fixture::empty();
+    fixture.git(&["init", "--quiet", "--object-format=sha256"]);
+    fixture.commit("a.rs", "pub fn a() -> u8 {\n    1\n}\n", "one");
+    fixture.commit("a.rs", "pub fn a() -> u8 {\n    2\n}\n", "two");
+    assert_eq!(fixture.json(&["index", "--json"])["commits"], 2);
+    let lineage = fixture.json(&["lineage", "a.rs#a", "--json"]);
+    assert_eq!(lineage["edits"][0]["commit"], fixture.git(&["rev-parse", "HEAD"]).as_str());
+    let review = fixture.json(&["review", "HEAD~1..HEAD", "--json"]);
+    assert_eq!(review["base"], fixture.git(&["rev-parse", "HEAD~1"]).as_str());
+}
+
+#[test]
+fn the_same_store_comes_of_one_thread_and_of_many() {
+    let fixture = Fixture::new("merges");
+    let shards = |threads: &str| -> Vec<String> {
+        let store = fixture.beside(threads);
+        let ran = crate::support::precedent(&fixture.repo(), &["index", "--store", &store.to_string_lossy()])
+            .env("RAYON_NUM_THREADS", threads)
+            .output()
+            .expect("the binary");
+        assert!(ran.status.success());
+        let store = precedent_pipeline::shard::Store::open(&store).expect("opens").expect("is there");
+        store.manifest().shards.iter().map(|shard| shard.blake3.clone()).collect()
+    };
+    assert_eq!(shards("1"), shards("3"));
+}

@@ -49,3 +49,18 @@ fn known_at_is_what_the_ancestors_did_whatever_else_is_indexed() {
     };
     assert_eq!((count("topic"), count("main"), count("main~3")), (7, 6, 5));
 }
+
+#[test]
+fn a_file_is_followed_across_a_rename_and_a_path_may_hold_a_hash() {
+    let fixture = Fixture::new("numeric");
+    std::fs::create_dir(fixture.repo().join("a#1")).expect("a folder");
+    fixture.git(&["mv", "src/text.rs", "a#1/text.rs"]);
+    fixture.git(&["commit", "--quiet", "--message", "move"]);
+    let changes = |place: &str| -> Vec<String> {
+        let lineage = fixture.json(&["lineage", place, "--json"]);
+        let edits = lineage["edits"].as_array().expect("edits");
+        edits.iter().map(|edit| edit["change"].as_str().expect("text").to_owned()).collect()
+    };
+    assert_eq!(changes("a#1/text.rs"), ["moved", "added"]);
+    assert_eq!(changes("a#1/text.rs#parse_header"), ["moved", "added"]);
+}

@@ -193,3 +193,78 @@ fn a_parameter_of_python_that_is_gone_and_still_documented_is_claimed() {
     let kept = documented.replace("(path, encoding):", "(path):").replace("return", "encoding = 'utf-8'\n    return");
     assert_eq!(python_claims(documented, &kept), [""; 0]);
 }
+
+/// The text of the fact of this kind about a symbol, if there is one.
+fn fact_about(review: &Value, kind: &str, symbol: &str) -> Option<String> {
+    let facts = review["briefing"].as_array().expect("facts");
+    let fact = facts.iter().find(|fact| fact["kind"] == kind && fact["about"]["symbol"] == symbol)?;
+    Some(fact["text"].as_str().expect("text").to_owned())
+}
+
+#[test]
+fn a_node_that_was_removed_and_added_again_is_said_to_have_been() {
+    let fixture = Fixture::new("review");
+    fixture.commit("a.rs", "pub fn gone() -> u8 {\n    1\n}\n", "add");
+    fixture.commit("a.rs", "pub fn other() {}\n", "drop");
+    fixture.commit("a.rs", "pub fn other() {}\n\npub fn gone() -> u8 {\n    2 + 2\n}\n", "again");
+    fixture.commit("a.rs", "pub fn other() {}\n\npub fn gone() -> u8 {\n    3 + 3\n}\n", "edit");
+    let review = fixture.json(&["review", "HEAD~1..HEAD", "--json"]);
+    let life = fact_about(&review, "life", "gone").expect("a life");
+    assert!(life.contains(", 0 edits, removed and added again; last by Ada"), "{life}");
+}
+
+#[test]
+fn namesakes_do_not_share_a_life() {
+    let fixture = Fixture::new("review");
+    let both = |unix: u8, windows: u8| {
+        format!(
+            "#[cfg(unix)]\npub fn open() -> u8 {{\n    {unix}\n}}\n\n#[cfg(windows)]\npub fn open() -> u8 {{\n    {windows}\n}}\n"
+        )
+    };
+    for step in 0..4 {
+        fixture.commit("open.rs", &both(step, 0), "fix open on unix");
+    }
+    fixture.commit("open.rs", &both(3, 1), "edit the other one");
+    let review = fixture.json(&["review", "HEAD~1..HEAD", "--json"]);
+    let life = fact_about(&review, "life", "open").expect("a life");
+    assert!(life.ends_with("never edited since"), "{life}");
+}
+
+#[test]
+fn a_count_that_leaves_out_sweeping_changes_says_so() {
+    let fixture = Fixture::new("review");
+    for step in 0..4 {
+        std::fs::write(fixture.repo().join("a.rs"), format!("pub fn a() -> u8 {{\n    {step}\n}}\n")).expect("a file");
+        fixture.commit("b.rs", &format!("pub fn b() -> u8 {{\n    {step}\n}}\n"), "both");
+    }
+    for file in 0..50 {
+        std::fs::write(fixture.repo().join(format!("sweep_{file}.txt")), "x\n").expect("a file");
+    }
+    fixture.commit("a.rs", "pub fn a() -> u8 {\n    40\n}\n", "a sweep");
+    fixture.commit("a.rs", "pub fn a() -> u8 {\n    41\n}\n", "review this");
+    let review = fixture.json(&["review", "HEAD~1..HEAD", "--json"]);
+    let companion = fact_about(&review, "companion", "a").expect("a companion");
+    assert_eq!(companion, "`b` changed in 4 of the 4 changes of `a` that touched at most 40 files");
+}
+
+#[test]
+fn what_can_still_be_passed_by_name_is_not_claimed_to_be_gone() {
+    let before = "def outer(limit, other):\n    \"\"\"Do it.\n\n    Args:\n        limit: how many\n    \"\"\"\n    return limit\n";
+    let after = before.replace("(limit, other)", "(other, **options)").replace("return limit", "return options");
+    assert_eq!(python_claims(before, &after), [""; 0]);
+    let after = before.replace("(limit, other)", "(other)").replace("return limit", "return other[\"limit\"]");
+    assert_eq!(python_claims(before, &after), [""; 0]);
+}
+
+#[test]
+fn a_shallow_clone_does_not_say_who_wrote_what_is_older() {
+    let fixture = Fixture::new("review");
+    let clone = fixture.beside("clone");
+    let from = format!("file://{}", fixture.repo().display());
+    fixture.git(&["clone", "--quiet", "--depth", "2", "--branch", "topic", &from, &clone.to_string_lossy()]);
+    let ran = crate::support::precedent(&clone, &["review", "HEAD~1..HEAD", "--json"]).output().expect("the binary");
+    let review: Value = serde_json::from_slice(&ran.stdout).expect("JSON");
+    let finding = &review["findings"][0];
+    assert_eq!(finding["check"], "stale-doc");
+    assert!(!finding["body"].as_str().expect("a body").contains("written in"), "{finding}");
+}

@@ -44,7 +44,7 @@ pub struct ChangedFile {
     /// The path; of the old side when it was removed.
     pub path: Arc<str>,
     /// Its language, or why it was not looked into.
-    pub language: Result<&'static Language, Skip>,
+    pub language: Result<&'static Language, &'static str>,
     /// The old text; empty when it was added, or not looked into.
     pub before: String,
     /// The new text; empty when it was removed, or not looked into.
@@ -90,18 +90,18 @@ impl Change {
         let objects = repository.objects();
         let base = repository.merge_base(base_tip, head)?;
         let commit = objects.commit(repository, &head)?;
-        let base_commit = objects.commit(repository, &base)?;
         let changes = objects.between(&base, &head)?;
         let mut files = Vec::with_capacity(changes.len());
         let mut sides = Vec::new();
-        let mut rules = attribute_rules(&objects, &base)?;
+        // Configuration comes from the base, never from the change.
+        let mut rules = AttributeRules::in_tree(&objects.files(&base)?);
         for (at, change) in changes.iter().enumerate() {
-            let attributes = rules.of(&objects, &base_commit, &change.path);
+            let attributes = rules.of(&objects, &base, &change.path);
             let before = change.before.first().copied().flatten();
             let entry = change.after.or(before).expect("because a change has at least one side");
-            let mut language = Chunker::classify(&change.path, &entry, attributes);
+            let mut language = Chunker::classify(&change.path, &entry, attributes).map_err(Skip::as_str);
             if at >= MAX_FILES {
-                language = Err(Skip::Huge);
+                language = Err("too many files");
             }
             let (old, new) = match language {
                 Ok(known) => {
@@ -111,7 +111,7 @@ impl Change {
                     match (old, new) {
                         (Ok(old), Ok(new)) => (old, new),
                         (Err(skip), _) | (_, Err(skip)) => {
-                            language = Err(skip);
+                            language = Err(skip.as_str());
                             (String::new(), String::new())
                         }
                     }
@@ -157,19 +157,10 @@ impl Change {
             .iter()
             .filter_map(|file| {
                 let why = file.language.err()?;
-                Some(Left { what: file.path.to_string(), why: why.as_str().to_owned() })
+                Some(Left { what: file.path.to_string(), why: why.to_owned() })
             })
             .collect()
     }
-}
-
-/// The attribute files of a tree. Configuration comes from the base, never from the change.
-fn attribute_rules(objects: &Objects, base: &ObjectId) -> Result<AttributeRules, PipelineError> {
-    let mut rules = AttributeRules::default();
-    for (path, _) in objects.files(base)? {
-        rules.notice(&path);
-    }
-    Ok(rules)
 }
 
 fn text_of(objects: &Objects, path: &str, entry: &Entry, language: &'static Language) -> Result<String, Skip> {

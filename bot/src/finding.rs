@@ -21,6 +21,13 @@ pub struct Citation {
     pub quote: String,
 }
 
+/// A line without surrounding white space, cut where it stops being a quotation.
+fn quote(line: &[u8]) -> String {
+    const MAX_QUOTE_CHARS: usize = 240;
+    let line = &line[..line.len().min(4 * MAX_QUOTE_CHARS)];
+    String::from_utf8_lossy(line).trim().chars().take(MAX_QUOTE_CHARS).collect()
+}
+
 fn as_text<S: serde::Serializer>(id: &ObjectId, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(id)
 }
@@ -39,12 +46,7 @@ impl Citation {
         if end > start {
             lines.nth((end - start) as usize - 1)?;
         }
-        Some(Citation {
-            commit: *commit,
-            path: path.to_owned(),
-            lines: [start, end],
-            quote: String::from_utf8_lossy(first).trim().to_owned(),
-        })
+        Some(Citation { commit: *commit, path: path.to_owned(), lines: [start, end], quote: quote(first) })
     }
 
     /// Whether the place still reads as quoted.

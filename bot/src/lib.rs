@@ -73,7 +73,7 @@ pub fn review(repository: &Repository, archive: &Archive, change: Change) -> Res
     }
     if unverified_facts + unverified_claims > 0 {
         skipped.push(Left {
-            what: format!("{} statements", unverified_facts + unverified_claims),
+            what: format!("statements: {}", unverified_facts + unverified_claims),
             why: "a citation did not resolve".into(),
         });
     }

@@ -70,12 +70,14 @@ impl<'a> Precedents<'a> {
                 by_unit.entry(unit).or_default().push(edit);
             }
         }
+        let numbers = archive.chunk_numbers();
         let traces: Vec<Vec<&EditRow>> = change
             .nodes
             .iter()
             .map(|node| {
                 let (path, piece) = node.before.as_ref().unwrap_or(node.now());
-                archive.trace(&known, path, &piece.symbol)
+                let text = numbers.get(&piece.chunk).copied();
+                archive.trace(&known, path, &piece.symbol, piece.kind.as_str(), text)
             })
             .collect();
         let files = objects

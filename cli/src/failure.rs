@@ -84,6 +84,7 @@ impl From<PipelineError> for Failure {
             PipelineError::OtherRepository { .. } => Some(
                 "give each repository a store of its own with --store, or rebuild: precedent index --rebuild".into(),
             ),
+            PipelineError::NotAStore { .. } => Some("name a directory of its own with --store".into()),
             PipelineError::OtherMaker { .. } => Some("build it again with: precedent index --rebuild".into()),
             PipelineError::Pattern { .. } => None,
         };

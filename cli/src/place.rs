@@ -9,7 +9,7 @@ use precedent_pipeline::shard::{ObjectId, Store, StoreError};
 use precedent_pipeline::{IndexReport, PipelineError, UpkeepOptions, bring_up};
 
 use crate::failure::{Failure, Kind};
-use crate::progress::{Bar, interrupt};
+use crate::progress::{Bar, interruptible};
 use crate::screen;
 
 /// Folder of the store inside the Git directory, and inside the user's cache.
@@ -52,8 +52,10 @@ impl Place {
     /// The first directory that holds a store.
     pub(crate) fn existing(&self) -> Result<Option<(PathBuf, Store)>, StoreError> {
         for directory in &self.directories {
-            if let Some(store) = Store::open(directory)? {
-                return Ok(Some((directory.clone(), store)));
+            match Store::open(directory) {
+                Ok(Some(store)) => return Ok(Some((directory.clone(), store))),
+                Err(StoreError::Read { source, .. }) if is_out_of_reach(&source) => {}
+                other => drop(other?),
             }
         }
         Ok(None)
@@ -84,22 +86,25 @@ impl Place {
     /// Brings the store up to `tips`, in the user's cache if the first place cannot be written.
     pub(crate) fn bring_up(&self, tips: &[ObjectId], options: &UpkeepOptions) -> Result<Ready, Failure> {
         let bar = Bar::new();
-        let flag = interrupt();
         let (last, others) = self.directories.split_last().expect("because there is always a first place");
         let try_in = |directory: &Path| -> Result<Ready, PipelineError> {
             let notice = |notice: precedent_pipeline::Notice| {
                 screen::tell(&format!("note: {}", notice.text));
             };
-            let result = bring_up(&self.repository, directory, tips, options, &notice, &|step| bar.show(step), &flag);
+            let result = interruptible(|flag| {
+                bring_up(&self.repository, directory, tips, options, &notice, &|step| bar.show(step), flag)
+            });
             bar.finish();
             let (store, report) = result?;
             Ok(Ready { store, report, directory: directory.to_owned() })
         };
         for directory in others {
             match try_in(directory) {
-                Err(PipelineError::Store(StoreError::Write { path, source })) if is_read_only(&source) => {
+                Err(PipelineError::Store(StoreError::Write { path, source } | StoreError::Read { path, source }))
+                    if is_out_of_reach(&source) =>
+                {
                     screen::tell(&format!(
-                        "note: `{}` cannot be written; the index is kept in the cache",
+                        "note: `{}` is out of reach; the index is kept in the cache",
                         path.display()
                     ));
                 }
@@ -149,19 +154,22 @@ fn local_path(store: &str) -> Result<PathBuf, Failure> {
         return Err(Failure::new(Kind::Usage, format!("a store at `{scheme}://` is not supported"))
             .with_hint("give a directory, as in: --store path/to/store"));
     }
+    if store.is_empty() {
+        return Err(Failure::new(Kind::Usage, "--store is empty").with_hint("leave it out for the default place"));
+    }
     Ok(PathBuf::from(store))
 }
 
-/// One folder in the user's cache for each repository, named after its path.
+/// One folder in the user's cache for each repository, named by a hash of its path.
 fn cache_directory(git: &Path) -> Option<PathBuf> {
     let base = std::env::var_os("XDG_CACHE_HOME")
         .map(PathBuf::from)
         .filter(|path| path.is_absolute())
         .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")))?;
-    let name = git.to_string_lossy().replace(['/', '\\', ':'], "-");
-    Some(base.join(FOLDER).join(name.trim_matches('-')))
+    let digits = blake3::hash(git.as_os_str().as_encoded_bytes()).to_hex();
+    Some(base.join(FOLDER).join(&digits[..32]))
 }
 
-fn is_read_only(error: &io::Error) -> bool {
+fn is_out_of_reach(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
 }

@@ -1,7 +1,7 @@
 //! Progress: bars on a terminal, nothing in a pipe.
 
 use std::io::IsTerminal;
-use std::sync::Arc;
+use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -46,17 +46,25 @@ impl Bar {
     }
 }
 
-/// A flag that the first `Ctrl-C` sets; the second ends the process at once, which the store
-/// survives as it survives a crash.
-pub(crate) fn interrupt() -> Arc<Interrupt> {
-    let flag = Arc::new(AtomicBool::new(false));
-    let seen = flag.clone();
-    let handler = move || {
-        if seen.swap(true, Ordering::SeqCst) {
-            std::process::exit(130);
-        }
-    };
-    // Without a handler Ctrl-C ends the process, which is safe too.
-    let _ = ctrlc::set_handler(handler);
-    flag
+/// Set by the first `Ctrl-C` while the store is being brought up; a run then ends at its next batch.
+static INTERRUPT: Interrupt = AtomicBool::new(false);
+/// Whether somebody looks at [`INTERRUPT`].
+static IS_WATCHED: AtomicBool = AtomicBool::new(false);
+
+/// Does some work that looks at the flag it is given. Outside of it, and at the second time, `Ctrl-C` ends the process
+/// at once, which the store survives as it survives a crash.
+pub(crate) fn interruptible<T>(work: impl FnOnce(&Interrupt) -> T) -> T {
+    static HANDLER: Once = Once::new();
+    HANDLER.call_once(|| {
+        // Without a handler Ctrl-C ends the process, which is safe too.
+        let _ = ctrlc::set_handler(|| {
+            if !IS_WATCHED.load(Ordering::SeqCst) || INTERRUPT.swap(true, Ordering::SeqCst) {
+                std::process::exit(130);
+            }
+        });
+    });
+    IS_WATCHED.store(true, Ordering::SeqCst);
+    let result = work(&INTERRUPT);
+    IS_WATCHED.store(false, Ordering::SeqCst);
+    result
 }

@@ -7,9 +7,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::PipelineError;
-use crate::history::{Mode, Objects};
-use crate::shard::{Change, ChunkHead, CommitRow, EditRow, ObjectId, Store, StoreError};
-use crate::syntax;
+use crate::chunker::Chunker;
+use crate::history::{AttributeRules, Objects};
+use crate::shard::{Change, ChunkHead, ChunkId, CommitRow, EditRow, ObjectId, Store, StoreError};
 
 /// A store with its commits and edits in memory.
 pub struct Archive {
@@ -90,7 +90,11 @@ impl Archive {
             }
         }
         let edits = store.edits()?;
+        // Rows are found by their numbers from here on.
         let heads = store.chunk_heads()?;
+        if let Some(at) = (0..heads.len()).find(|at| heads[*at].number as usize != *at) {
+            return Err(StoreError::Damaged { what: "chunks".into(), why: format!("row {at} has another number") });
+        }
         let in_range = |chunk: Option<u32>| chunk.is_none_or(|chunk| (chunk as usize) < heads.len());
         for edit in &edits {
             if edit.commit as usize >= commits.len() || !in_range(edit.before) || !in_range(edit.after) {
@@ -188,16 +192,68 @@ impl Archive {
         }
     }
 
-    /// The edits of one node as known, newest first, followed across renames and moves.
-    pub fn trace(&self, known: &Known, path: &str, symbol: &str) -> Vec<&EditRow> {
+    /// The number of each text, by its identity.
+    pub fn chunk_numbers(&self) -> HashMap<ChunkId, u32> {
+        self.heads.iter().map(|head| (head.id, head.number)).collect()
+    }
+
+    /// The edits of a file as known, newest first, followed where it moved unchanged.
+    pub fn trace_file(&self, known: &Known, path: &str) -> Vec<&EditRow> {
         let mut trace: Vec<&EditRow> = Vec::new();
-        let mut place: (Arc<str>, Arc<str>) = (path.into(), symbol.into());
+        let mut path: Arc<str> = path.into();
         let mut before = u32::MAX;
         loop {
             let mut came_from = None;
-            for edit in self.edits_at(&place.0).rev() {
-                if edit.commit >= before || !known.has(edit.commit) || edit.symbol.as_deref() != Some(&*place.1) {
+            for edit in self.edits_at(&path).rev() {
+                if edit.commit >= before || !known.has(edit.commit) || edit.symbol.is_some() {
                     continue;
+                }
+                trace.push(edit);
+                if let (Change::Moved, Some(source)) = (edit.change, &edit.before_path) {
+                    came_from = Some((source.clone(), edit.commit));
+                    break;
+                }
+            }
+            match came_from {
+                Some((source, commit)) => {
+                    path = source;
+                    before = commit;
+                }
+                None => return trace,
+            }
+        }
+    }
+
+    /// The edits of one node as known, newest first, followed across renames and moves.
+    ///
+    /// `text` is the number of its present text. It decides where a file holds several nodes of one name and kind, as
+    /// under `cfg`: then only edits that lead to that text are its own.
+    pub fn trace(&self, known: &Known, path: &str, symbol: &str, kind: &str, text: Option<u32>) -> Vec<&EditRow> {
+        let mut trace: Vec<&EditRow> = Vec::new();
+        let mut place: (Arc<str>, Arc<str>) = (path.into(), symbol.into());
+        let mut before = u32::MAX;
+        let mut text = text;
+        loop {
+            let mut came_from = None;
+            let is_own = |edit: &EditRow| {
+                known.has(edit.commit)
+                    && edit.symbol.as_deref() == Some(&*place.1)
+                    && edit.kind.as_deref() == Some(kind)
+            };
+            let shares_its_name = self.shares_its_name(&place.0, &is_own);
+            for edit in self.edits_at(&place.0).rev() {
+                if edit.commit >= before || !is_own(edit) {
+                    continue;
+                }
+                if shares_its_name && text.is_some() {
+                    if edit.after != text {
+                        continue;
+                    }
+                    text = edit.before;
+                    if text.is_none() {
+                        trace.push(edit);
+                        return trace;
+                    }
                 }
                 trace.push(edit);
                 if matches!(edit.change, Change::Moved | Change::Renamed) {
@@ -217,15 +273,37 @@ impl Archive {
         }
     }
 
+    /// Whether several nodes of one name and kind ever stood side by side in a file.
+    fn shares_its_name(&self, path: &str, is_own: &dyn Fn(&EditRow) -> bool) -> bool {
+        let (mut standing, mut last) = (0i64, None);
+        for edit in self.edits_at(path).filter(|edit| is_own(edit)) {
+            if last.replace(edit.commit) == Some(edit.commit) {
+                return true;
+            }
+            match edit.change {
+                Change::Removed => standing -= 1,
+                Change::Modified => {}
+                _ => standing += 1,
+            }
+            if standing > 1 {
+                return true;
+            }
+        }
+        false
+    }
+
     /// Every node in the tree of `commit`.
     ///
     /// # Errors
     /// A tree that is missing, or a spans shard that cannot be read.
     pub fn alive(&self, objects: &Objects, commit: &ObjectId) -> Result<Vec<Place>, PipelineError> {
-        let mut paths_of: HashMap<ObjectId, Vec<Arc<str>>> = HashMap::new();
-        for (path, entry) in objects.files(commit)? {
-            if entry.mode == Mode::File && syntax::classify_path(&path).is_ok() {
-                paths_of.entry(entry.id).or_default().push(path.into());
+        let mut paths_of: HashMap<ObjectId, Vec<(Arc<str>, &'static str)>> = HashMap::new();
+        let files = objects.files(commit)?;
+        let mut rules = AttributeRules::in_tree(&files);
+        for (path, entry) in files {
+            let attributes = rules.of(objects, commit, &path);
+            if let Ok(language) = Chunker::classify(&path, &entry, attributes) {
+                paths_of.entry(entry.id).or_default().push((path.into(), language.name));
             }
         }
         let mut places = Vec::new();
@@ -234,7 +312,9 @@ impl Archive {
             if span.chunk as usize >= self.heads.len() {
                 return Err(StoreError::Damaged { what: "spans".into(), why: "a row names no chunk".into() }.into());
             }
-            for path in paths {
+            // Equal content may stand at paths of different languages; each has its own nodes.
+            let lang = &self.heads[span.chunk as usize].lang;
+            for (path, _) in paths.iter().filter(|(_, language)| **language == **lang) {
                 places.push(Place {
                     path: path.clone(),
                     symbol: span.symbol.clone(),

@@ -153,7 +153,10 @@ pub fn index(
 }
 
 /// Whether a store holds these commits, and with them all that they reach.
-pub(crate) fn is_indexed(store: &Store, tips: &[ObjectId]) -> Result<bool, StoreError> {
+///
+/// # Errors
+/// [`StoreError::Damaged`] naming the shard that cannot be read.
+pub fn is_indexed(store: &Store, tips: &[ObjectId]) -> Result<bool, StoreError> {
     if tips.iter().all(|tip| store.manifest().tips.contains(tip)) {
         return Ok(true);
     }
@@ -219,8 +222,8 @@ struct Known {
     chunks: HashMap<ChunkId, u32>,
     /// Token bags of the chunks that this run has seen the text of.
     bags: HashMap<ChunkId, Bag>,
-    /// Blobs whose places the store already has.
-    spanned: HashSet<ObjectId>,
+    /// Blobs whose places the store already has, by language: equal content may be Markdown here and plain text there.
+    spanned: HashSet<(ObjectId, Arc<str>)>,
     /// File versions chunked in this run.
     versions: HashMap<(ObjectId, &'static str), Version>,
     strings: Interner,
@@ -260,7 +263,7 @@ fn ingest(
     let mut known = Known {
         chunks: store.chunk_ids()?.into_iter().map(|(number, id)| (id, number)).collect(),
         bags: HashMap::new(),
-        spanned: store.span_blobs()?,
+        spanned: spanned(store)?,
         versions: HashMap::new(),
         strings: Interner::default(),
         next_commit: store.manifest().next_commit,
@@ -287,6 +290,17 @@ fn ingest(
     progress(Progress { stage: Stage::Store, done: run.commits, total });
     let reached = reached_tips(store, &generation, tips, &done);
     flush(repository, store, lock, &mut generation, &rules, reached, run)
+}
+
+/// Blobs and languages that have places in the store.
+fn spanned(store: &Store) -> Result<HashSet<(ObjectId, Arc<str>)>, StoreError> {
+    let heads = store.chunk_heads()?;
+    let mut spanned = HashSet::new();
+    for (blob, chunk) in store.span_chunks()? {
+        let unknown = || StoreError::Damaged { what: "spans".into(), why: format!("no chunk has the number {chunk}") };
+        spanned.insert((blob, heads.get(chunk as usize).ok_or_else(unknown)?.lang.clone()));
+    }
+    Ok(spanned)
 }
 
 fn is_full(generation: &Generation) -> bool {
@@ -381,7 +395,7 @@ fn classify(
             let classified = changes
                 .into_iter()
                 .map(|change| {
-                    let attributes = rules.of(&objects, &commit, &change.path);
+                    let attributes = rules.of(&objects, &commit.id, &change.path);
                     let class = |entry: Entry| (entry, Chunker::classify(&change.path, &entry, attributes));
                     Classified {
                         before: change.before.iter().map(|entry| entry.map(class)).collect(),
@@ -471,7 +485,8 @@ fn number_version(job: &Job, version: Chunked, known: &mut Known, generation: &m
             return;
         }
     };
-    let is_new = known.spanned.insert(job.id);
+    let lang = known.strings.intern(job.language.name);
+    let is_new = known.spanned.insert((job.id, lang));
     if is_new {
         run.file_versions += 1;
         run.bytes_parsed += version.bytes;

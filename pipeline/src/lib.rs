@@ -25,7 +25,7 @@ mod upkeep;
 
 pub use chunker::{Chunker, FileNodes, Piece, chunk_id};
 pub use embed::{embed_document, fingerprint};
-pub use ingest::{Counts, IndexReport, Interrupt, Progress, Seconds, Skipped, Stage, index};
+pub use ingest::{Counts, IndexReport, Interrupt, Progress, Seconds, Skipped, Stage, index, is_indexed};
 
 pub use upkeep::{Notice, UpkeepOptions, bring_up};
 
@@ -46,6 +46,12 @@ pub enum PipelineError {
     OtherRepository {
         /// Where the store is.
         store: std::path::PathBuf,
+    },
+    /// There is something else where the store should be.
+    #[error("`{}` holds files of something else, and no store", directory.display())]
+    NotAStore {
+        /// The directory.
+        directory: std::path::PathBuf,
     },
     /// The store was made by another chunker or embedder.
     #[error("the store at `{}` was built with {what} `{found}`; this program has `{expected}`", store.display())]

@@ -5,11 +5,16 @@
 //! maker is refused: nothing that someone may want is thrown away unasked.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use crate::history::Repository;
 use crate::ingest::{IndexReport, Interrupt, Progress, index, is_indexed};
-use crate::shard::{ObjectId, Settings, Store, StoreError};
+use crate::shard::{ObjectId, Settings, Store, StoreError, WriteLock};
 use crate::{PipelineError, embed, syntax};
+
+/// How long to wait for another writer, and between two looks.
+const LOCK_WAIT: Duration = Duration::from_secs(2);
+const LOCK_POLL: Duration = Duration::from_millis(50);
 
 /// Something that was done about a store and that a person should hear of.
 #[derive(Debug, Clone)]
@@ -41,6 +46,9 @@ pub fn bring_up(
     let look = || match &options.rebuild {
         None => find(repository, directory),
         Some(_) if matches!(Store::open(directory), Ok(None)) => Ok(Found::None),
+        Some(_) if !directory.join("lock").is_file() => {
+            Err(PipelineError::NotAStore { directory: directory.to_owned() })
+        }
         Some(why) => Ok(Found::Unfit(why.clone())),
     };
     if let Found::Fit(store) = look()?
@@ -51,7 +59,7 @@ pub fn bring_up(
         let report = crate::ingest::nothing_new(repository, &store);
         return Ok((*store, report));
     }
-    let lock = empty(directory).lock()?;
+    let lock = wait_for_lock(&empty(directory))?;
     // Another run may have written between the first look and the lock.
     let mut store = match look()? {
         Found::Fit(store) => *store,
@@ -69,6 +77,17 @@ pub fn bring_up(
     }
 }
 
+/// Two runs that begin together both end well if the first one is quick.
+fn wait_for_lock(store: &Store) -> Result<WriteLock, StoreError> {
+    let begun = Instant::now();
+    loop {
+        match store.lock() {
+            Err(StoreError::Locked { .. }) if begun.elapsed() < LOCK_WAIT => std::thread::sleep(LOCK_POLL),
+            other => return other,
+        }
+    }
+}
+
 /// A store as it was found.
 enum Found {
     Fit(Box<Store>),
@@ -81,6 +100,10 @@ fn find(repository: &Repository, directory: &Path) -> Result<Found, PipelineErro
     let store = match Store::open(directory) {
         Ok(None) => return Ok(Found::None),
         Ok(Some(store)) => store,
+        // A store that was ever written holds a lock file. Without one, this is somebody else's `manifest.json`.
+        Err(StoreError::Damaged { .. }) if !directory.join("lock").is_file() => {
+            return Err(PipelineError::NotAStore { directory: directory.to_owned() });
+        }
         Err(StoreError::Damaged { what, why }) => return Ok(Found::Unfit(format!("{what} is damaged ({why})"))),
         Err(error) => return Err(error.into()),
     };

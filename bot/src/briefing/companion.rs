@@ -93,8 +93,8 @@ fn node_companions(
     precedents: &Precedents<'_>,
     objects: &Objects,
 ) -> Vec<Fact> {
-    let own: HashSet<u32> = trace.iter().filter_map(|edit| precedents.units.of(edit.commit)).collect();
-    let own: Vec<u32> = own.into_iter().filter(|unit| steps.edits.contains_key(unit)).collect();
+    let all: HashSet<u32> = trace.iter().filter_map(|edit| precedents.units.of(edit.commit)).collect();
+    let own: Vec<u32> = all.iter().copied().filter(|unit| steps.edits.contains_key(unit)).collect();
     let about = node.name();
     let own_names: HashSet<(&str, Option<&str>)> =
         trace.iter().map(|edit| (&*edit.path, edit.symbol.as_deref())).collect();
@@ -120,7 +120,7 @@ fn node_companions(
             (companion, edits, is_here)
         })
         .collect();
-    facts_of(candidates, own.len(), &about, precedents, objects)
+    facts_of(candidates, Counted { steps: own.len(), sweeps: all.len() - own.len() }, &about, precedents, objects)
 }
 
 /// One name inside the other: `outer` and `outer::inner` change together by construction.
@@ -136,14 +136,19 @@ fn file_companions(
     precedents: &Precedents<'_>,
     objects: &Objects,
 ) -> Vec<Fact> {
-    let edits_of_file = precedents.archive.edits_at(path).filter(|edit| edit.symbol.is_none());
-    let own: HashSet<u32> = edits_of_file.filter_map(|edit| precedents.units.of(edit.commit)).collect();
-    let own: Vec<u32> = own.into_iter().filter(|unit| steps.edits.contains_key(unit)).collect();
+    let trace = precedents.archive.trace_file(&precedents.known, path);
+    let own_paths: HashSet<&str> = trace.iter().map(|edit| &*edit.path).collect();
+    let all: HashSet<u32> = trace.iter().filter_map(|edit| precedents.units.of(edit.commit)).collect();
+    let own: Vec<u32> = all.iter().copied().filter(|unit| steps.edits.contains_key(unit)).collect();
     let mut together: HashMap<&Arc<str>, Vec<&EditRow>> = HashMap::new();
     for unit in &own {
         let mut seen = HashSet::new();
         for edit in steps.edits[unit].iter().rev() {
-            if edit.symbol.is_none() && edit.path != *path && seen.insert(&edit.path) {
+            if edit.symbol.is_none()
+                && edit.path != *path
+                && !own_paths.contains(&*edit.path)
+                && seen.insert(&edit.path)
+            {
                 together.entry(&edit.path).or_default().push(edit);
             }
         }
@@ -157,20 +162,27 @@ fn file_companions(
             (companion, edits, here.files.contains(&**path))
         })
         .collect();
-    facts_of(candidates, own.len(), &about, precedents, objects)
+    facts_of(candidates, Counted { steps: own.len(), sweeps: all.len() - own.len() }, &about, precedents, objects)
+}
+
+/// The steps that changed something: those that are counted, and those too large to tell.
+#[derive(Clone, Copy)]
+struct Counted {
+    steps: usize,
+    sweeps: usize,
 }
 
 /// Ranked, listed up to a limit, each with its latest common step as evidence.
 fn facts_of(
     candidates: Vec<(NodeName, Vec<&EditRow>, bool)>,
-    changes: usize,
+    counted: Counted,
     about: &NodeName,
     precedents: &Precedents<'_>,
     objects: &Objects,
 ) -> Vec<Fact> {
     let mut scored: Vec<(f64, NodeName, Vec<&EditRow>, bool)> = candidates
         .into_iter()
-        .map(|(companion, edits, is_here)| (wilson_lower(edits.len(), changes, Z), companion, edits, is_here))
+        .map(|(companion, edits, is_here)| (wilson_lower(edits.len(), counted.steps, Z), companion, edits, is_here))
         .collect();
     scored.sort_by(|one, two| two.0.total_cmp(&one.0).then_with(|| one.1.cmp(&two.1)));
     scored
@@ -178,12 +190,18 @@ fn facts_of(
         .filter_map(|(score, companion, edits, is_here)| {
             let citation = latest_place(&edits, precedents, objects)?;
             let count = edits.len();
-            let share = count as f64 / changes as f64;
+            let share = count as f64 / counted.steps as f64;
+            let changes = counted.steps;
+            // What was left out of the count is said, so that the sentence is true as it stands.
+            let limit = match counted.sweeps {
+                0 => String::new(),
+                _ => format!(" that touched at most {MAX_FILES_IN_STEP} files"),
+            };
             let subject = if about.symbol.is_empty() { "this file".to_owned() } else { code(&about.symbol) };
             let name = if companion.symbol.is_empty() { &companion.path } else { &companion.symbol };
             Some(Fact {
                 kind: FactKind::Companion,
-                text: format!("{} changed in {count} of the {changes} changes of {subject}", code(name)),
+                text: format!("{} changed in {count} of the {changes} changes of {subject}{limit}", code(name)),
                 node: companion,
                 about: about.clone(),
                 score,

@@ -32,7 +32,7 @@ pub(super) fn facts(change: &Change, precedents: &Precedents<'_>, objects: &Obje
                 kind: FactKind::Copy,
                 node: NodeName { path: place.path.to_string(), symbol: place.symbol.to_string() },
                 about: NodeName { path: path.to_string(), symbol: piece.symbol.clone() },
-                text: format!("shares {:.0} % of its tokens with {}", near.overlap * 100.0, code(&place.symbol)),
+                text: format!("{:.0} % like {}, by the tokens of both", near.overlap * 100.0, code(&place.symbol)),
                 score: f64::from(near.overlap),
                 shown: at == 0
                     && is_new

@@ -45,28 +45,33 @@ struct Life<'a> {
     first: &'a EditRow,
     last: &'a EditRow,
     edits: usize,
+    /// How often it was added again after it had been removed.
+    returns: usize,
     fixes: usize,
     reverts: usize,
 }
 
 impl<'a> Life<'a> {
     fn of(trace: &[&'a EditRow], precedents: &Precedents<'_>) -> Life<'a> {
+        let (first, later) = trace.split_last().expect("because a life has a beginning");
         // A text that only went elsewhere was not edited.
-        let later: Vec<&EditRow> = trace
-            .iter()
-            .copied()
-            .filter(|edit| !matches!(edit.change, Edit::Added | Edit::Present) && edit.before != edit.after)
-            .collect();
-        let (mut fixes, mut reverts) = (0, 0);
+        let later: Vec<&EditRow> = later.iter().copied().filter(|edit| edit.before != edit.after).collect();
+        let (mut edits, mut returns, mut fixes, mut reverts) = (0, 0, 0, 0);
         for edit in &later {
-            match repair(precedents.archive.commit(edit.commit)) {
+            match edit.change {
+                Edit::Added => returns += 1,
+                Edit::Removed => {}
+                _ => edits += 1,
+            }
+            // Only what was edited is counted as repaired, so that the parts never exceed the whole.
+            let edited = !matches!(edit.change, Edit::Added | Edit::Removed);
+            match repair(precedents.archive.commit(edit.commit)).filter(|_| edited) {
                 Some(Repair::Fix) => fixes += 1,
                 Some(Repair::Revert) => reverts += 1,
                 None => {}
             }
         }
-        let first = trace[trace.len() - 1];
-        Life { first, last: later.first().copied().unwrap_or(first), edits: later.len(), fixes, reverts }
+        Life { first, last: later.first().copied().unwrap_or(first), edits, returns, fixes, reverts }
     }
 
     fn weight(&self) -> f64 {
@@ -81,7 +86,7 @@ impl<'a> Life<'a> {
             _ => "known since",
         };
         let mut text = format!("{began} {} ({})", day(first.author_time), short(&first.id));
-        if self.edits == 0 {
+        if self.first.commit == self.last.commit {
             text.push_str(", never edited since");
             return text;
         }
@@ -89,9 +94,13 @@ impl<'a> Life<'a> {
         for (count, one, many) in [(self.fixes, "a fix", "fixes"), (self.reverts, "a revert", "reverts")] {
             match count {
                 0 => {}
+                1 if self.edits == 1 => text.push_str(&format!(", {one}")),
                 1 => text.push_str(&format!(", one of them {one}")),
                 _ => text.push_str(&format!(", {count} of them {many}")),
             }
+        }
+        if self.returns > 0 {
+            text.push_str(", removed and added again");
         }
         let last = precedents.archive.commit(self.last.commit);
         text.push_str(&format!(

@@ -29,10 +29,13 @@ pub(super) fn findings(change: &Change, precedents: &Precedents<'_>, objects: &O
         let old = anatomy(node.language, &before.text);
         let new = anatomy(node.language, &after.text);
         for (gone, replacement) in removed_parameters(&old, &new) {
-            if new.identifiers.contains(gone) || is_called_so_elsewhere(gone, file, node) {
+            let Some(line) = new.doc.iter().find(|line| names(line, gone, &new.doc)) else { continue };
+            if new.identifiers.contains(gone)
+                || is_passed_by_name(gone, &after.text, &new)
+                || is_called_so_elsewhere(gone, file, node)
+            {
                 continue;
             }
-            let Some(line) = new.doc.iter().find(|line| names(line, gone, &new.doc)) else { continue };
             let claim = Claim { change, node, at, file, old_file, gone, replacement, line };
             findings.extend(claim.finding(precedents, objects));
         }
@@ -59,6 +62,12 @@ fn removed_parameters<'a>(old: &'a Anatomy, new: &'a Anatomy) -> Vec<(&'a str, O
             (name.as_str(), replacement)
         })
         .collect()
+}
+
+/// The name as a string, or a signature that takes any name: it may still be passed.
+fn is_passed_by_name(name: &str, text: &str, anatomy: &Anatomy) -> bool {
+    let takes_any = anatomy.parameters.iter().any(|parameter| text.contains(&format!("**{parameter}")));
+    takes_any || text.contains(&format!("\"{name}\"")) || text.contains(&format!("'{name}'"))
 }
 
 /// Another item, field or member of that name in the same file: the words may mean that one.
@@ -203,7 +212,9 @@ impl Claim<'_> {
             .iter()
             .filter(|edit| edit.after.is_some())
             .map_while(|edit| Some((edit, offset_in(edit.after?)?)))
-            .last()?;
+            .last()
+            // At the end of a shallow clone the line may be older than what is here.
+            .filter(|(edit, _)| edit.change != Edit::Present)?;
         let commit = precedents.archive.commit(edit.commit).id;
         let line = edit.start_line + offset;
         Citation::read(objects, &commit, &edit.path, line, line)

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{code, coverage, label, sentence, short, summary, title, visible};
+use super::{code, coverage, label, notes, sentence, short, summary, title, visible};
 use crate::Review;
 use crate::finding::{Fact, NodeName};
 
@@ -13,6 +13,9 @@ pub fn markdown(review: &Review) -> String {
         out.push_str(&format!(" · {coverage}"));
     }
     out.push_str(&format!("\n\n{}\n", summary(review)));
+    for note in notes(review) {
+        out.push_str(&format!("\n{}\n", escaped(&note)));
+    }
     for finding in &review.findings {
         out.push_str(&format!(
             "\n> **{}** · {} line {}\n>\n> {}\n>\n> {}\n",
@@ -23,7 +26,7 @@ pub fn markdown(review: &Review) -> String {
             escaped(&finding.body)
         ));
         if let Some(suggestion) = &finding.suggestion {
-            out.push_str(&format!(">\n> Suggested: {}\n", code(suggestion.trim())));
+            out.push_str(&format!(">\n> Suggested: {}\n", exact_code(suggestion.trim())));
         }
     }
     let (shown, folded): (Vec<&Fact>, Vec<&Fact>) = review.briefing.iter().partition(|fact| fact.shown);
@@ -99,7 +102,16 @@ fn escaped(text: &str) -> String {
             _ => out.push(letter),
         }
     }
-    out.replace(":\u{200b} ", ": ")
+    // GitHub makes links of these without any markup.
+    out.replace(":\u{200b} ", ": ").replace("www.", "www\u{200b}.").replace("GH-", "GH\u{200b}-")
+}
+
+/// A code span that keeps the backticks of its text: its own fence is longer than any inside.
+fn exact_code(text: &str) -> String {
+    let text = visible(text);
+    let longest = text.split(|letter| letter != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(longest + 1);
+    format!("{fence} {text} {fence}")
 }
 
 #[cfg(test)]
@@ -116,5 +128,12 @@ mod tests {
         check("https://x.y", "https:\u{200b}//x.y");
         check("reads: fine", "reads: fine");
         check("&#64;user", "&amp;#\u{200b}64;user");
+        check("www.x.y GH-12", "www\u{200b}.x.y GH\u{200b}-12");
+    }
+
+    #[test]
+    fn a_suggestion_keeps_its_backticks() {
+        assert_eq!(exact_code("see `a`"), "`` see `a` ``");
+        assert_eq!(exact_code("```"), "```` ``` ````");
     }
 }

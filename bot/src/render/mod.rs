@@ -79,8 +79,8 @@ fn sentence(fact: &crate::finding::Fact) -> String {
 fn coverage(review: &Review) -> Option<String> {
     let mut reasons: std::collections::BTreeMap<&str, usize> = std::collections::BTreeMap::new();
     for file in &review.change.files {
-        if let Err(skip) = file.language {
-            *reasons.entry(skip.as_str()).or_default() += 1;
+        if let Err(reason) = file.language {
+            *reasons.entry(reason).or_default() += 1;
         }
     }
     if reasons.is_empty() {
@@ -90,6 +90,16 @@ fn coverage(review: &Review) -> Option<String> {
     let left: usize = reasons.values().sum();
     let why: Vec<String> = reasons.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
     Some(format!("{} of {all} files reviewed, {}", all - left, why.join(", ")))
+}
+
+/// What was left out besides files: "left out: 2 more findings (at most 3 are shown)".
+fn notes(review: &Review) -> Vec<String> {
+    review
+        .skipped
+        .iter()
+        .filter(|left| review.change.file(&left.what).is_none())
+        .map(|left| format!("left out: {} ({})", left.what, left.why))
+        .collect()
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{coverage, label, sentence, summary, title};
+use super::{coverage, label, notes, sentence, summary, title};
 use crate::Review;
 use crate::finding::{Fact, Finding, NodeName, Side};
 
@@ -46,6 +46,11 @@ pub fn terminal(review: &Review, style: Style) -> String {
             out.push_str(&format!("  {}\n", style.dim(&line)));
         }
     }
+    for note in notes(review) {
+        for line in wrap(&visible(&note), style.width.saturating_sub(2)) {
+            out.push_str(&format!("  {}\n", style.dim(&line)));
+        }
+    }
     for finding in &review.findings {
         out.push_str(&claim(finding, style));
     }
@@ -57,8 +62,12 @@ pub fn terminal(review: &Review, style: Style) -> String {
         out.push_str(&node(about, facts, review, style));
     }
     if let Some(about) = by_node.keys().find(|about| !about.symbol.is_empty()) {
-        let place = quoted(&format!("{}#{}", about.path, about.symbol));
-        out.push_str(&format!("\n  {}\n", style.dim(&format!("more: precedent lineage {place}"))));
+        let place = format!("{}#{}", about.path, about.symbol);
+        // A command that could not be typed as it is shown is not shown.
+        if visible(&place) == place {
+            let command = format!("more: precedent lineage {}", quoted(&place));
+            out.push_str(&format!("\n  {}\n", style.dim(&command)));
+        }
     }
     out
 }

@@ -96,7 +96,7 @@ fn examine(place: &Place, diagnosis: &mut Diagnosis) {
                 commits: manifest.rows("commits"),
                 chunks: manifest.rows("chunks"),
                 bytes: store.bytes_on_disk(),
-                has_head: head.is_some_and(|head| manifest.tips.contains(&head)),
+                has_head: head.is_some_and(|head| precedent_pipeline::is_indexed(&store, &[head]).unwrap_or(false)),
             });
         }
     }

@@ -45,11 +45,12 @@ fn trace(
     typed: &str,
 ) -> Result<(String, Option<String>, Vec<Row>), Failure> {
     let known = archive.known_at(tip).unwrap_or_default();
-    let (path, symbol) = find(archive, objects, tip, typed)?;
-    let edits: Vec<&EditRow> = match &symbol {
-        Some(symbol) => archive.trace(&known, &path, symbol),
-        None => archive.edits_at(&path).rev().filter(|edit| edit.symbol.is_none() && known.has(edit.commit)).collect(),
+    let (path, node) = find(archive, objects, tip, typed)?;
+    let edits: Vec<&EditRow> = match &node {
+        Some(node) => archive.trace(&known, &path, &node.symbol, &node.kind, node.text),
+        None => archive.trace_file(&known, &path),
     };
+    let symbol = node.map(|node| node.symbol);
     if edits.is_empty() {
         let what = symbol.as_ref().map_or(path.clone(), |symbol| format!("{path}#{symbol}"));
         return Err(Failure::new(Kind::Data, format!("`{what}` has no history as of {}", short(tip))).with_hint(
@@ -60,19 +61,29 @@ fn trace(
     Ok((path, symbol, rows))
 }
 
-/// What was typed, as a path and perhaps a symbol.
-fn find(
-    archive: &Archive,
-    objects: &Objects,
-    tip: &ObjectId,
-    typed: &str,
-) -> Result<(String, Option<String>), Failure> {
+/// A node that was asked for.
+struct Node {
+    symbol: String,
+    kind: Arc<str>,
+    /// The number of its text, where a line said which of several namesakes is meant.
+    text: Option<u32>,
+}
+
+/// What was typed, as a path and perhaps a node.
+fn find(archive: &Archive, objects: &Objects, tip: &ObjectId, typed: &str) -> Result<(String, Option<Node>), Failure> {
     // A path may hold `#` or `:`; what exists under the whole text is meant.
     if archive.edits_at(typed).next().is_some() {
         return Ok((typed.to_owned(), None));
     }
-    if let Some((path, symbol)) = typed.split_once('#') {
-        return Ok((path.to_owned(), Some(symbol.to_owned())));
+    let splits = || typed.match_indices('#').map(|(at, _)| (&typed[..at], &typed[at + 1..]));
+    let indexed = splits().find(|(path, _)| archive.edits_at(path).next().is_some());
+    if let Some((path, symbol)) = indexed.or_else(|| splits().next()) {
+        // The newest node of that name; a line tells its namesakes apart.
+        let known = archive.known_at(tip).unwrap_or_default();
+        let is_named = |edit: &&EditRow| known.has(edit.commit) && edit.symbol.as_deref() == Some(symbol);
+        let kind = archive.edits_at(path).rev().find(is_named).and_then(|edit| edit.kind.clone());
+        let node = Node { symbol: symbol.to_owned(), kind: kind.unwrap_or_else(|| "".into()), text: None };
+        return Ok((path.to_owned(), Some(node)));
     }
     let Some((path, line)) = typed.rsplit_once(':').and_then(|(path, line)| Some((path, line.parse::<u32>().ok()?)))
     else {
@@ -84,7 +95,10 @@ fn find(
         .filter(|place| *place.path == *path && (place.start_line..=place.end_line).contains(&line))
         .min_by_key(|place| place.end_line - place.start_line);
     match innermost {
-        Some(place) => Ok((path.to_owned(), Some(place.symbol.to_string()))),
+        Some(place) => {
+            let kind = archive.head(place.chunk).kind.clone();
+            Ok((path.to_owned(), Some(Node { symbol: place.symbol.to_string(), kind, text: Some(place.chunk) })))
+        }
         None => Err(Failure::new(Kind::Data, format!("no node stands at `{typed}` as of {}", short(tip))).with_hint(
             "the line may be blank, or the file not indexed; see the file itself with: precedent lineage PATH",
         )),

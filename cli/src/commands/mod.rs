@@ -20,7 +20,11 @@ const SCHEMA: u32 = 1;
 /// Runs what was asked for.
 pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let mut settings = Settings {
-        repository: arguments.repo.unwrap_or_else(|| PathBuf::from(".")),
+        // Git sets GIT_DIR for its hooks.
+        repository: arguments
+            .repo
+            .or_else(|| std::env::var_os("GIT_DIR").filter(|path| !path.is_empty()).map(PathBuf::from))
+            .unwrap_or_else(|| PathBuf::from(".")),
         store: arguments.store,
         json: arguments.json,
     };

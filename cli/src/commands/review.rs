@@ -56,8 +56,8 @@ pub(crate) fn run(settings: &Settings, options: &ReviewArguments) -> Result<Exit
 /// The two ends of the change: the tip of the base, and the head.
 fn range(place: &Place, typed: Option<&str>) -> Result<(ObjectId, ObjectId), Failure> {
     let repository = &place.repository;
-    let head = repository.head()?;
     let Some(typed) = typed else {
+        let head = repository.head()?;
         let (_, base) = repository.default_branch().ok_or_else(|| {
             Failure::new(Kind::Data, "this repository has no default branch to compare with")
                 .with_hint("name the change, as in: precedent review BASE..HEAD")
@@ -68,6 +68,6 @@ fn range(place: &Place, typed: Option<&str>) -> Result<(ObjectId, ObjectId), Fai
         return Err(Failure::new(Kind::Usage, format!("`{typed}` is not a range"))
             .with_hint(format!("name two ends, as in: precedent review {typed}~1..{typed}")));
     };
-    let end = |revision: &str| if revision.is_empty() { Ok(head) } else { repository.resolve(revision) };
+    let end = |revision: &str| if revision.is_empty() { repository.head() } else { repository.resolve(revision) };
     Ok((end(base)?, end(tip)?))
 }

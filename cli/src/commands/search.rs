@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use precedent_bot::render::visible;
 use precedent_pipeline::search::{self, Hit, Query};
+use precedent_pipeline::syntax::{Kind as NodeKind, language};
 
 use super::json_line;
 use crate::args::SearchArguments;
@@ -20,6 +21,7 @@ pub(crate) fn run(settings: &Settings, options: &SearchArguments) -> Result<Exit
             Failure::new(Kind::Usage, "the question is empty").with_hint("as in: precedent search \"parse a date\"")
         );
     }
+    check_names(options)?;
     let place = Place::open(settings)?;
     let tip = match &options.as_of {
         Some(revision) => place.repository.resolve(revision)?,
@@ -53,6 +55,22 @@ pub(crate) fn run(settings: &Settings, options: &SearchArguments) -> Result<Exit
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A kind or a language that nothing could have is a slip of the fingers.
+fn check_names(options: &SearchArguments) -> Result<(), Failure> {
+    if let Some(kind) = &options.kind
+        && NodeKind::from_name(kind).is_none()
+    {
+        let names = NodeKind::ALL.map(NodeKind::as_str).join(", ");
+        return Err(Failure::new(Kind::Usage, format!("`{kind}` is no kind of node"))
+            .with_hint(format!("the kinds are {names}")));
+    }
+    match &options.lang {
+        Some(lang) if language(lang).is_none() => Err(Failure::new(Kind::Usage, format!("`{lang}` is not indexed"))
+            .with_hint("languages are named as in: rust, python, markdown, toml, yaml, shell")),
+        _ => Ok(()),
+    }
 }
 
 fn shown(hit: &Hit, width: usize) -> String {

@@ -11,7 +11,7 @@ use gix::attrs::search::{MetadataCollection, Outcome};
 use gix::attrs::{Search, StateRef};
 use gix::bstr::BStr;
 
-use super::{Commit, Entry, Objects, path_to_bytes};
+use super::{Entry, Objects, path_to_bytes};
 use crate::shard::ObjectId;
 
 /// The file name that holds attributes.
@@ -51,6 +51,15 @@ impl AttributeRules {
         AttributeRules { directories: directories.into_iter().collect(), parsed: HashMap::new() }
     }
 
+    /// The rules of one tree, given its files.
+    pub fn in_tree(files: &[(String, Entry)]) -> Self {
+        let mut rules = AttributeRules::default();
+        for (path, _) in files {
+            rules.notice(path);
+        }
+        rules
+    }
+
     /// Every directory seen so far, sorted.
     pub fn directories(&self) -> Vec<String> {
         self.directories.iter().cloned().collect()
@@ -66,7 +75,7 @@ impl AttributeRules {
     }
 
     /// What `commit` says of `path`.
-    pub fn of(&mut self, objects: &Objects, commit: &Commit, path: &str) -> Attributes {
+    pub fn of(&mut self, objects: &Objects, commit: &ObjectId, path: &str) -> Attributes {
         if self.directories.is_empty() {
             return Attributes::default();
         }
@@ -78,7 +87,7 @@ impl AttributeRules {
             })
             .filter_map(|directory| {
                 let file = if directory.is_empty() { FILE_NAME.to_owned() } else { format!("{directory}/{FILE_NAME}") };
-                let Entry { id, .. } = objects.entry(&commit.id, &file)?;
+                let Entry { id, .. } = objects.entry(commit, &file)?;
                 Some((directory.clone(), id))
             })
             .collect();

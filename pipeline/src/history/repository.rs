@@ -103,8 +103,9 @@ impl Repository {
     /// # Errors
     /// [`HistoryError::NotARepository`], or [`HistoryError::Read`] if there is one that gix cannot open.
     pub fn discover(path: &Path) -> Result<Repository, HistoryError> {
-        let trust =
-            gix::sec::trust::Mapping { full: gix::open::Options::isolated(), reduced: gix::open::Options::isolated() };
+        // What `git replace` shows in place of an object is not what was committed.
+        let options = || gix::open::Options::isolated().config_overrides(["core.useReplaceRefs=false"]);
+        let trust = gix::sec::trust::Mapping { full: options(), reduced: options() };
         if gix::discover::upwards(path).is_err() {
             return Err(HistoryError::NotARepository { path: path.to_owned() });
         }
@@ -161,7 +162,16 @@ impl Repository {
         let repo = self.inner.to_thread_local();
         let head = repo.head().map_err(|error| HistoryError::read("`HEAD`", error))?;
         if head.is_unborn() {
-            return Err(HistoryError::Empty { path: self.inner.git_dir().to_owned() });
+            let branch = head.referent_name().map_or_else(|| "HEAD".to_owned(), |name| name.shorten().to_string());
+            return Err(match branch_names(&repo).first() {
+                None => HistoryError::Empty { path: self.inner.git_dir().to_owned() },
+                Some(other) => HistoryError::NoSuchRevision {
+                    revision: "HEAD".to_owned(),
+                    hint: Some(format!(
+                        "it names the branch `{branch}`, which does not exist; name another, such as `{other}`"
+                    )),
+                },
+            });
         }
         self.resolve("HEAD")
     }

@@ -133,25 +133,21 @@ impl Store {
         Ok(RowSelection::from_consecutive_ranges(ranges.into_iter(), row))
     }
 
-    /// The blobs that have spans.
-    pub fn span_blobs(&self) -> Result<HashSet<ObjectId>, StoreError> {
-        let mut blobs = HashSet::new();
+    /// Blob and chunk of every span, in the order in which they were stored.
+    pub fn span_chunks(&self) -> Result<Vec<(ObjectId, u32)>, StoreError> {
+        let mut pairs: Vec<(ObjectId, u32)> = Vec::new();
         for shard in self.shards(Table::Spans) {
-            let part = Part { columns: Some(&["blob"]), rows: None };
-            let mut last: Vec<u8> = Vec::new();
+            let part = Part { columns: Some(&["blob", "chunk"]), rows: None };
             self.read_shard(Table::Spans, shard, part, |batch| {
-                let ids: &BinaryArray = required(batch, "blob")?;
-                for i in 0..ids.len() {
-                    // The spans of a blob are together, so most rows repeat the one before.
-                    if last != ids.value(i) {
-                        last = ids.value(i).to_vec();
-                        blobs.insert(object_id(&last)?);
-                    }
+                let blobs: &BinaryArray = required(batch, "blob")?;
+                let chunks: &UInt32Array = required(batch, "chunk")?;
+                for (row, chunk) in chunks.values().iter().enumerate() {
+                    pairs.push((object_id(blobs.value(row))?, *chunk));
                 }
                 Ok(())
             })?;
         }
-        Ok(blobs)
+        Ok(pairs)
     }
 
     /// Every vector, in the order in which they were stored.
