@@ -13,6 +13,7 @@
 //! that is interrupted has lost only what came after its last manifest.
 
 pub mod archive;
+mod batch;
 mod chunker;
 mod embed;
 pub mod history;
