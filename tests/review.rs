@@ -268,3 +268,19 @@ fn a_shallow_clone_does_not_say_who_wrote_what_is_older() {
     assert_eq!(finding["check"], "stale-doc");
     assert!(!finding["body"].as_str().expect("a body").contains("written in"), "{finding}");
 }
+
+#[test]
+fn what_a_very_large_change_leaves_out_is_said() {
+    let fixture = Fixture::new("review");
+    for file in 0..260 {
+        std::fs::write(fixture.repo().join(format!("many_{file}.rs")), format!("pub fn many_{file}() {{}}\n"))
+            .expect("a file");
+    }
+    fixture.commit("one.rs", "pub fn one() {}\n", "very many files");
+    let review = fixture.json(&["review", "HEAD~1..HEAD", "--json"]);
+    let skipped: Vec<&str> =
+        review["skipped"].as_array().expect("a list").iter().map(|left| left["what"].as_str().expect("text")).collect();
+    assert_eq!(skipped, ["the companions of 61 files", "the past of 61 nodes"]);
+    let terminal = fixture.run(&["review", "HEAD~1..HEAD"]).stdout;
+    assert!(terminal.contains("left out: the companions of 61 files (the change is very large)"), "{terminal}");
+}

@@ -59,6 +59,16 @@ pub fn review(repository: &Repository, archive: &Archive, change: Change) -> Res
     let objects = repository.objects();
     let mut skipped = change.skipped();
     let precedents = Precedents::gather(archive, &objects, &change)?;
+    if archive.number(&change.base_tip).is_none() {
+        skipped.push(Left { what: "the past of everything".into(), why: "the base is not indexed".into() });
+    }
+    let unexamined_files = change.files.len().saturating_sub(precedent::MAX_FILES);
+    if unexamined_files > 0 {
+        skipped.push(Left {
+            what: format!("the companions of {unexamined_files} files"),
+            why: "the change is very large".into(),
+        });
+    }
     let unexamined = precedents.examined.iter().filter(|examined| !**examined).count();
     if unexamined > 0 {
         skipped.push(Left { what: format!("the past of {unexamined} nodes"), why: "the change is very large".into() });

@@ -20,6 +20,8 @@ const MIN_COMPARED_TOKENS: usize = 30;
 
 /// Nodes of one change that are looked up, so that a review ends in time; those with the longest past first.
 const MAX_EXAMINED: usize = 200;
+/// Files of one change that are looked up, for the same reason.
+pub const MAX_FILES: usize = 200;
 
 /// A living node whose text is near to a changed one.
 #[derive(Debug, Clone)]

@@ -90,8 +90,8 @@ impl Archive {
             }
         }
         let edits = store.edits()?;
-        // Rows are found by their numbers from here on.
         let heads = store.chunk_heads()?;
+        // Heads are found by their numbers from here on, as commits are.
         if let Some(at) = (0..heads.len()).find(|at| heads[*at].number as usize != *at) {
             return Err(StoreError::Damaged { what: "chunks".into(), why: format!("row {at} has another number") });
         }

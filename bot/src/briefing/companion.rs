@@ -12,13 +12,11 @@ use precedent_pipeline::syntax::Kind;
 
 use crate::change::{Change, ChangedNode};
 use crate::finding::{Citation, Fact, FactKind, NodeName};
-use crate::precedent::Precedents;
+use crate::precedent::{MAX_FILES, Precedents};
 use crate::render::code;
 
 /// A step that touches more files is a sweep, and says nothing of what belongs together.
 const MAX_FILES_IN_STEP: usize = 40;
-/// Files of one change that are looked up.
-const MAX_FILES: usize = 200;
 /// Candidates listed for each changed node or file.
 const MAX_LISTED: usize = 12;
 /// People see a companion from this share of this many steps on.

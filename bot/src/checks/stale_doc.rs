@@ -197,7 +197,8 @@ impl Claim<'_> {
         text.contains(&quoted).then(|| text.replace(&quoted, &new))
     }
 
-    /// The commit that brought the documentation line, as far back as the node's edits hold it.
+    /// The commit that brought the documentation line, as far back as the node's edits hold it. The claim stands
+    /// without it, so texts that cannot be read only leave the sentence out.
     fn origin(&self, precedents: &Precedents<'_>, objects: &Objects) -> Option<Citation> {
         let wanted = self.line.text.trim();
         let trace = &precedents.traces[self.at];
