@@ -53,6 +53,22 @@ pub(crate) struct IndexArguments {
     /// Build the index again from nothing
     #[arg(long)]
     pub(crate) rebuild: bool,
+
+    /// How to parse the versions of a file; the index is the same
+    #[arg(long, value_enum, value_name = "HOW", default_value_t = Reparse::Window)]
+    pub(crate) reparse: Reparse,
+
+    /// About how much memory to use, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 512, value_parser = clap::value_parser!(u32).range(32..=1_048_576))]
+    pub(crate) memory: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Reparse {
+    /// Each version whole
+    Full,
+    /// Each version around what differs from the one before it
+    Window,
 }
 
 /// Search nodes by meaning, at a commit or over all of history

@@ -1,48 +1,58 @@
 //! Batch: some commits to rows.
 //!
-//! Reading, parsing and matching are spread over the threads; numbering is done in order, so that the rows do not depend
-//! on how many there are.
+//! Cutting and matching are spread over the threads; numbering is done in order, so that the rows do not depend on how
+//! many there are.
 
-use std::collections::{HashMap, HashSet};
+use std::cell::OnceCell;
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Instant;
 
 use rayon::prelude::*;
+use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::PipelineError;
-use crate::chunker::{Chunker, Interner, Piece};
-use crate::history::{AttributeRules, Commit, Entry, FileChange, Repository};
-use crate::ingest::Run;
+use crate::changes::{Class, Classified};
+use crate::chunker::Interner;
+use crate::history::{Commit, Entry, Objects, Pool, Repository};
+use crate::ingest::{Reparse, Run};
 use crate::lineage::{self, NodeEdit, Placed};
 use crate::shard::{Change, ChunkId, ChunkRow, CommitRow, EditRow, Generation, ObjectId, SpanRow, Store, StoreError};
-use crate::syntax::{Bag, Language, Skip, similarity};
+use crate::syntax::{Bag, Language, similarity};
+use crate::version::{Chunked, Key, Version, Versions, chunk};
+
+/// File versions that are cut before their rows are made. It bounds how many texts wait for the ordered part at once.
+const SLICE_VERSIONS: usize = 512;
 
 /// What the run knows while it goes through the batches.
-pub(crate) struct Known {
+pub(crate) struct Known<'r> {
     /// Every chunk of the store, by its number.
-    chunks: HashMap<ChunkId, u32>,
-    /// Token bags of the chunks that this run has seen the text of.
-    bags: HashMap<ChunkId, Bag>,
+    chunks: FxHashMap<ChunkId, u32>,
     /// Blobs whose places the store already has, by language: equal content may be Markdown here and plain text there.
-    spanned: HashSet<(ObjectId, Arc<str>)>,
-    /// File versions chunked in this run.
-    versions: HashMap<(ObjectId, &'static str), Version>,
+    spanned: FxHashSet<(ObjectId, Arc<str>)>,
+    versions: Versions,
+    objects: Pool<'r>,
+    reparse: Reparse,
     strings: Interner,
     next_commit: u32,
     next_chunk: u32,
 }
 
-impl Known {
-    /// What a store says before anything is added to it.
+impl<'r> Known<'r> {
+    /// What a store says before anything is added to it. File versions take at most so many bytes between batches.
     ///
     /// # Errors
     /// A shard that cannot be read.
-    pub(crate) fn of(store: &Store) -> Result<Known, StoreError> {
+    pub(crate) fn of(
+        repository: &'r Repository,
+        store: &Store,
+        reparse: Reparse,
+        version_bytes: usize,
+    ) -> Result<Known<'r>, StoreError> {
         Ok(Known {
             chunks: store.chunk_ids()?.into_iter().map(|(number, id)| (id, number)).collect(),
-            bags: HashMap::new(),
             spanned: spanned(store)?,
-            versions: HashMap::new(),
+            versions: Versions::new(version_bytes),
+            objects: Pool::new(repository, Objects::for_blobs),
+            reparse,
             strings: Interner::default(),
             next_commit: store.manifest().next_commit,
             next_chunk: store.manifest().next_chunk,
@@ -50,28 +60,25 @@ impl Known {
     }
 }
 
-type Version = Result<Arc<[Placed]>, Skip>;
-
-/// One file version that must be chunked.
+/// One file version that must be cut.
 struct Job {
     path: Arc<str>,
     id: ObjectId,
     language: &'static Language,
+    /// The version that stood at this path before.
+    before: Option<Key>,
 }
 
-/// How the content of one side of a file change is to be treated.
-type Class = Result<&'static Language, Skip>;
-
-struct Classified {
-    change: FileChange,
-    before: Vec<Option<(Entry, Class)>>,
-    after: Option<(Entry, Class)>,
+impl Job {
+    fn key(&self) -> Key {
+        (self.id, self.language.name)
+    }
 }
 
 /// Blobs and languages that have places in the store.
-fn spanned(store: &Store) -> Result<HashSet<(ObjectId, Arc<str>)>, StoreError> {
+fn spanned(store: &Store) -> Result<FxHashSet<(ObjectId, Arc<str>)>, StoreError> {
     let heads = store.chunk_heads()?;
-    let mut spanned = HashSet::new();
+    let mut spanned = FxHashSet::default();
     for (blob, chunk) in store.span_chunks()? {
         let unknown = || StoreError::Damaged { what: "spans".into(), why: format!("no chunk has the number {chunk}") };
         spanned.insert((blob, heads.get(chunk as usize).ok_or_else(unknown)?.lang.clone()));
@@ -79,211 +86,154 @@ fn spanned(store: &Store) -> Result<HashSet<(ObjectId, Arc<str>)>, StoreError> {
     Ok(spanned)
 }
 
-/// Reads, chunks, numbers and matches one batch of commits; the rows go into `generation`.
-///
-/// # Errors
-/// History that cannot be read.
+/// Cuts, numbers and matches what a batch of commits changed; the rows go into `generation`.
 pub(crate) fn ingest_batch(
-    repository: &Repository,
-    batch: &[ObjectId],
-    known: &mut Known,
-    rules: &mut AttributeRules,
+    commits: Vec<(Commit, Vec<Classified>)>,
+    known: &mut Known<'_>,
     generation: &mut Generation,
     run: &mut Run,
-) -> Result<(), PipelineError> {
-    let started = Instant::now();
-    let commits: Vec<(Commit, Vec<FileChange>)> = batch
-        .par_iter()
-        .with_min_len(16)
-        .map_init(
-            || repository.objects(),
-            |objects, id| {
-                let commit = objects.commit(repository, id)?;
-                let changes = objects.changes(&commit)?;
-                Ok((commit, changes))
-            },
-        )
-        .collect::<Result<_, PipelineError>>()?;
-    let classified = classify(repository, commits, rules);
-    run.seconds.history += started.elapsed().as_secs_f64();
-
-    let started = Instant::now();
-    let jobs = jobs_of(&classified, known);
-    chunk_versions(repository, &jobs, known, generation, run);
-    let edits: Vec<Vec<NodeEdit>> = classified.par_iter().map(|(_, changes)| node_edits(changes, known)).collect();
-    for ((commit, changes), edits) in classified.into_iter().zip(edits) {
+) {
+    let jobs = jobs_of(&commits, known);
+    cut_versions(&jobs, known, generation, run);
+    let edits: Vec<Vec<NodeEdit>> = commits.par_iter().map(|(_, changes)| node_edits(changes, known)).collect();
+    for ((commit, changes), edits) in commits.into_iter().zip(edits) {
         push_rows(commit, changes, edits, known, generation, run);
     }
-    run.seconds.syntax += started.elapsed().as_secs_f64();
-    Ok(())
+    known.versions.settle();
 }
 
-/// Decides for each side of each change what its content is, in order, since attributes build up.
-fn classify(
-    repository: &Repository,
-    commits: Vec<(Commit, Vec<FileChange>)>,
-    rules: &mut AttributeRules,
-) -> Vec<(Commit, Vec<Classified>)> {
-    let objects = repository.objects();
-    commits
-        .into_iter()
-        .map(|(commit, changes)| {
-            for change in &changes {
-                rules.notice(&change.path);
-            }
-            let classified = changes
-                .into_iter()
-                .map(|change| {
-                    let attributes = rules.of(&objects, &commit.id, &change.path);
-                    let class = |entry: Entry| (entry, Chunker::classify(&change.path, &entry, attributes));
-                    Classified {
-                        before: change.before.iter().map(|entry| entry.map(class)).collect(),
-                        after: change.after.map(class),
-                        change,
-                    }
-                })
-                .collect();
-            (commit, classified)
-        })
-        .collect()
-}
-
-/// The file versions that this batch needs and this run has not chunked yet, each once, in order.
-fn jobs_of(commits: &[(Commit, Vec<Classified>)], known: &Known) -> Vec<Job> {
-    let mut wanted: HashSet<(ObjectId, &'static str)> = HashSet::new();
+/// The file versions that this batch needs and that are not at hand, each once, in order.
+fn jobs_of(commits: &[(Commit, Vec<Classified>)], known: &mut Known<'_>) -> Vec<Job> {
+    let mut wanted: FxHashSet<Key> = FxHashSet::default();
     let mut jobs = Vec::new();
-    for (_, changes) in commits {
-        for change in changes {
-            for (entry, class) in change.before.iter().flatten().chain(&change.after) {
-                let Ok(language) = class else { continue };
-                let key = (entry.id, language.name);
-                if !known.versions.contains_key(&key) && wanted.insert(key) {
-                    jobs.push(Job { path: change.change.path.clone(), id: entry.id, language });
-                }
+    for change in commits.iter().flat_map(|(_, changes)| changes) {
+        let mut before = None;
+        for (entry, class) in change.before.iter().flatten().chain(&change.after) {
+            let Ok(language) = class else { continue };
+            let key = (entry.id, language.name);
+            if !known.versions.touch(&key) && wanted.insert(key) {
+                let path = change.change.path.clone();
+                jobs.push(Job { path, id: entry.id, language, before: before.filter(|(_, other)| *other == key.1) });
             }
+            before = before.or(Some(key));
         }
     }
     jobs
 }
 
-/// A chunked version on its way from a worker: text only where the chunk may be new.
-struct Chunked {
-    pieces: Result<Vec<(Piece, Option<Bag>)>, Skip>,
-    bytes: u64,
-}
-
-fn chunk_versions(
-    repository: &Repository,
-    jobs: &[Job],
-    known: &mut Known,
-    generation: &mut Generation,
-    run: &mut Run,
-) {
-    // Slices bound how many texts wait for the ordered part at once.
-    for slice in jobs.chunks(1024) {
+/// Cuts versions, each after the one that it is cut from, and makes their rows in order.
+fn cut_versions(jobs: &[Job], known: &mut Known<'_>, generation: &mut Generation, run: &mut Run) {
+    for slice in jobs.chunks(SLICE_VERSIONS) {
+        let places: FxHashMap<Key, usize> = slice.iter().enumerate().map(|(at, job)| (job.key(), at)).collect();
+        let mut next_of: Vec<Vec<usize>> = vec![Vec::new(); slice.len()];
+        let mut first = Vec::new();
+        for (at, job) in slice.iter().enumerate() {
+            // What a version is cut from comes before it in the list, so there are no circles.
+            match job.before.and_then(|before| places.get(&before)).filter(|before| **before < at) {
+                Some(before) => next_of[*before].push(at),
+                None => first.push(at),
+            }
+        }
         let seen = &*known;
-        let chunked: Vec<Chunked> = slice
+        let cut: Vec<Vec<(usize, Chunked)>> = first
             .par_iter()
-            .with_max_len(8)
-            .map_init(
-                || repository.objects(),
-                |objects, job| {
-                    let (nodes, bytes) = Chunker::chunk(objects, &job.path, &job.id, job.language);
-                    Chunked { pieces: nodes.map(|pieces| strip_known(pieces, seen)), bytes }
-                },
-            )
+            .with_max_len(4)
+            .map_init(|| seen.objects.take(), |objects, first| cut_chain(objects, slice, *first, &next_of, seen))
             .collect();
-        for (job, version) in slice.iter().zip(chunked) {
-            number_version(job, version, known, generation, run);
+        let mut in_order: Vec<Option<Chunked>> = slice.iter().map(|_| None).collect();
+        for (at, chunked) in cut.into_iter().flatten() {
+            in_order[at] = Some(chunked);
+        }
+        for (job, chunked) in slice.iter().zip(in_order) {
+            number_version(job, chunked.expect("because every job hangs on a first one"), known, generation, run);
         }
     }
 }
 
-/// Drops the texts that the store has, so that waiting results stay small.
-fn strip_known(pieces: Vec<Piece>, known: &Known) -> Vec<(Piece, Option<Bag>)> {
-    pieces
-        .into_iter()
-        .map(|mut piece| {
-            let bag = (!known.bags.contains_key(&piece.chunk)).then(|| Bag::of(&piece.text));
-            if known.chunks.contains_key(&piece.chunk) {
-                piece.text = String::new();
-            }
-            (piece, bag)
-        })
-        .collect()
+/// Cuts a version and those that are cut from it.
+fn cut_chain(
+    objects: &Objects,
+    jobs: &[Job],
+    first: usize,
+    next_of: &[Vec<usize>],
+    known: &Known<'_>,
+) -> Vec<(usize, Chunked)> {
+    let is_known = |id: &ChunkId| known.chunks.contains_key(id);
+    let mut done: Vec<(usize, Chunked)> = Vec::new();
+    // A job, and where in `done` the version stands that it is cut from.
+    let mut pending: Vec<(usize, Option<usize>)> = vec![(first, None)];
+    while let Some((at, place)) = pending.pop() {
+        let job = &jobs[at];
+        let before: Option<&Version> = match (place, job.before, known.reparse) {
+            (_, _, Reparse::Full) => None,
+            (Some(place), ..) => done[place].1.version.as_ref().ok(),
+            (None, Some(key), _) => known.versions.get(&key).and_then(|version| version.as_deref().ok()),
+            (None, None, _) => None,
+        };
+        let chunked = chunk(objects, &job.path, &job.id, job.language, before, &is_known);
+        pending.extend(next_of[at].iter().rev().map(|next| (*next, Some(done.len()))));
+        done.push((at, chunked));
+    }
+    done
 }
 
 /// Gives new chunks their numbers, in order, and records where the nodes stand.
-fn number_version(job: &Job, version: Chunked, known: &mut Known, generation: &mut Generation, run: &mut Run) {
-    let key = (job.id, job.language.name);
-    let pieces = match version.pieces {
-        Ok(pieces) => pieces,
+fn number_version(job: &Job, chunked: Chunked, known: &mut Known<'_>, generation: &mut Generation, run: &mut Run) {
+    run.seconds.inflate += chunked.work.inflate;
+    run.seconds.parse += chunked.work.parse;
+    run.seconds.hash += chunked.work.hash;
+    let version = match chunked.version {
+        Ok(version) => version,
         Err(skip) => {
             run.skipped.insert((job.id, skip));
-            known.versions.insert(key, Err(skip));
+            known.versions.insert(job.key(), Err(skip));
             return;
         }
     };
-    let lang = known.strings.intern(job.language.name);
-    let is_new = known.spanned.insert((job.id, lang));
-    if is_new {
-        run.file_versions += 1;
-        run.bytes_parsed += version.bytes;
-        run.nodes += pieces.len() as u64;
+    if !job.language.is_text() {
+        run.count_reading(job.language.name, chunked.reading);
     }
-    let mut placed = Vec::with_capacity(pieces.len());
-    for (piece, bag) in pieces {
-        if let Some(bag) = bag {
-            known.bags.entry(piece.chunk).or_insert(bag);
-        }
-        let number = match known.chunks.get(&piece.chunk) {
-            Some(number) => *number,
-            None => {
-                let number = known.next_chunk;
-                known.next_chunk += 1;
-                known.chunks.insert(piece.chunk, number);
-                run.chunks += 1;
-                generation.chunks.push(ChunkRow {
-                    number,
-                    id: piece.chunk,
-                    lang: known.strings.intern(job.language.name),
-                    kind: known.strings.intern(piece.kind.as_str()),
-                    name: known.strings.intern(&piece.name),
-                    text: piece.text,
-                });
-                number
-            }
-        };
-        let symbol = known.strings.intern(&piece.symbol);
-        if is_new {
-            generation.spans.push(SpanRow {
-                blob: job.id,
-                chunk: number,
-                symbol: symbol.clone(),
-                container: known.strings.intern(&piece.container),
-                start_line: piece.start_line,
-                end_line: piece.end_line,
+    for fresh in chunked.fresh {
+        let placed = &version.placed[fresh.node];
+        known.chunks.entry(placed.chunk).or_insert_with(|| {
+            let number = known.next_chunk;
+            known.next_chunk += 1;
+            run.chunks += 1;
+            generation.chunks.push(ChunkRow {
+                number,
+                id: placed.chunk,
+                lang: known.strings.intern(job.language.name),
+                kind: known.strings.intern(placed.kind.as_str()),
+                name: known.strings.intern(&fresh.name),
+                text: fresh.text,
             });
-        }
-        placed.push(Placed {
-            symbol,
-            kind: piece.kind,
-            chunk: piece.chunk,
-            start_line: piece.start_line,
-            end_line: piece.end_line,
+            number
         });
     }
-    known.versions.insert(key, Ok(placed.into()));
+    if known.spanned.insert((job.id, known.strings.intern(job.language.name))) {
+        run.file_versions += 1;
+        run.bytes_parsed += chunked.bytes;
+        run.nodes += version.placed.len() as u64;
+        for (placed, container) in version.placed.iter().zip(&version.containers) {
+            generation.spans.push(SpanRow {
+                blob: job.id,
+                chunk: known.chunks[&placed.chunk],
+                symbol: placed.symbol.clone(),
+                container: container.clone(),
+                start_line: placed.start_line,
+                end_line: placed.end_line,
+            });
+        }
+    }
+    known.versions.insert(job.key(), Ok(version));
 }
 
-fn node_edits(changes: &[Classified], known: &Known) -> Vec<NodeEdit> {
-    let nodes = |side: &Option<(Entry, Class)>| -> &[Placed] {
-        let Some((entry, Ok(language))) = side else { return &[] };
-        match known.versions.get(&(entry.id, language.name)) {
-            Some(Ok(placed)) => placed,
-            _ => &[],
-        }
+fn node_edits(changes: &[Classified], known: &Known<'_>) -> Vec<NodeEdit> {
+    let version = |side: &Option<(Entry, Class)>| -> Option<&Version> {
+        let (entry, Ok(language)) = side.as_ref()? else { return None };
+        known.versions.get(&(entry.id, language.name))?.as_deref().ok()
     };
+    let nodes = |side| version(side).map_or(&[][..], |version| &version.placed);
     let files: Vec<lineage::FileNodes<'_>> = changes
         .iter()
         .map(|file| lineage::FileNodes {
@@ -292,7 +242,18 @@ fn node_edits(changes: &[Classified], known: &Known) -> Vec<NodeEdit> {
             after: nodes(&file.after),
         })
         .collect();
-    lineage::edits(&files, &|one, two| match (known.bags.get(one), known.bags.get(two)) {
+    let bags: OnceCell<FxHashMap<ChunkId, &Bag>> = OnceCell::new();
+    let bag_of = |id: &ChunkId| {
+        let all = bags.get_or_init(|| {
+            let versions = changes.iter().flat_map(|file| file.before.iter().chain([&file.after])).filter_map(version);
+            versions
+                .flat_map(|version| version.placed.iter().zip(&version.bags))
+                .map(|(placed, bag)| (placed.chunk, &**bag))
+                .collect()
+        });
+        all.get(id).copied()
+    };
+    lineage::edits(&files, &|one, two| match (bag_of(one), bag_of(two)) {
         (Some(one), Some(two)) => similarity(one, two),
         _ => 0.0,
     })
@@ -302,7 +263,7 @@ fn push_rows(
     commit: Commit,
     changes: Vec<Classified>,
     edits: Vec<NodeEdit>,
-    known: &mut Known,
+    known: &mut Known<'_>,
     generation: &mut Generation,
     run: &mut Run,
 ) {
@@ -353,7 +314,7 @@ fn file_row(
     boundary: bool,
     file: Classified,
     sources: &HashMap<Arc<str>, Arc<str>>,
-    known: &mut Known,
+    known: &mut Known<'_>,
     run: &mut Run,
 ) -> EditRow {
     let path = known.strings.intern(&file.change.path);
@@ -394,7 +355,7 @@ fn file_row(
     }
 }
 
-fn node_row(commit: u32, boundary: bool, edit: NodeEdit, known: &mut Known) -> EditRow {
+fn node_row(commit: u32, boundary: bool, edit: NodeEdit, known: &mut Known<'_>) -> EditRow {
     let (path, node) = edit.after.as_ref().or(edit.before.as_ref()).expect("because an edit has at least one side");
     let before = edit.before.as_ref();
     let number =

@@ -2,22 +2,65 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Instant;
 
 use serde::Serialize;
 
 use crate::batch::{Known, ingest_batch};
-use crate::history::{AttributeRules, Repository, Walk};
-use crate::shard::{Generation, ObjectId, Store, StoreError, WriteLock};
-use crate::syntax::Skip;
+use crate::changes::{Batch, Changes};
+use crate::history::{Repository, Walk};
+use crate::shard::{CommitRow, Generation, Manifest, ObjectId, Store, StoreError, WriteLock};
+use crate::syntax::{Reading, Skip};
 use crate::{PipelineError, embed};
 
 /// Commits taken together. More gives the threads more to share; fewer bounds memory and makes an
 /// interrupt answer sooner.
-const BATCH_COMMITS: usize = 128;
-/// A generation is written when it holds this much new text, or this many rows.
-const GENERATION_TEXT_BYTES: usize = 48 << 20;
-const GENERATION_ROWS: usize = 600_000;
+const BATCH_COMMITS: usize = 256;
+/// Batches that are read ahead.
+const BATCHES_AHEAD: usize = 1;
+
+/// How file versions are parsed. The store is the same.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Reparse {
+    /// Each version whole.
+    Full,
+    /// Each version around what differs from the one before it.
+    #[default]
+    Window,
+}
+
+/// How a run goes about it. No choice changes what comes out.
+#[derive(Debug, Clone, Copy)]
+pub struct IndexOptions {
+    /// How file versions are parsed.
+    pub reparse: Reparse,
+    /// About how many bytes a run may hold, over what the ids of the store's rows take and the largest commit needs.
+    pub memory: usize,
+}
+
+impl Default for IndexOptions {
+    fn default() -> Self {
+        IndexOptions { reparse: Reparse::Window, memory: 512 << 20 }
+    }
+}
+
+impl IndexOptions {
+    /// Bytes of file versions that are kept to cut and compare later ones with.
+    fn version_bytes(&self) -> usize {
+        self.memory / 4
+    }
+
+    /// A generation is written when it holds this much text. Two are in memory: one being filled, one being written.
+    fn generation_text_bytes(&self) -> usize {
+        self.memory / 32
+    }
+
+    /// The same for rows, of about 100 bytes each.
+    fn generation_rows(&self) -> usize {
+        self.memory / 16 / 100
+    }
+}
 
 /// What a run is doing, for a progress bar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,19 +96,47 @@ pub struct Skipped {
     pub count: u64,
 }
 
-/// Where the time went.
+/// Where the time went. `history`, `syntax`, `embed` and `write` are stages that run side by side, so their sum may exceed
+/// `total`; `inflate`, `parse` and `hash` are parts of `syntax`, added up over the threads.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
 pub struct Seconds {
     /// Walking commits and comparing trees.
     pub history: f64,
     /// Reading, parsing and hashing file versions; matching nodes.
     pub syntax: f64,
+    /// Of `syntax`, on all threads: reading blobs.
+    pub inflate: f64,
+    /// Of `syntax`, on all threads: finding the nodes.
+    pub parse: f64,
+    /// Of `syntax`, on all threads: hashes and token bags of new texts.
+    pub hash: f64,
     /// Embedding.
     pub embed: f64,
     /// Writing shards.
     pub write: f64,
     /// All of it.
     pub total: f64,
+}
+
+/// How the versions of one language were read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Readings {
+    /// Parsed whole, for want of a version before.
+    pub whole: u64,
+    /// Parsed around what differs from the version before.
+    pub windows: u64,
+    /// Parsed whole after all, since it was not certain what differs.
+    pub doubtful: u64,
+}
+
+impl Readings {
+    fn count(&mut self, reading: Reading) {
+        match reading {
+            Reading::Whole => self.whole += 1,
+            Reading::Windows => self.windows += 1,
+            Reading::Doubtful => self.doubtful += 1,
+        }
+    }
 }
 
 /// Rows in a store.
@@ -102,6 +173,8 @@ pub struct IndexReport {
     pub file_edits: u64,
     /// Distinct file contents left out, by reason.
     pub skipped: Vec<Skipped>,
+    /// How the versions of each language with a grammar were read.
+    pub readings: BTreeMap<&'static str, Readings>,
     /// Where the time went.
     pub seconds: Seconds,
     /// Bytes of the store on disk.
@@ -131,6 +204,7 @@ pub fn index(
     store: &mut Store,
     lock: &WriteLock,
     tips: &[ObjectId],
+    options: &IndexOptions,
     progress: &(dyn Fn(Progress) + Sync),
     interrupt: &Interrupt,
 ) -> Result<IndexReport, PipelineError> {
@@ -141,7 +215,8 @@ pub fn index(
         let known = commit_ids(store)?;
         let walk = Walk::new(repository, tips, &known)?;
         run.seconds.history += started.elapsed().as_secs_f64();
-        ingest(repository, store, lock, tips, &walk, &mut run, progress, interrupt)?;
+        let ingest = Ingest { repository, options, tips, walk: &walk, progress, interrupt };
+        ingest.run(store, lock, &mut run)?;
     }
     run.seconds.total = started.elapsed().as_secs_f64();
     Ok(report(repository, store, run))
@@ -179,8 +254,15 @@ pub(crate) struct Run {
     pub(crate) edits: u64,
     pub(crate) file_edits: u64,
     pub(crate) skipped: HashSet<(ObjectId, Skip)>,
+    pub(crate) readings: BTreeMap<&'static str, Readings>,
     pub(crate) seconds: Seconds,
     pub(crate) interrupted: bool,
+}
+
+impl Run {
+    pub(crate) fn count_reading(&mut self, language: &'static str, reading: Reading) {
+        self.readings.entry(language).or_default().count(reading);
+    }
 }
 
 fn report(repository: &Repository, store: &Store, run: Run) -> IndexReport {
@@ -200,6 +282,7 @@ fn report(repository: &Repository, store: &Store, run: Run) -> IndexReport {
         edits: run.edits,
         file_edits: run.file_edits,
         skipped: reasons.into_iter().map(|(reason, count)| Skipped { reason, count }).collect(),
+        readings: run.readings,
         seconds: run.seconds,
         store_bytes: store.bytes_on_disk(),
         model: store.manifest().embedder.clone(),
@@ -211,78 +294,144 @@ fn report(repository: &Repository, store: &Store, run: Run) -> IndexReport {
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "the one place where all of a run's parts meet")]
-fn ingest(
-    repository: &Repository,
-    store: &mut Store,
-    lock: &WriteLock,
-    tips: &[ObjectId],
-    walk: &Walk,
-    run: &mut Run,
-    progress: &(dyn Fn(Progress) + Sync),
-    interrupt: &Interrupt,
-) -> Result<(), PipelineError> {
-    let mut known = Known::of(store)?;
-    let mut rules = AttributeRules::new(store.manifest().attribute_dirs.iter().cloned());
-    let mut generation = Generation::default();
-    let mut done: HashSet<ObjectId> = HashSet::new();
-    let total = walk.order.len() as u64;
-    for batch in walk.order.chunks(BATCH_COMMITS) {
-        if interrupt.load(Ordering::Relaxed) {
-            run.interrupted = true;
-            break;
-        }
-        progress(Progress { stage: Stage::Index, done: run.commits, total });
-        ingest_batch(repository, batch, &mut known, &mut rules, &mut generation, run)?;
-        done.extend(batch);
-        if is_full(&generation) {
-            progress(Progress { stage: Stage::Store, done: run.commits, total });
-            let reached = reached_tips(store, &generation, tips, &done);
-            flush(repository, store, lock, &mut generation, &rules, reached, run)?;
+/// The parts of a run: a reader, a worker and a writer, side by side. Each waits for the next to take what it has, so that
+/// what is in flight is bounded.
+struct Ingest<'a> {
+    repository: &'a Repository,
+    options: &'a IndexOptions,
+    tips: &'a [ObjectId],
+    walk: &'a Walk,
+    progress: &'a (dyn Fn(Progress) + Sync),
+    interrupt: &'a Interrupt,
+}
+
+impl Ingest<'_> {
+    fn run(&self, store: &mut Store, lock: &WriteLock, run: &mut Run) -> Result<(), PipelineError> {
+        let mut known =
+            Known::of(self.repository, store, self.options.reparse, self.options.version_bytes())?;
+        let manifest = store.manifest().clone();
+        std::thread::scope(|scope| {
+            let (batches, read) = sync_channel(BATCHES_AHEAD);
+            scope.spawn(|| self.read_batches(&manifest, batches));
+            let (generations, finished) = sync_channel(0);
+            let writer = scope.spawn(|| write_generations(store, lock, finished));
+            let outcome = self.fill(&manifest, read, &mut known, generations, run);
+            // The writer ends when its channel closes, which `fill` has done.
+            let written = writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            let (embed, write) = written?;
+            run.seconds.embed += embed;
+            run.seconds.write += write;
+            outcome
+        })
+    }
+
+    /// Reads batch after batch, until there are no more, or nobody wants them.
+    fn read_batches(&self, manifest: &Manifest, batches: SyncSender<Result<Batch, PipelineError>>) {
+        let mut changes = Changes::new(self.repository, &manifest.attribute_dirs);
+        for ids in self.walk.order.chunks(BATCH_COMMITS) {
+            let batch = changes.read(ids);
+            let failed = batch.is_err();
+            if batches.send(batch).is_err() || failed {
+                return;
+            }
         }
     }
-    progress(Progress { stage: Stage::Store, done: run.commits, total });
-    let reached = reached_tips(store, &generation, tips, &done);
-    flush(repository, store, lock, &mut generation, &rules, reached, run)
-}
 
-fn is_full(generation: &Generation) -> bool {
-    let text: usize = generation.chunks.iter().map(|chunk| chunk.text.len()).sum();
-    text >= GENERATION_TEXT_BYTES || generation.spans.len() + generation.edits.len() >= GENERATION_ROWS
-}
-
-/// The tips that the store holds whole from now on. An earlier tip that a new commit builds on is
-/// reached through that one, and is a tip no longer.
-fn reached_tips(store: &Store, generation: &Generation, tips: &[ObjectId], done: &HashSet<ObjectId>) -> Vec<ObjectId> {
-    let parents: HashSet<&ObjectId> = generation.commits.iter().flat_map(|commit| &commit.parents).collect();
-    let mut reached = store.manifest().tips.clone();
-    reached.retain(|tip| !parents.contains(tip));
-    for tip in tips {
-        if done.contains(tip) && !reached.contains(tip) && !parents.contains(tip) {
-            reached.push(*tip);
+    /// Makes rows of batches, and hands them over a generation at a time. What was complete when reading failed is
+    /// handed over too.
+    fn fill(
+        &self,
+        manifest: &Manifest,
+        batches: Receiver<Result<Batch, PipelineError>>,
+        known: &mut Known<'_>,
+        generations: SyncSender<Generation>,
+        run: &mut Run,
+    ) -> Result<(), PipelineError> {
+        let total = self.walk.order.len() as u64;
+        let mut generation = Generation { attribute_dirs: manifest.attribute_dirs.clone(), ..Generation::default() };
+        let mut reached = Reached { tips: manifest.tips.clone(), wanted: self.tips, done: HashSet::new() };
+        let mut failure = None;
+        for batch in batches {
+            if self.interrupt.load(Ordering::Relaxed) {
+                run.interrupted = true;
+                break;
+            }
+            (self.progress)(Progress { stage: Stage::Index, done: run.commits, total });
+            let batch = match batch {
+                Ok(batch) => batch,
+                Err(error) => {
+                    failure = Some(error);
+                    break;
+                }
+            };
+            let started = Instant::now();
+            run.seconds.history += batch.seconds;
+            generation.attribute_dirs = batch.attribute_dirs;
+            let first = generation.commits.len();
+            ingest_batch(batch.commits, known, &mut generation, run);
+            reached.after(&generation.commits[first..]);
+            run.seconds.syntax += started.elapsed().as_secs_f64();
+            if self.is_full(&generation) {
+                let next = Generation { attribute_dirs: generation.attribute_dirs.clone(), ..Generation::default() };
+                let full = std::mem::replace(&mut generation, next);
+                if generations.send(self.closed(full, &reached)).is_err() {
+                    // The writer has failed, and says why.
+                    return Ok(());
+                }
+            }
         }
+        (self.progress)(Progress { stage: Stage::Store, done: run.commits, total });
+        // A writer that has failed says why.
+        let _ = generations.send(self.closed(generation, &reached));
+        failure.map_or(Ok(()), Err)
     }
-    reached
+
+    fn is_full(&self, generation: &Generation) -> bool {
+        let text: usize = generation.chunks.iter().map(|chunk| chunk.text.len()).sum();
+        text >= self.options.generation_text_bytes()
+            || generation.spans.len() + generation.edits.len() >= self.options.generation_rows()
+    }
+
+    fn closed(&self, generation: Generation, reached: &Reached<'_>) -> Generation {
+        Generation { tips: reached.tips.clone(), shallow: self.repository.shallow().to_vec(), ..generation }
+    }
 }
 
-fn flush(
-    repository: &Repository,
-    store: &mut Store,
-    lock: &WriteLock,
-    generation: &mut Generation,
-    rules: &AttributeRules,
+/// The tips that the store holds whole, as commits are added. An earlier tip that a new commit builds on is reached
+/// through that one, and is a tip no longer.
+struct Reached<'a> {
     tips: Vec<ObjectId>,
-    run: &mut Run,
-) -> Result<(), PipelineError> {
-    let started = Instant::now();
-    let mut generation = std::mem::take(generation);
-    generation.vectors = embed::embed(&generation.chunks);
-    run.seconds.embed += started.elapsed().as_secs_f64();
-    let writing = Instant::now();
-    generation.tips = tips;
-    generation.shallow = repository.shallow().to_vec();
-    generation.attribute_dirs = rules.directories();
-    store.commit(lock, generation)?;
-    run.seconds.write += writing.elapsed().as_secs_f64();
-    Ok(())
+    wanted: &'a [ObjectId],
+    done: HashSet<ObjectId>,
+}
+
+impl Reached<'_> {
+    fn after(&mut self, commits: &[CommitRow]) {
+        self.done.extend(commits.iter().map(|commit| commit.id).filter(|id| self.wanted.contains(id)));
+        for tip in self.wanted {
+            if self.done.contains(tip) && !self.tips.contains(tip) {
+                self.tips.push(*tip);
+            }
+        }
+        let parents: HashSet<&ObjectId> = commits.iter().flat_map(|commit| &commit.parents).collect();
+        self.tips.retain(|tip| !parents.contains(tip));
+    }
+}
+
+/// Embeds and writes generations as they come, each durable before the next. Returns the seconds of both.
+fn write_generations(
+    store: &mut Store,
+    lock: &WriteLock,
+    generations: Receiver<Generation>,
+) -> Result<(f64, f64), PipelineError> {
+    let (mut embedding, mut writing) = (0.0, 0.0);
+    for mut generation in generations {
+        let started = Instant::now();
+        generation.vectors = embed::embed(&generation.chunks);
+        embedding += started.elapsed().as_secs_f64();
+        let started = Instant::now();
+        store.commit(lock, generation)?;
+        writing += started.elapsed().as_secs_f64();
+    }
+    Ok((embedding, writing))
 }

@@ -14,6 +14,7 @@
 
 pub mod archive;
 mod batch;
+mod changes;
 mod chunker;
 mod embed;
 pub mod history;
@@ -23,10 +24,13 @@ pub mod search;
 pub mod shard;
 pub mod syntax;
 mod upkeep;
+mod version;
 
 pub use chunker::{Chunker, FileNodes, Piece, chunk_id};
 pub use embed::{embed_document, fingerprint};
-pub use ingest::{Counts, IndexReport, Interrupt, Progress, Seconds, Skipped, Stage, index, is_indexed};
+pub use ingest::{
+    Counts, IndexOptions, IndexReport, Interrupt, Progress, Readings, Reparse, Seconds, Skipped, Stage, index, is_indexed,
+};
 
 pub use upkeep::{Notice, UpkeepOptions, bring_up};
 

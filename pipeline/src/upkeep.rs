@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::history::Repository;
-use crate::ingest::{IndexReport, Interrupt, Progress, index, is_indexed};
+use crate::ingest::{IndexOptions, IndexReport, Interrupt, Progress, index, is_indexed};
 use crate::shard::{ObjectId, Settings, Store, StoreError, WriteLock};
 use crate::{PipelineError, embed, syntax};
 
@@ -28,6 +28,8 @@ pub struct Notice {
 pub struct UpkeepOptions {
     /// Start over, whatever is there; says why.
     pub rebuild: Option<String>,
+    /// How the run goes about it.
+    pub index: IndexOptions,
 }
 
 /// Opens the store in `directory`, or makes one, and indexes everything that `tips` reach.
@@ -66,10 +68,10 @@ pub fn bring_up(
         Found::None => empty(directory),
         Found::Unfit(why) => start_over(directory, &why, notice)?,
     };
-    match index(repository, &mut store, &lock, tips, progress, interrupt) {
+    match index(repository, &mut store, &lock, tips, &options.index, progress, interrupt) {
         Err(PipelineError::Store(StoreError::Damaged { what, why })) => {
             let mut store = start_over(directory, &format!("{what} is damaged ({why})"), notice)?;
-            let report = index(repository, &mut store, &lock, tips, progress, interrupt)?;
+            let report = index(repository, &mut store, &lock, tips, &options.index, progress, interrupt)?;
             Ok((store, report))
         }
         Err(error) => Err(error),

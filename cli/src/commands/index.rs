@@ -3,12 +3,12 @@
 use std::process::ExitCode;
 
 use precedent_bot::render::short;
-use precedent_pipeline::UpkeepOptions;
 use precedent_pipeline::shard::ObjectId;
+use precedent_pipeline::{IndexOptions, UpkeepOptions};
 use serde::Serialize;
 
 use super::json_line;
-use crate::args::IndexArguments;
+use crate::args::{IndexArguments, Reparse};
 use crate::failure::Failure;
 use crate::place::{Place, Settings, shown_path};
 use crate::screen;
@@ -23,7 +23,14 @@ pub(crate) fn run(settings: &Settings, options: &IndexArguments) -> Result<ExitC
         tips.push(place.repository.head()?);
     }
     let rebuild = options.rebuild.then(|| "that was asked for".to_owned());
-    let ready = place.bring_up(&tips, &UpkeepOptions { rebuild })?;
+    let index = IndexOptions {
+        reparse: match options.reparse {
+            Reparse::Full => precedent_pipeline::Reparse::Full,
+            Reparse::Window => precedent_pipeline::Reparse::Window,
+        },
+        memory: (options.memory as usize) << 20,
+    };
+    let ready = place.bring_up(&tips, &UpkeepOptions { rebuild, index })?;
     let report = &ready.report;
     for caveat in screen::caveats(report) {
         screen::tell(&format!("note: {caveat}"));

@@ -3,11 +3,11 @@
 //! A commit with one parent changes what differs from it. A merge changes only what differs from
 //! *every* parent; what one side brings unchanged is that side's work, not the merge's.
 
-use std::collections::BTreeMap;
+use std::cmp::Ordering;
 use std::sync::Arc;
 
-use gix::diff::tree::Recorder;
-use gix::diff::tree::recorder::Change;
+use gix::objs::TreeRefIter;
+use gix::objs::tree::EntryRef;
 use gix::prelude::FindExt;
 
 use super::repository::{from_gix, to_gix};
@@ -66,33 +66,9 @@ impl Objects {
         if commit.parents.is_empty() {
             return self.difference(None, &commit.tree);
         }
-        let mut parent_trees = Vec::with_capacity(commit.parents.len());
-        for parent in &commit.parents {
-            parent_trees.push(self.tree_of(parent)?);
-        }
-        // Equal to one parent: nothing differs from every parent.
-        if parent_trees.contains(&commit.tree) {
-            return Ok(Vec::new());
-        }
-        let mut combined = self.difference(Some(&parent_trees[0]), &commit.tree)?;
-        for tree in &parent_trees[1..] {
-            if combined.is_empty() {
-                break;
-            }
-            let mut side: BTreeMap<Arc<str>, FileChange> = self
-                .difference(Some(tree), &commit.tree)?
-                .into_iter()
-                .map(|change| (change.path.clone(), change))
-                .collect();
-            combined.retain_mut(|change| match side.remove(&change.path) {
-                Some(other) => {
-                    change.before.extend(other.before);
-                    true
-                }
-                None => false,
-            });
-        }
-        Ok(combined)
+        let trees: Vec<_> =
+            commit.parents.iter().map(|parent| self.tree_of(parent).map(Some)).collect::<Result<_, _>>()?;
+        self.combined(trees, Some(commit.tree))
     }
 
     /// The paths that differ between two trees, sorted; `None` is the empty tree.
@@ -100,20 +76,7 @@ impl Objects {
     /// # Errors
     /// [`HistoryError::Missing`] when a tree is not there.
     pub fn difference(&self, before: Option<&ObjectId>, after: &ObjectId) -> Result<Vec<FileChange>, HistoryError> {
-        let odb = &self.repo.objects;
-        let (mut before_buffer, mut after_buffer) = (Vec::new(), Vec::new());
-        let before_entries = match before {
-            Some(tree) => {
-                odb.find_tree_iter(&to_gix(tree), &mut before_buffer).map_err(|_| self.missing("tree", tree))?
-            }
-            None => gix::objs::TreeRefIter::from_bytes(&[], self.repo.object_hash()),
-        };
-        let after_entries =
-            odb.find_tree_iter(&to_gix(after), &mut after_buffer).map_err(|_| self.missing("tree", after))?;
-        let mut recorder = Recorder::default();
-        gix::diff::tree(before_entries, after_entries, gix::diff::tree::State::default(), odb, &mut recorder)
-            .map_err(|error| HistoryError::read(format!("the trees below {after}"), error))?;
-        Ok(combine_by_path(recorder.records))
+        self.combined(vec![before.copied()], Some(*after))
     }
 
     /// The paths that differ between two commits, sorted.
@@ -123,29 +86,126 @@ impl Objects {
     pub fn between(&self, before: &ObjectId, after: &ObjectId) -> Result<Vec<FileChange>, HistoryError> {
         self.difference(Some(&self.tree_of(before)?), &self.tree_of(after)?)
     }
+
+    /// The paths at which `after` differs from each of `before`; `None` is an empty tree.
+    ///
+    /// All trees are walked side by side, and only where the new one equals none of the old: a merge costs what it
+    /// resolved by hand, not what it brought together.
+    fn combined(&self, before: Vec<Option<ObjectId>>, after: Option<ObjectId>) -> Result<Vec<FileChange>, HistoryError> {
+        let mut changes = Vec::new();
+        if before.contains(&after) {
+            return Ok(changes);
+        }
+        let mut buffers = self.tree_buffers.borrow_mut();
+        let mut pending = vec![Directory { prefix: String::new(), before, after }];
+        while let Some(directory) = pending.pop() {
+            self.compare(&directory, &mut buffers, &mut changes, &mut pending)?;
+        }
+        drop(buffers);
+        changes.sort_unstable_by(|one: &FileChange, two: &FileChange| one.path.cmp(&two.path));
+        Ok(changes)
+    }
+
+    /// Compares one directory; what lies below it is left in `pending`.
+    fn compare(
+        &self,
+        directory: &Directory,
+        buffers: &mut Vec<Vec<u8>>,
+        changes: &mut Vec<FileChange>,
+        pending: &mut Vec<Directory>,
+    ) -> Result<(), HistoryError> {
+        let trees: Vec<Option<ObjectId>> = directory.before.iter().chain([&directory.after]).copied().collect();
+        buffers.resize_with(buffers.len().max(trees.len()), Vec::new);
+        let mut entries = Vec::with_capacity(trees.len());
+        for (tree, buffer) in trees.iter().zip(buffers.iter_mut()) {
+            entries.push(Entries::of(self, tree.as_ref(), buffer)?);
+        }
+        loop {
+            let Some(least) = entries.iter().filter_map(|side| side.next).min_by(tree_order) else { return Ok(()) };
+            let found: Vec<Option<EntryRef<'_>>> = entries
+                .iter()
+                .map(|side| side.next.filter(|entry| tree_order(entry, &least) == Ordering::Equal))
+                .collect();
+            for (side, _) in entries.iter_mut().zip(&found).filter(|(_, found)| found.is_some()) {
+                side.advance()?;
+            }
+            let (after, before) = found.split_last().expect("because the new tree is one of them");
+            let same = |one: &Option<EntryRef<'_>>| match (one, after) {
+                (Some(one), Some(two)) => one.oid == two.oid && one.mode == two.mode,
+                (None, None) => true,
+                _ => false,
+            };
+            if before.iter().any(same) {
+                continue;
+            }
+            let path = directory.prefix.clone() + &path_from_bytes(least.filename);
+            let id = |entry: &Option<EntryRef<'_>>| entry.map(|entry| from_gix(entry.oid));
+            if least.mode.is_tree() {
+                let before = before.iter().map(id).collect();
+                pending.push(Directory { prefix: path + "/", before, after: id(after) });
+            } else {
+                let entry = |entry: &Option<EntryRef<'_>>| {
+                    entry.and_then(|entry| Mode::of(entry.mode).map(|mode| Entry { id: from_gix(entry.oid), mode }))
+                };
+                changes.push(FileChange {
+                    path: path.into(),
+                    before: before.iter().map(entry).collect(),
+                    after: entry(after),
+                });
+            }
+        }
+    }
 }
 
-/// Directories are dropped; a file that became a directory, or the reverse, gives both changes.
-fn combine_by_path(records: Vec<Change>) -> Vec<FileChange> {
-    let mut by_path: BTreeMap<String, (Option<Entry>, Option<Entry>)> = BTreeMap::new();
-    let entry = |mode, id: &gix::oid| Mode::of(mode).map(|mode| Entry { id: from_gix(id), mode });
-    for record in records {
-        let (path, before, after) = match &record {
-            Change::Addition { entry_mode, oid, path, .. } => (path, None, entry(*entry_mode, oid)),
-            Change::Deletion { entry_mode, oid, path, .. } => (path, entry(*entry_mode, oid), None),
-            Change::Modification { previous_entry_mode, previous_oid, entry_mode, oid, path } => {
-                (path, entry(*previous_entry_mode, previous_oid), entry(*entry_mode, oid))
-            }
+/// One directory in several trees; `None` where a tree does not have it.
+struct Directory {
+    /// Its path with a slash behind it; empty for the root.
+    prefix: String,
+    before: Vec<Option<ObjectId>>,
+    after: Option<ObjectId>,
+}
+
+/// The entries of one tree, read one ahead.
+struct Entries<'a> {
+    next: Option<EntryRef<'a>>,
+    rest: TreeRefIter<'a>,
+    tree: Option<ObjectId>,
+}
+
+impl<'a> Entries<'a> {
+    fn of(objects: &Objects, tree: Option<&ObjectId>, buffer: &'a mut Vec<u8>) -> Result<Entries<'a>, HistoryError> {
+        let rest = match tree {
+            Some(id) => objects
+                .repo
+                .objects
+                .find_tree_iter(&to_gix(id), buffer)
+                .map_err(|error| objects.unreadable("tree", id, error))?,
+            None => TreeRefIter::from_bytes(&[], objects.repo.object_hash()),
         };
-        if before.is_none() && after.is_none() {
-            continue;
-        }
-        let slot = by_path.entry(path_from_bytes(path)).or_default();
-        slot.0 = slot.0.or(before);
-        slot.1 = slot.1.or(after);
+        let mut entries = Entries { next: None, rest, tree: tree.copied() };
+        entries.advance()?;
+        Ok(entries)
     }
-    by_path
-        .into_iter()
-        .map(|(path, (before, after))| FileChange { path: path.into(), before: vec![before], after })
-        .collect()
+
+    fn advance(&mut self) -> Result<(), HistoryError> {
+        self.next = self.rest.next().transpose().map_err(|error| {
+            HistoryError::read(self.tree.map_or_else(|| "a tree".to_owned(), |tree| format!("tree {tree}")), error)
+        })?;
+        Ok(())
+    }
+}
+
+/// The order of entries in a tree: by name, a directory as if a slash followed. A file and a directory of one name are
+/// two entries.
+fn tree_order(one: &EntryRef<'_>, two: &EntryRef<'_>) -> Ordering {
+    let shared = one.filename.len().min(two.filename.len());
+    let next = |entry: &EntryRef<'_>| match entry.filename.get(shared) {
+        Some(byte) => Some(*byte),
+        None => entry.mode.is_tree().then_some(b'/'),
+    };
+    one.filename[..shared]
+        .cmp(&two.filename[..shared])
+        .then_with(|| next(one).cmp(&next(two)))
+        // The directory `a` and the file `a/` would meet here, but no name holds a slash.
+        .then_with(|| one.filename.len().cmp(&two.filename.len()))
 }

@@ -14,7 +14,7 @@ mod walk;
 
 pub use attributes::{AttributeRules, Attributes};
 pub use changes::{Entry, FileChange, Mode};
-pub use repository::{HistoryError, Objects, Repository};
+pub use repository::{HistoryError, Objects, Pool, Pooled, Repository};
 pub use walk::{Commit, Walk};
 
 /// A path as text: valid UTF-8 as it is, every other byte as `\xNN`.

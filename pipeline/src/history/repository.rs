@@ -3,9 +3,12 @@
 //! Opened without the user's or the system's Git configuration, so that the same history gives the
 //! same index on every machine.
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use gix::bstr::BStr;
+use gix::odb::pack::cache::lru::MemoryCappedHashmap;
 use gix::prelude::FindExt;
 
 use super::{Entry, Mode, path_from_bytes, path_to_bytes};
@@ -13,6 +16,8 @@ use crate::shard::ObjectId;
 
 /// Bytes of decoded objects that each thread keeps for the next tree difference.
 const OBJECT_CACHE_BYTES: usize = 32 << 20;
+/// Bytes of objects that each thread keeps as bases of deltas. Versions of one file are stored as deltas of each other.
+const DELTA_CACHE_BYTES: usize = 48 << 20;
 
 /// Why history could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -122,9 +127,7 @@ impl Repository {
 
     /// A handle for one thread, with caches of its own.
     pub fn objects(&self) -> Objects {
-        let mut repo = self.inner.to_thread_local();
-        repo.object_cache_size(OBJECT_CACHE_BYTES);
-        Objects { repo }
+        Objects::for_trees(self)
     }
 
     /// The Git directory that all worktrees of this repository share.
@@ -248,9 +251,25 @@ fn branch_names(repo: &gix::Repository) -> Vec<String> {
 /// One thread's view of the object database.
 pub struct Objects {
     pub(super) repo: gix::Repository,
+    /// Trees that are compared are decoded into these, one a side.
+    pub(super) tree_buffers: RefCell<Vec<Vec<u8>>>,
 }
 
 impl Objects {
+    /// A handle that keeps the commits and trees that it has read.
+    pub fn for_trees(repository: &Repository) -> Objects {
+        let mut repo = repository.inner.to_thread_local();
+        repo.object_cache_size(OBJECT_CACHE_BYTES);
+        Objects { repo, tree_buffers: RefCell::default() }
+    }
+
+    /// A handle that keeps what blobs are stored as differences from, and not the blobs.
+    pub fn for_blobs(repository: &Repository) -> Objects {
+        let mut repo = repository.inner.to_thread_local();
+        repo.objects.set_pack_cache(|| Box::new(MemoryCappedHashmap::new(DELTA_CACHE_BYTES)));
+        Objects { repo, tree_buffers: RefCell::default() }
+    }
+
     /// The bytes of a blob; `None` when it is missing or not a blob.
     pub fn blob(&self, id: &ObjectId) -> Option<Vec<u8>> {
         let mut buffer = Vec::new();
@@ -290,7 +309,7 @@ impl Objects {
                 .repo
                 .objects
                 .find_tree_iter(&to_gix(&tree), &mut buffer)
-                .map_err(|_| self.missing("tree", &tree))?;
+                .map_err(|error| self.unreadable("tree", &tree, error))?;
             for entry in entries {
                 let entry = entry.map_err(|error| HistoryError::read(format!("tree {tree}"), error))?;
                 let mut path: Vec<u8> = prefix.clone();
@@ -314,15 +333,67 @@ impl Objects {
             .repo
             .objects
             .find_commit_iter(&to_gix(commit), &mut buffer)
-            .map_err(|_| self.missing("commit", commit))?;
+            .map_err(|error| self.unreadable("commit", commit, error))?;
         let mut iter = iter;
         let tree = iter.tree_id().map_err(|error| HistoryError::read(format!("commit {commit}"), error))?;
         Ok(from_gix(&tree))
     }
 
+    /// Why an object cannot be had: it is not there, or it is damaged.
+    pub(super) fn unreadable(
+        &self,
+        kind: &'static str,
+        id: &ObjectId,
+        error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> HistoryError {
+        if self.contains(id) { HistoryError::read(format!("{kind} {id}"), error) } else { self.missing(kind, id) }
+    }
+
     pub(super) fn missing(&self, kind: &'static str, id: &ObjectId) -> HistoryError {
         let promised = self.repo.config_snapshot().string("extensions.partialClone").is_some();
         HistoryError::Missing { kind, id: *id, promised }
+    }
+}
+
+/// Handles that threads take turns with, so that their caches last.
+pub struct Pool<'r> {
+    repository: &'r Repository,
+    make: fn(&Repository) -> Objects,
+    free: Mutex<Vec<Objects>>,
+}
+
+/// A handle of a [`Pool`], which it goes back to when it is dropped.
+pub struct Pooled<'p> {
+    objects: Option<Objects>,
+    free: &'p Mutex<Vec<Objects>>,
+}
+
+impl<'r> Pool<'r> {
+    /// An empty pool; handles are made when none is free.
+    pub fn new(repository: &'r Repository, make: fn(&Repository) -> Objects) -> Pool<'r> {
+        Pool { repository, make, free: Mutex::default() }
+    }
+
+    /// A handle that nobody else uses meanwhile.
+    pub fn take(&self) -> Pooled<'_> {
+        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        Pooled { objects: Some(free.unwrap_or_else(|| (self.make)(self.repository))), free: &self.free }
+    }
+}
+
+impl std::ops::Deref for Pooled<'_> {
+    type Target = Objects;
+
+    fn deref(&self) -> &Objects {
+        self.objects.as_ref().expect("because it is there until the end")
+    }
+}
+
+impl Drop for Pooled<'_> {
+    fn drop(&mut self) {
+        if let Some(objects) = self.objects.take() {
+            self.free.lock().unwrap_or_else(PoisonError::into_inner).push(objects);
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
 
+use gix::commitgraph::Graph as CommitGraph;
 use gix::prelude::FindExt;
 
 use super::repository::{from_gix, to_gix};
@@ -55,6 +56,7 @@ impl Walk {
     /// [`HistoryError::Missing`] when a commit is not there although the clone is not cut off at it.
     pub fn new(repository: &Repository, tips: &[ObjectId], known: &HashSet<ObjectId>) -> Result<Walk, HistoryError> {
         let objects = repository.objects();
+        let graph = objects.commit_graph(repository);
         let mut visited: Vec<Visited> = Vec::new();
         let mut index: HashMap<ObjectId, usize> = HashMap::new();
         let mut pending: Vec<(ObjectId, Option<usize>)> = tips.iter().rev().map(|tip| (*tip, None)).collect();
@@ -67,7 +69,7 @@ impl Walk {
             let at = match seen {
                 Some(at) => at,
                 None => {
-                    let (time, parents) = read_links(repository, &objects, &id, &mut buffer)?;
+                    let (time, parents) = read_links(repository, &objects, graph.as_ref(), &id, &mut buffer)?;
                     let at = visited.len();
                     index.insert(id, at);
                     visited.push(Visited { id, time, missing_parents: 0, children: Vec::new() });
@@ -87,21 +89,38 @@ impl Walk {
 fn read_links(
     repository: &Repository,
     objects: &Objects,
+    graph: Option<&CommitGraph>,
     id: &ObjectId,
     buffer: &mut Vec<u8>,
 ) -> Result<(i64, Vec<ObjectId>), HistoryError> {
-    let commit = objects.repo.objects.find_commit(&to_gix(id), buffer).map_err(|_| objects.missing("commit", id))?;
+    if let Some(links) = graph.and_then(|graph| graph_links(graph, id)) {
+        return Ok(links);
+    }
+    let commit = objects
+        .repo
+        .objects
+        .find_commit(&to_gix(id), buffer)
+        .map_err(|error| objects.unreadable("commit", id, error))?;
     let time = commit.time().map(|time| time.seconds).unwrap_or(0);
     let parents = if repository.shallow().contains(id) {
         Vec::new()
     } else {
-        let mut parents: Vec<ObjectId> = commit.parents().map(|parent| from_gix(&parent)).collect();
-        // A commit may name one parent twice; an edge is counted once.
-        let mut seen = HashSet::new();
-        parents.retain(|parent| seen.insert(*parent));
-        parents
+        distinct(commit.parents().map(|parent| from_gix(&parent)))
     };
     Ok((time, parents))
+}
+
+/// The same from Git's own cache of it; `None` for a commit that is too new to be in it.
+fn graph_links(graph: &CommitGraph, id: &ObjectId) -> Option<(i64, Vec<ObjectId>)> {
+    let commit = graph.commit_by_id(to_gix(id))?;
+    let parents = commit.iter_parents().map(|at| at.map(|at| from_gix(graph.id_at(at)))).collect::<Result<Vec<_>, _>>();
+    Some((i64::try_from(commit.committer_timestamp()).ok()?, distinct(parents.ok()?.into_iter())))
+}
+
+/// A commit may name one parent twice; an edge is counted once.
+fn distinct(parents: impl Iterator<Item = ObjectId>) -> Vec<ObjectId> {
+    let mut seen = HashSet::new();
+    parents.filter(|parent| seen.insert(*parent)).collect()
 }
 
 /// Kahn's algorithm; among the commits that are ready, the oldest first, then by id.
@@ -126,13 +145,22 @@ fn parents_first(mut visited: Vec<Visited>) -> Vec<ObjectId> {
 }
 
 impl Objects {
+    /// Git's commit-graph file, where there is one that can be trusted. Where a clone is cut off, it cannot.
+    fn commit_graph(&self, repository: &Repository) -> Option<CommitGraph> {
+        if repository.shallow().is_empty() { self.repo.commit_graph_if_enabled().ok().flatten() } else { None }
+    }
+
     /// Reads one commit.
     ///
     /// # Errors
     /// [`HistoryError::Missing`] when it is not there.
     pub fn commit(&self, repository: &Repository, id: &ObjectId) -> Result<Commit, HistoryError> {
         let mut buffer = Vec::new();
-        let commit = self.repo.objects.find_commit(&to_gix(id), &mut buffer).map_err(|_| self.missing("commit", id))?;
+        let commit = self
+            .repo
+            .objects
+            .find_commit(&to_gix(id), &mut buffer)
+            .map_err(|error| self.unreadable("commit", id, error))?;
         let boundary = repository.shallow().contains(id);
         let (author, author_email, author_time) =
             commit.author().map(|who| (who.name.to_string(), who.email.to_string(), who.seconds())).unwrap_or_default();

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use tree_sitter::{Node as Syntax, TreeCursor};
 
 use super::languages::{Grammar, Language, Rules};
-use super::parse::{Role, parse};
+use super::parse::{Parsed, Role, parse};
 
 /// The parts of one node's text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub fn anatomy(language: &'static Language, node_text: &str) -> Anatomy {
 }
 
 fn of_code(grammar: &Grammar, text: &str) -> Anatomy {
-    let Some(tree) = parse(grammar, text) else { return Anatomy::default() };
+    let Some(Parsed { tree, .. }) = parse(grammar, text) else { return Anatomy::default() };
     let mut dissection = Dissection { grammar, text, found: Anatomy::default(), item: None, captures_below: None };
     dissection.docstring(Some(tree.root_node()));
     walk(&mut tree.walk(), |cursor, depth| dissection.visit(cursor.node(), depth));

@@ -9,7 +9,8 @@ use std::ops::Range;
 /// Where the lines of a source begin and end. Lines end at `\n`, as Git counts them.
 pub(super) struct Lines<'s> {
     pub(super) source: &'s str,
-    starts: Vec<usize>,
+    /// The byte at which each line begins.
+    pub(super) starts: Cow<'s, [usize]>,
 }
 
 /// One line of a node's text with its number in the file, from 1.
@@ -17,12 +18,31 @@ pub(super) type NumberedLine<'s> = (u32, &'s str);
 
 impl<'s> Lines<'s> {
     pub(super) fn of(source: &'s str) -> Self {
-        let after_each_line = source.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
-        Lines { source, starts: std::iter::once(0).chain(after_each_line).collect() }
+        let after_each_line = memchr::memchr_iter(b'\n', source.as_bytes()).map(|at| at + 1);
+        let mut starts = Vec::with_capacity(source.len() / 32 + 1);
+        starts.push(0);
+        starts.extend(after_each_line);
+        Lines { source, starts: Cow::Owned(starts) }
+    }
+
+    /// The same for a source whose lines are known.
+    pub(super) fn known(source: &'s str, starts: &'s [usize]) -> Self {
+        Lines { source, starts: Cow::Borrowed(starts) }
+    }
+
+    /// A range of bytes as tree-sitter names it.
+    pub(super) fn positions(&self, range: &Range<usize>) -> tree_sitter::Range {
+        let point = |at| tree_sitter::Point { row: self.index(at), column: at - self.start(at) };
+        tree_sitter::Range {
+            start_byte: range.start,
+            end_byte: range.end,
+            start_point: point(range.start),
+            end_point: point(range.end),
+        }
     }
 
     /// The line, from 0, that holds this byte.
-    fn index(&self, at: usize) -> usize {
+    pub(super) fn index(&self, at: usize) -> usize {
         self.starts.partition_point(|start| *start <= at) - 1
     }
 

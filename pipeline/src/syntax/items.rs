@@ -10,13 +10,16 @@ use tree_sitter::{Node as Syntax, Tree};
 use super::Kind;
 use super::extent::{Lines, label};
 use super::languages::{self, Grammar, Shape};
-use super::parse::Role;
+use super::parse::{Parsed, Role, parse_parts};
 
 /// Items inside more items than this are no nodes of their own. Their text stands in each item around them, so without a
 /// bound a file of nested functions would grow quadratically. Real code stays below ten.
 const MAX_NESTING: usize = 32;
+/// Macro calls inside more macro calls than this are not looked into; each is parsed anew.
+const MAX_MACROS: usize = 4;
 
 /// A declaration.
+#[derive(Clone, Debug)]
 pub(super) struct Item {
     pub(super) shape: Shape,
     /// Without generics; `_` where the source has none.
@@ -26,46 +29,60 @@ pub(super) struct Item {
     pub(super) is_test: bool,
     /// The item that it stands in.
     pub(super) parent: Option<usize>,
+    /// Tells which items stand side by side: those of one parent and one group.
+    pub(super) group: Option<usize>,
     /// The bytes from its first attribute, decorator or comment to its last.
     pub(super) extent: Range<usize>,
 }
 
-/// The items of a tree, in file order, the outer before the inner.
-pub(super) fn collect(grammar: &Grammar, lines: &Lines<'_>, tree: &Tree) -> Vec<Item> {
-    let roles = grammar.roles();
-    let mut walk = Walk { grammar, lines, items: Vec::new(), around: Vec::new(), lead: None };
+/// The items of a tree, in file order, the outer before the inner; and where the source did not parse.
+#[derive(Default)]
+pub(super) struct Found {
+    pub(super) items: Vec<Item>,
+    pub(super) errors: Vec<Range<usize>>,
+    /// The reports of progress that parsing took.
+    pub(super) reports: usize,
+}
+
+/// Parses parts of a source, all of it if none is named, and finds the items in them; `None` when it would take too much
+/// work.
+pub(super) fn find(grammar: &Grammar, lines: &Lines<'_>, parts: &[Range<usize>]) -> Option<Found> {
+    let Parsed { tree, reports } = parse_parts(grammar, lines, parts)?;
+    let mut walk = Walk { grammar, lines, parts, items: Vec::new(), around: Vec::new(), entered: Vec::new(), lead: None };
+    walk.run(&tree, 0);
+    Some(Found { items: walk.items, errors: errors(&tree), reports })
+}
+
+/// Where a source did not parse: the outermost stretches.
+fn errors(tree: &Tree) -> Vec<Range<usize>> {
+    let mut errors = Vec::new();
     let mut cursor = tree.walk();
-    // The cursor knows its depth too, but counts it anew each time.
-    let mut depth = 0;
     loop {
         let node = cursor.node();
-        let enter = match roles.role(node) {
-            Role::Item(index) => walk.item(grammar.item(index), node, depth),
-            Role::Open => true,
-            Role::Comment => walk.comment(node),
-            Role::Attribute => walk.attribute(node),
-            Role::Closed => false,
-        };
-        if enter && cursor.goto_first_child() {
-            depth += 1;
+        let found = node.is_error() || node.is_missing();
+        if found {
+            errors.push(node.byte_range());
+        }
+        if !found && node.has_error() && cursor.goto_first_child() {
             continue;
         }
         while !cursor.goto_next_sibling() {
             if !cursor.goto_parent() {
-                return walk.items;
+                return errors;
             }
-            depth -= 1;
         }
-        walk.leave(depth);
     }
 }
 
 struct Walk<'s> {
     grammar: &'s Grammar,
     lines: &'s Lines<'s>,
+    parts: &'s [Range<usize>],
     items: Vec<Item>,
     /// The items around the current node, and their depths in the tree.
     around: Vec<(usize, usize)>,
+    /// The nodes around the current one.
+    entered: Vec<Range<usize>>,
     lead: Option<Lead>,
 }
 
@@ -78,6 +95,38 @@ struct Lead {
 }
 
 impl Walk<'_> {
+    /// Goes through a tree; `macros` is the number of macro calls around it.
+    fn run(&mut self, tree: &Tree, macros: usize) {
+        let roles = self.grammar.roles();
+        let mut cursor = tree.walk();
+        // The cursor knows its depth too, but counts it anew each time.
+        let mut depth = 0;
+        loop {
+            let node = cursor.node();
+            let enter = match roles.role(node) {
+                Role::Item(index) => self.item(self.grammar.item(index), node, depth),
+                Role::Open => true,
+                Role::Comment => self.comment(node),
+                Role::Attribute => self.attribute(node),
+                Role::Macro => self.macro_call(node, macros),
+                Role::Closed => false,
+            };
+            if enter && cursor.goto_first_child() {
+                self.entered.push(node.byte_range());
+                depth += 1;
+                continue;
+            }
+            while !cursor.goto_next_sibling() {
+                if !cursor.goto_parent() {
+                    return;
+                }
+                self.entered.pop();
+                depth -= 1;
+            }
+            self.leave(depth);
+        }
+    }
+
     fn leave(&mut self, depth: usize) {
         while self.around.last().is_some_and(|(_, of_item)| *of_item >= depth) {
             self.around.pop();
@@ -97,15 +146,77 @@ impl Walk<'_> {
         let is_test = rule.shape == Shape::Leaf(Kind::Function)
             && (lead.as_ref().is_some_and(|lead| lead.marks_test) || self.is_test_by_name(&name, parent));
         self.around.push((self.items.len(), depth));
+        let start = lead.map_or(own.start, |lead| lead.extent.start);
         self.items.push(Item {
             shape: rule.shape,
             name,
             interface: self.name(node, rule.interface),
             is_test,
             parent,
-            extent: lead.map_or(own.start, |lead| lead.extent.start)..own.end,
+            group: self.group(start, node.end_byte()),
+            extent: start..own.end,
         });
         true
+    }
+
+    /// Where the innermost node begins that holds more than this item; `None` for the outermost of all.
+    fn group(&self, start: usize, end: usize) -> Option<usize> {
+        let holds_more = |node: &&Range<usize>| node.start < start || node.end > end;
+        self.entered.iter().skip(1).rev().find(holds_more).map(|node| node.start)
+    }
+
+    /// Looks for items in a macro call, as in `cfg_rt! { fn f() {} }`. It is a scope without a name if what stands between
+    /// its braces is items and parses as such.
+    fn macro_call(&mut self, node: Syntax<'_>, macros: usize) -> bool {
+        let in_leaf = self.around.iter().any(|(item, _)| matches!(self.items[*item].shape, Shape::Leaf(_)));
+        let last = node.child_count().checked_sub(1).and_then(|last| node.child(last as u32));
+        let Some(body) = last.map(|last| last.byte_range()).filter(|body| {
+            let text = &self.lines.source[body.clone()];
+            text.len() > 2 && text.starts_with('{') && text.ends_with('}')
+        }) else {
+            return false;
+        };
+        if in_leaf || macros >= MAX_MACROS || self.around.len() >= MAX_NESTING {
+            return false;
+        }
+        let inner = body.start + 1..body.end - 1;
+        let mut parts: Vec<_> = self.parts.iter().map(|part| part.start.max(inner.start)..part.end.min(inner.end)).collect();
+        parts.retain(|part| !part.is_empty());
+        if self.parts.is_empty() {
+            parts.push(inner);
+        }
+        if parts.is_empty() {
+            return false;
+        }
+        let Some(Parsed { tree, .. }) = parse_parts(self.grammar, self.lines, &parts) else { return false };
+        if tree.root_node().has_error() {
+            return false;
+        }
+        let (grammar, lines) = (self.grammar, self.lines);
+        let mut inside =
+            Walk { grammar, lines, parts: &parts, items: Vec::new(), around: Vec::new(), entered: Vec::new(), lead: None };
+        inside.run(&tree, macros + 1);
+        if inside.items.is_empty() {
+            return false;
+        }
+        let own = trimmed(self.lines.source, node);
+        let lead = self.lead.take().filter(|lead| lead.reaches(self.lines.source, own.start));
+        let start = lead.map_or(own.start, |lead| lead.extent.start);
+        let scope = self.items.len();
+        self.items.push(Item {
+            shape: Shape::Scope,
+            name: "_".into(),
+            interface: String::new(),
+            is_test: false,
+            parent: self.around.last().map(|(index, _)| *index),
+            group: self.group(start, node.end_byte()),
+            extent: start..own.end,
+        });
+        self.items.extend(inside.items.into_iter().map(|item| Item {
+            parent: Some(item.parent.map_or(scope, |parent| parent + scope + 1)),
+            ..item
+        }));
+        false
     }
 
     fn name(&self, node: Syntax<'_>, field: &str) -> String {

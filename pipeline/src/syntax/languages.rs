@@ -61,6 +61,8 @@ pub(super) struct Grammar {
     pub(super) comments: &'static [&'static str],
     /// Attributes and decorators: they belong to the item that follows.
     pub(super) attributes: &'static [&'static str],
+    /// Macro calls. What their last child holds between braces is read as items if it parses as such.
+    pub(super) macros: &'static [&'static str],
     /// Text with which a comment documents what follows it, and what looks the same but does not.
     pub(super) outer_docs: &'static [&'static str],
     pub(super) not_outer_docs: &'static [&'static str],
@@ -102,7 +104,7 @@ pub(super) struct Item {
 }
 
 /// What becomes of the items inside an item.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Shape {
     /// They are nodes, and stay in its text too.
     Leaf(Kind),
@@ -403,6 +405,7 @@ static RUST: Grammar = Grammar {
     ],
     comments: &["line_comment", "block_comment"],
     attributes: &["attribute_item"],
+    macros: &["macro_invocation"],
     outer_docs: &["///", "/**"],
     not_outer_docs: &["////", "/***", "/**/"],
     inner_docs: &["//!", "/*!"],
@@ -446,6 +449,7 @@ static PYTHON: Grammar = Grammar {
     ],
     comments: &["comment"],
     attributes: &["decorator"],
+    macros: &[],
     outer_docs: &[],
     not_outer_docs: &[],
     inner_docs: &[],
@@ -486,7 +490,8 @@ mod tests {
         for grammar in [&RUST, &PYTHON] {
             let language = (grammar.parser)();
             let items = grammar.items.iter().map(|item| item.node);
-            let others = [grammar.open, grammar.comments, grammar.attributes, grammar.identifiers, grammar.captures];
+            let others =
+                [grammar.open, grammar.comments, grammar.attributes, grammar.macros, grammar.identifiers, grammar.captures];
             for node in items.chain(others.into_iter().flatten().copied()) {
                 assert_ne!(language.id_for_node_kind(node, true), 0, "{node} is no node type");
             }

@@ -23,11 +23,13 @@ mod parse;
 mod properties;
 mod similarity;
 mod split;
+mod window;
 
 pub use anatomy::{Anatomy, DocLine, anatomy};
 pub use classify::{MAX_FILE_BYTES, Skip, classify_content, classify_name, classify_path};
 pub use languages::{Language, language};
 pub use similarity::{Bag, similarity};
+pub use window::Outline;
 
 /// The fingerprint of everything in this room that decides what a node is.
 ///
@@ -138,6 +140,67 @@ pub fn nodes(language: &'static Language, source: &str) -> Vec<Node> {
     match &language.rules {
         languages::Rules::Grammar(grammar) => nodes::nodes(grammar, source),
         languages::Rules::Blocks(format) => blocks::nodes(format, source),
+    }
+}
+
+/// A node of a version that is cut from the version before it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// A node of the version before, unchanged, at these lines.
+    Same {
+        /// Its place among the nodes of the version before.
+        index: usize,
+        /// First line now, from 1.
+        start_line: u32,
+        /// Last line now, inclusive.
+        end_line: u32,
+    },
+    /// A node that was looked at; it may still equal one of the version before.
+    New(Node),
+}
+
+impl Cut {
+    fn lines(&self) -> (u32, u32) {
+        match self {
+            Cut::Same { start_line, end_line, .. } => (*start_line, *end_line),
+            Cut::New(node) => (node.start_line, node.end_line),
+        }
+    }
+}
+
+/// How a version was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// Whole, for want of a version before it, or because the language is read line by line.
+    Whole,
+    /// Around what differs from the version before it.
+    Windows,
+    /// Whole, since it could not be told for sure what differs.
+    Doubtful,
+}
+
+/// One version of a file in nodes.
+#[derive(Clone, Debug)]
+pub struct Version {
+    /// The nodes, in file order.
+    pub cuts: Vec<Cut>,
+    /// What the next version can be cut from; `None` in a text format, and where parsing took too much work.
+    pub outline: Option<Outline>,
+    /// How it was read.
+    pub reading: Reading,
+}
+
+/// The nodes of one version of a file, parsed only where it differs from the version before it, if there is one.
+///
+/// The nodes are those that [`nodes()`] gives: what is [`Cut::Same`] is that node of `before`, and what is
+/// [`Cut::New`] is spelled out.
+pub fn cut(language: &'static Language, source: &str, before: Option<&Outline>) -> Version {
+    match &language.rules {
+        languages::Rules::Grammar(grammar) => nodes::cut(grammar, source, before),
+        languages::Rules::Blocks(format) => {
+            let cuts = blocks::nodes(format, source).into_iter().map(Cut::New).collect();
+            Version { cuts, outline: None, reading: Reading::Whole }
+        }
     }
 }
 

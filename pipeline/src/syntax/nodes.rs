@@ -3,12 +3,14 @@
 //! Here items become nodes: they get their text, their symbol and their place. Finding them in the syntax tree is done in
 //! `items.rs`, the arithmetic of their extents in `extent.rs`.
 
+use std::ops::Range;
+
 use super::extent::{Lines, NumberedLine, dedent, gaps, widen};
-use super::items::{Item, collect};
+use super::items::{Item, find};
 use super::languages::{Grammar, Shape};
-use super::parse::parse;
 use super::split::emit;
-use super::{Kind, Node};
+use super::window::{Carried, Outline, find_from};
+use super::{Cut, Kind, Node, Reading, Version};
 
 /// A symbol that is longer is not extended by the names of what stands inside it.
 const MAX_SYMBOL_BYTES: usize = 512;
@@ -16,32 +18,113 @@ const MAX_SYMBOL_BYTES: usize = 512;
 /// The nodes of a source, in file order.
 pub(super) fn nodes(grammar: &Grammar, source: &str) -> Vec<Node> {
     let lines = Lines::of(source);
-    let items = parse(grammar, source).map(|tree| collect(grammar, &lines, &tree)).unwrap_or_default();
+    let items = find(grammar, &lines, &[]).unwrap_or_default().items;
+    let extents = widened(&lines, &items);
+    let cuts = assemble(grammar, &lines, &items, &extents, &[], &[]);
+    cuts.into_iter()
+        .map(|cut| match cut {
+            Cut::New(node) => node,
+            Cut::Same { .. } => unreachable!("because nothing is carried over from nothing"),
+        })
+        .collect()
+}
+
+/// The nodes of a source as far as they are not those of the version before it, and what the next version is cut from.
+pub(super) fn cut(grammar: &Grammar, source: &str, before: Option<&Outline>) -> Version {
+    let lines = Lines::of(source);
+    let windowed = before.and_then(|before| find_from(grammar, before, &lines));
+    let reading = match (&windowed, before) {
+        (Some(_), _) => Reading::Windows,
+        (None, Some(_)) => Reading::Doubtful,
+        (None, None) => Reading::Whole,
+    };
+    let (found, carried) = match windowed {
+        Some(windowed) => (Some(windowed.found), windowed.carried),
+        None => (find(grammar, &lines, &[]), Vec::new()),
+    };
+    let parsed = found.is_some();
+    let found = found.unwrap_or_default();
+    let extents = widened(&lines, &found.items);
+    let old_nodes = before.map_or(&[][..], |before| &before.nodes);
+    let cuts = assemble(grammar, &lines, &found.items, &extents, &carried, old_nodes);
+    let outline = parsed.then(|| Outline {
+        source: source.into(),
+        starts: lines.starts.into(),
+        nodes: cuts.iter().map(Cut::lines).collect(),
+        items: found.items,
+        extents,
+        errors: found.errors,
+        reports: found.reports,
+    });
+    Version { cuts, outline, reading }
+}
+
+fn widened(lines: &Lines<'_>, items: &[Item]) -> Vec<Range<usize>> {
     let mut extents: Vec<_> = items.iter().map(|item| item.extent.clone()).collect();
-    widen(&lines, &mut extents);
+    widen(lines, &mut extents);
+    extents
+}
+
+/// Items and the stretches between them become nodes, but for the lines that are carried over.
+fn assemble(
+    grammar: &Grammar,
+    lines: &Lines<'_>,
+    items: &[Item],
+    extents: &[Range<usize>],
+    carried: &[Carried],
+    old_nodes: &[(u32, u32)],
+) -> Vec<Cut> {
+    let is_carried = |line: usize| {
+        let at = carried.partition_point(|carried| carried.new_end() <= line);
+        at < carried.len() && carried[at].new_start <= line
+    };
+    let come_over: Vec<bool> =
+        extents.iter().map(|extent| !carried.is_empty() && is_carried(lines.index(extent.start))).collect();
     let mut inside = vec![Vec::new(); items.len()];
     let mut top = Vec::new();
-    for (item, extent) in items.iter().zip(&extents) {
+    for (item, extent) in items.iter().zip(extents) {
         item.parent.map_or(&mut top, |parent| &mut inside[parent]).push(extent.clone());
     }
     let mut out = Vec::new();
-    runs(&Place::default(), grammar, gaps(&lines, 0..source.len(), &top), &mut out);
-    for (index, place) in places(grammar, &items).iter().enumerate() {
+    runs(&Place::default(), grammar, left(gaps(lines, 0..lines.source.len(), &top), &is_carried), &mut out);
+    for (index, place) in places(grammar, items, &come_over).iter().enumerate() {
+        if come_over[index] {
+            continue;
+        }
         let (item, extent) = (&items[index], extents[index].clone());
         let (start_line, end_line) = (lines.number(extent.start), lines.number(extent.end));
         let node = |kind| place.node(kind, item, start_line, end_line);
         match item.shape {
             Shape::Leaf(kind) => emit(node(kind), &dedent(&lines.within(extent)), &mut out),
             Shape::Container(kind) => {
-                emit(node(kind), &dedent(&gaps(&lines, extent, &inside[index]).concat()), &mut out);
+                emit(node(kind), &dedent(&gaps(lines, extent, &inside[index]).concat()), &mut out);
             }
             Shape::Scope if place.in_leaf => {}
-            Shape::Scope => runs(place, grammar, gaps(&lines, extent, &inside[index]), &mut out),
+            Shape::Scope => runs(place, grammar, left(gaps(lines, extent, &inside[index]), &is_carried), &mut out),
+        }
+    }
+    let mut cuts: Vec<Cut> = out.into_iter().map(Cut::New).collect();
+    for lines in carried {
+        let first = old_nodes.partition_point(|(start, _)| (*start as usize) <= lines.old.start);
+        let now = |line: u32| u32::try_from(line as usize - lines.old.start + lines.new_start).unwrap_or(u32::MAX);
+        for (index, (start, end)) in old_nodes.iter().enumerate().skip(first) {
+            if *start as usize > lines.old.end {
+                break;
+            }
+            cuts.push(Cut::Same { index, start_line: now(*start), end_line: now(*end) });
         }
     }
     // The sort is stable, and an outer item comes before those inside it.
-    out.sort_by_key(|node| node.start_line);
-    out
+    cuts.sort_by_key(|cut| cut.lines().0);
+    cuts
+}
+
+/// The stretches that are not carried over.
+fn left<'s>(stretches: Vec<Vec<NumberedLine<'s>>>, is_carried: &dyn Fn(usize) -> bool) -> Vec<Vec<NumberedLine<'s>>> {
+    let is_new = |stretch: &Vec<NumberedLine<'_>>| {
+        stretch.first().is_some_and(|line| !is_carried(line.0 as usize - 1))
+    };
+    stretches.into_iter().filter(is_new).collect()
 }
 
 /// What stands between items, one node a stretch. A stretch of closing brackets says nothing and is none.
@@ -80,11 +163,15 @@ struct Place {
     in_leaf: bool,
 }
 
-/// The place of each item.
-fn places(grammar: &Grammar, items: &[Item]) -> Vec<Place> {
+/// The place of each item; of those that come over, and all that is in them, none is made.
+fn places(grammar: &Grammar, items: &[Item], come_over: &[bool]) -> Vec<Place> {
     let outermost = Place::default();
     let mut places: Vec<Place> = Vec::with_capacity(items.len());
-    for item in items {
+    for (item, come_over) in items.iter().zip(come_over) {
+        if *come_over {
+            places.push(Place::default());
+            continue;
+        }
         let around = item.parent.map_or(&outermost, |parent| &places[parent]);
         let leaf_around = item.parent.is_some_and(|parent| matches!(items[parent].shape, Shape::Leaf(_)));
         let label = match item.interface.as_str() {

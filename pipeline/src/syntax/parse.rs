@@ -4,10 +4,11 @@
 //! what would be too costly; it looks at no tree.
 
 use std::cell::RefCell;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 
 use tree_sitter::{ParseOptions, Parser, Tree};
 
+use super::extent::Lines;
 use super::languages::{Grammar, Item};
 
 /// How many reports of progress a parse may make: one for so many bytes of source, and some in any case.
@@ -28,6 +29,8 @@ pub(super) enum Role {
     Open,
     Comment,
     Attribute,
+    /// A macro call, in which items may stand.
+    Macro,
     /// Holds no items, unless something in it did not parse.
     Closed,
 }
@@ -70,6 +73,7 @@ fn role(grammar: &Grammar, name: &str) -> Role {
         () if is(grammar.open) => Role::Open,
         () if is(grammar.comments) => Role::Comment,
         () if is(grammar.attributes) => Role::Attribute,
+        () if is(grammar.macros) => Role::Macro,
         () => Role::Closed,
     }
 }
@@ -88,18 +92,38 @@ thread_local! {
     static PARSER: RefCell<Parser> = RefCell::new(Parser::new());
 }
 
+/// A syntax tree.
+pub(super) struct Parsed {
+    pub(super) tree: Tree,
+    /// The reports of progress that it took.
+    pub(super) reports: usize,
+}
+
 /// The syntax tree of a source; `None` when it would take too much work.
-pub(super) fn parse(grammar: &Grammar, source: &str) -> Option<Tree> {
-    if exceeds_indent(source, grammar.max_indent_columns) {
+pub(super) fn parse(grammar: &Grammar, source: &str) -> Option<Parsed> {
+    parse_parts(grammar, &Lines::of(source), &[])
+}
+
+/// The syntax tree of parts of a source, as if nothing stood between them; all of it if no part is named. The parts are
+/// apart and in order.
+pub(super) fn parse_parts(grammar: &Grammar, lines: &Lines<'_>, parts: &[Range<usize>]) -> Option<Parsed> {
+    if exceeds_indent(lines.source, grammar.max_indent_columns) {
         return None;
     }
+    let parts: Vec<_> = parts.iter().map(|part| lines.positions(part)).collect();
     PARSER.with_borrow_mut(|parser| {
         parser.set_language(&grammar.roles().language).expect("because the grammars match the library's version");
-        bounded(parser, source.as_bytes(), REPORTS_IN_ANY_CASE + source.len() / BYTES_PER_REPORT)
+        parser.set_included_ranges(&parts).expect("because the parts are apart and in order");
+        bounded(parser, lines.source.as_bytes(), budget(lines.source.len()))
     })
 }
 
-fn bounded(parser: &mut Parser, source: &[u8], budget: usize) -> Option<Tree> {
+/// The reports of progress that a source of so many bytes may take.
+pub(super) fn budget(bytes: usize) -> usize {
+    REPORTS_IN_ANY_CASE + bytes / BYTES_PER_REPORT
+}
+
+fn bounded(parser: &mut Parser, source: &[u8], budget: usize) -> Option<Parsed> {
     let mut reports = 0;
     let mut stop = |_: &tree_sitter::ParseState| {
         reports += 1;
@@ -110,7 +134,7 @@ fn bounded(parser: &mut Parser, source: &[u8], budget: usize) -> Option<Tree> {
     if tree.is_none() {
         parser.reset();
     }
-    tree
+    tree.map(|tree| Parsed { tree, reports })
 }
 
 /// Whether a line starts further right than this, with tabs eight columns wide.
@@ -140,8 +164,8 @@ mod tests {
         let mut parser = Parser::new();
         parser.set_language(&rust().roles().language).expect("because the versions match");
         assert!(bounded(&mut parser, source.as_bytes(), 3).is_none());
-        let tree = bounded(&mut parser, b"fn h() {}", 3).expect("because it is short");
-        assert_eq!(tree.root_node().to_sexp().matches("function_item").count(), 1);
+        let parsed = bounded(&mut parser, b"fn h() {}", 3).expect("because it is short");
+        assert_eq!(parsed.tree.root_node().to_sexp().matches("function_item").count(), 1);
     }
 
     #[test]

@@ -1,0 +1,199 @@
+//! Whatever a version was cut from, its nodes are those of a parse of all of it.
+
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+
+use crate::syntax::{Cut, Language, Node, Outline, Reading, cut, language, nodes};
+
+/// Sources with items of every shape, for edits to be made to.
+const SOURCES: &[(&str, &str)] = &[
+    (
+        "rust",
+        "//! m\nuse a;\nuse b::{c, d};\n\n/// one\n#[test]\nfn one() {\n    a();\n    /* b */\n}\n\n// note\n\npub struct Two<T>(T);\n\nimpl<T> Two<T> {\n    const N: u8 = 1;\n\n    /// f\n    fn f(&self) -> u8 {\n        fn inner() {}\n        if x { y() } else { z(\"}\") }\n    }\n\n    fn g() {}\n    // tail\n    fn h() { let x = r#\"\n\"#; }\n\n    fn i() {}\n}\n\nmod tests {\n    use super::*;\n\n    #[test]\n    fn t() {}\n\n    fn u() {\n        v();\n    }\n\n    fn w() {}\n    fn x() {}\n}\n\ncfg_rt! {\n    /// in a macro\n    pub fn k() {}\n\n    impl K {\n        fn l() {}\n    }\n    fn m() {}\n}\n\nextern \"C\" {\n    fn n();\n    fn o();\n}\n\nenum P { Q, R }\ntrait S { type T; fn s(); }\nfn last() {}\nfn very_last() { 'x' }\n",
+    ),
+    (
+        "python",
+        "\"\"\"m\"\"\"\nimport a\nfrom b import (\n    c,\n)\n\nX = 1\n\n@d\ndef one(a, b=1):\n    \"\"\"s\"\"\"\n    return a\n\n\nclass TestTwo(B):\n    \"\"\"s\"\"\"\n\n    x = 1\n\n    def test_f(self):\n        def inner():\n            pass\n        return inner\n\n    @property\n    def g(self): pass\n\n    def h(self):\n        return '''\n'''\n\n    async def i(self):\n        pass\n\n\nif x:\n    def j():\n        pass\n\n    def k():\n        pass\n\n    def l():\n        pass\nelse:\n    def j():\n        pass\n\n# c\ndef last(): pass\ndef very_last():\n    pass\n",
+    ),
+];
+
+/// What edits bring in: ordinary lines, and what can reach far.
+const LINES: &[&str] = &[
+    "",
+    "    a();",
+    "a = 1",
+    "}",
+    "{",
+    "    }",
+    "/*",
+    "*/",
+    "\"",
+    "\"\"\"",
+    "'''",
+    "r#\"",
+    "(",
+    ")",
+    "fn new() {}",
+    "fn open() {",
+    "    fn method() {}",
+    "impl X for Y {",
+    "mod z {",
+    "struct;",
+    "#[test]",
+    "/// doc",
+    "// c",
+    "# c",
+    "@d",
+    "def new(): pass",
+    "    def method(self): pass",
+    "        def deep(self): pass",
+    "class C:",
+    "if y:",
+    "else:",
+    "cfg_x! {",
+    "    \\",
+    "é\r",
+];
+
+#[derive(Clone, Debug)]
+enum Edit {
+    Insert(Index, &'static str),
+    Remove(Index),
+    Replace(Index, &'static str),
+    Repeat(Index, usize, Index),
+    RemoveMany(Index, usize),
+}
+
+fn edit() -> impl Strategy<Value = Edit> {
+    let at = any::<Index>;
+    prop_oneof![
+        4 => (at(), select(LINES)).prop_map(|(at, line)| Edit::Insert(at, line)),
+        2 => at().prop_map(Edit::Remove),
+        3 => (at(), select(LINES)).prop_map(|(at, line)| Edit::Replace(at, line)),
+        2 => (at(), 1..9_usize, at()).prop_map(|(from, count, to)| Edit::Repeat(from, count, to)),
+        2 => (at(), 1..9_usize).prop_map(|(at, count)| Edit::RemoveMany(at, count)),
+    ]
+}
+
+fn apply(source: &str, edits: &[Edit]) -> String {
+    let mut lines: Vec<&str> = source.split('\n').collect();
+    for edit in edits {
+        if lines.is_empty() {
+            lines.push("");
+        }
+        let count = lines.len();
+        match edit {
+            Edit::Insert(at, line) => lines.insert(at.index(count), line),
+            Edit::Replace(at, line) => lines[at.index(count)] = line,
+            Edit::Remove(at) => drop(lines.remove(at.index(count))),
+            Edit::RemoveMany(at, many) => drop(lines.drain(at.index(count)..(at.index(count) + many).min(count))),
+            Edit::Repeat(from, many, to) => {
+                let copied = lines[from.index(count)..(from.index(count) + many).min(count)].to_vec();
+                let to = to.index(count);
+                lines.splice(to..to, copied);
+            }
+        }
+    }
+    lines.join("\n")
+}
+
+/// The version after one whose nodes are known, all spelled out.
+fn next(
+    language: &'static Language,
+    source: &str,
+    before: Option<(&Outline, &[Node])>,
+) -> (Vec<Node>, Option<Outline>, Reading) {
+    let version = cut(language, source, before.map(|(outline, _)| outline));
+    let spelled = |cut| match cut {
+        Cut::New(node) => node,
+        Cut::Same { index, start_line, end_line } => {
+            let old = before.expect("because there is a version before").1[index].clone();
+            Node { start_line, end_line, ..old }
+        }
+    };
+    (version.cuts.into_iter().map(spelled).collect(), version.outline, version.reading)
+}
+
+/// Cuts each version from the one before it, and compares with cutting it alone. Returns how each was read.
+#[track_caller]
+fn check(name: &str, versions: &[String]) -> Vec<Reading> {
+    let language = language(name).expect("because the tests name languages of the table");
+    let mut readings = Vec::new();
+    let mut before: Option<(Outline, Vec<Node>)> = None;
+    for source in versions {
+        let known = before.as_ref().map(|(outline, nodes)| (outline, nodes.as_slice()));
+        let (found, outline, reading) = next(language, source, known);
+        assert_eq!(found, nodes(language, source), "{source}\n--- after ---\n{versions:?}");
+        readings.push(reading);
+        before = outline.map(|outline| (outline, found));
+    }
+    readings
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn a_chain_of_edits_gives_what_whole_parses_give(
+        chain in proptest::collection::vec(proptest::collection::vec(edit(), 1..4), 1..6)
+    ) {
+        for (name, source) in SOURCES {
+            let mut versions = vec![(*source).to_owned()];
+            for edits in &chain {
+                versions.push(apply(&versions[versions.len() - 1], edits));
+            }
+            check(name, &versions);
+        }
+    }
+}
+
+#[track_caller]
+fn check_edit(name: &str, from: &str, to: &str, expected: Reading) {
+    let source = SOURCES.iter().find(|(other, _)| *other == name).expect("because there is one a language").1;
+    assert!(source.contains(from), "{from}");
+    let readings = check(name, &[source.to_owned(), source.replacen(from, to, 1)]);
+    assert_eq!(readings[1], expected, "{from:?} to {to:?}");
+}
+
+#[test]
+fn ordinary_edits_are_read_in_windows() {
+    for (name, from, to) in [
+        ("rust", "    v();\n", "    v(1);\n    w();\n"),
+        ("rust", "use a;\n", "use a;\nuse e;\n"),
+        ("rust", "    fn g() {}\n", "    fn g() {}\n\n    fn g2() {}\n"),
+        ("rust", "    fn g() {}\n", ""),
+        ("rust", "fn one()", "fn uno()"),
+        ("rust", "fn very_last() { 'x' }", "fn very_last() { 'y' }\nfn the_end() {}"),
+        ("rust", "pub fn k() {}", "pub fn k(x: u8) {}"),
+        ("python", "return inner", "return 1"),
+        ("python", "def very_last():\n    pass", "def very_last():\n    return 1"),
+        ("python", "X = 1\n", "X = 1\nY = 2\n"),
+        ("python", "    def g(self): pass\n", "    def g(self): return 1\n"),
+    ] {
+        check_edit(name, from, to, Reading::Windows);
+    }
+}
+
+#[test]
+fn what_reaches_past_its_item_is_read_whole() {
+    for (name, from, to) in [
+        ("rust", "/* b */", "/* b"),
+        ("rust", "    a();\n", "    a(\"\n"),
+        ("rust", "    a();\n", "    a();\n}\n}\n"),
+        ("rust", "fn u() {\n", "fn u() {{\n"),
+        ("python", "\"\"\"s\"\"\"", "\"\"\"s"),
+    ] {
+        check_edit(name, from, to, Reading::Doubtful);
+    }
+}
+
+#[test]
+fn most_nodes_of_a_long_file_come_over() {
+    let rust = language("rust").expect("because the table has it");
+    let function = |at: usize| format!("/// Does {at}.\npub fn f{at}() {{\n    g({at});\n}}\n\n");
+    let source: String = (0..100).map(function).collect();
+    let outline = cut(rust, &source, None).outline.expect("because it parses");
+    let version = cut(rust, &source.replace("g(50)", "h(50)"), Some(&outline));
+    let new: Vec<_> = version.cuts.iter().filter(|cut| matches!(cut, Cut::New(_))).collect();
+    assert_eq!((version.reading, version.cuts.len(), new.len()), (Reading::Windows, 100, 1), "{new:?}");
+}
