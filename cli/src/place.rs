@@ -76,7 +76,9 @@ impl Place {
         };
         match attempt(&UpkeepOptions::default()) {
             Err(failure) => match failure.damage() {
-                Some(damage) => attempt(&UpkeepOptions { rebuild: Some(damage.to_owned()), ..UpkeepOptions::default() }),
+                Some(damage) => {
+                    attempt(&UpkeepOptions { rebuild: Some(damage.to_owned()), ..UpkeepOptions::default() })
+                }
                 None => Err(failure),
             },
             done => done,

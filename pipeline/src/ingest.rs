@@ -307,8 +307,7 @@ struct Ingest<'a> {
 
 impl Ingest<'_> {
     fn run(&self, store: &mut Store, lock: &WriteLock, run: &mut Run) -> Result<(), PipelineError> {
-        let mut known =
-            Known::of(self.repository, store, self.options.reparse, self.options.version_bytes())?;
+        let mut known = Known::of(self.repository, store, self.options.reparse, self.options.version_bytes())?;
         let manifest = store.manifest().clone();
         std::thread::scope(|scope| {
             let (batches, read) = sync_channel(BATCHES_AHEAD);

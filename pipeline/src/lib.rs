@@ -29,7 +29,8 @@ mod version;
 pub use chunker::{Chunker, FileNodes, Piece, chunk_id};
 pub use embed::{embed_document, fingerprint};
 pub use ingest::{
-    Counts, IndexOptions, IndexReport, Interrupt, Progress, Readings, Reparse, Seconds, Skipped, Stage, index, is_indexed,
+    Counts, IndexOptions, IndexReport, Interrupt, Progress, Readings, Reparse, Seconds, Skipped, Stage, index,
+    is_indexed,
 };
 
 pub use upkeep::{Notice, UpkeepOptions, bring_up};

@@ -91,7 +91,11 @@ impl Objects {
     ///
     /// All trees are walked side by side, and only where the new one equals none of the old: a merge costs what it
     /// resolved by hand, not what it brought together.
-    fn combined(&self, before: Vec<Option<ObjectId>>, after: Option<ObjectId>) -> Result<Vec<FileChange>, HistoryError> {
+    fn combined(
+        &self,
+        before: Vec<Option<ObjectId>>,
+        after: Option<ObjectId>,
+    ) -> Result<Vec<FileChange>, HistoryError> {
         let mut changes = Vec::new();
         if before.contains(&after) {
             return Ok(changes);

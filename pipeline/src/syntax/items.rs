@@ -48,7 +48,8 @@ pub(super) struct Found {
 /// work.
 pub(super) fn find(grammar: &Grammar, lines: &Lines<'_>, parts: &[Range<usize>]) -> Option<Found> {
     let Parsed { tree, reports } = parse_parts(grammar, lines, parts)?;
-    let mut walk = Walk { grammar, lines, parts, items: Vec::new(), around: Vec::new(), entered: Vec::new(), lead: None };
+    let mut walk =
+        Walk { grammar, lines, parts, items: Vec::new(), around: Vec::new(), entered: Vec::new(), lead: None };
     walk.run(&tree, 0);
     Some(Found { items: walk.items, errors: errors(&tree), reports })
 }
@@ -108,8 +109,16 @@ impl Walk<'_> {
                 Role::Open => true,
                 Role::Comment => self.comment(node),
                 Role::Attribute => self.attribute(node),
-                Role::Macro => self.macro_call(node, macros),
-                Role::Closed => false,
+                Role::Macro => {
+                    if !self.macro_call(node, macros) {
+                        self.statement(node);
+                    }
+                    false
+                }
+                Role::Closed => {
+                    self.statement(node);
+                    false
+                }
             };
             if enter && cursor.goto_first_child() {
                 self.entered.push(node.byte_range());
@@ -166,7 +175,7 @@ impl Walk<'_> {
     }
 
     /// Looks for items in a macro call, as in `cfg_rt! { fn f() {} }`. It is a scope without a name if what stands between
-    /// its braces is items and parses as such.
+    /// its braces is items and parses as such. Says whether it is.
     fn macro_call(&mut self, node: Syntax<'_>, macros: usize) -> bool {
         let in_leaf = self.around.iter().any(|(item, _)| matches!(self.items[*item].shape, Shape::Leaf(_)));
         let last = node.child_count().checked_sub(1).and_then(|last| node.child(last as u32));
@@ -180,7 +189,8 @@ impl Walk<'_> {
             return false;
         }
         let inner = body.start + 1..body.end - 1;
-        let mut parts: Vec<_> = self.parts.iter().map(|part| part.start.max(inner.start)..part.end.min(inner.end)).collect();
+        let mut parts: Vec<_> =
+            self.parts.iter().map(|part| part.start.max(inner.start)..part.end.min(inner.end)).collect();
         parts.retain(|part| !part.is_empty());
         if self.parts.is_empty() {
             parts.push(inner);
@@ -193,10 +203,17 @@ impl Walk<'_> {
             return false;
         }
         let (grammar, lines) = (self.grammar, self.lines);
-        let mut inside =
-            Walk { grammar, lines, parts: &parts, items: Vec::new(), around: Vec::new(), entered: Vec::new(), lead: None };
+        let mut inside = Walk {
+            grammar,
+            lines,
+            parts: &parts,
+            items: Vec::new(),
+            around: Vec::new(),
+            entered: Vec::new(),
+            lead: None,
+        };
         inside.run(&tree, macros + 1);
-        if inside.items.is_empty() {
+        if inside.items.iter().all(|item| item.shape == Shape::Plain) {
             return false;
         }
         let own = trimmed(self.lines.source, node);
@@ -212,11 +229,31 @@ impl Walk<'_> {
             group: self.group(start, node.end_byte()),
             extent: start..own.end,
         });
-        self.items.extend(inside.items.into_iter().map(|item| Item {
-            parent: Some(item.parent.map_or(scope, |parent| parent + scope + 1)),
-            ..item
-        }));
-        false
+        self.items.extend(
+            inside
+                .items
+                .into_iter()
+                .map(|item| Item { parent: Some(item.parent.map_or(scope, |parent| parent + scope + 1)), ..item }),
+        );
+        true
+    }
+
+    /// Takes up what stands between items, so that a later version need not parse it again.
+    fn statement(&mut self, node: Syntax<'_>) {
+        let parent = self.around.last().map(|(index, _)| *index);
+        let in_open = parent.is_none_or(|parent| self.items[parent].shape.is_open());
+        let own = trimmed(self.lines.source, node);
+        if node.is_named() && in_open && !own.is_empty() {
+            self.items.push(Item {
+                shape: Shape::Plain,
+                name: String::new(),
+                interface: String::new(),
+                is_test: false,
+                parent,
+                group: self.group(own.start, node.end_byte()),
+                extent: own,
+            });
+        }
     }
 
     fn name(&self, node: Syntax<'_>, field: &str) -> String {

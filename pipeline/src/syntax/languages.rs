@@ -112,6 +112,15 @@ pub(super) enum Shape {
     Container(Kind),
     /// They are nodes; it is none, and only lends them its name.
     Scope,
+    /// It is no node and holds none: a statement between items. It stands in no table.
+    Plain,
+}
+
+impl Shape {
+    /// Whether what it holds is cut out of its text.
+    pub(super) fn is_open(self) -> bool {
+        matches!(self, Shape::Container(_) | Shape::Scope)
+    }
 }
 
 const fn item(node: &'static str, shape: Shape, name: &'static str) -> Item {
@@ -490,8 +499,14 @@ mod tests {
         for grammar in [&RUST, &PYTHON] {
             let language = (grammar.parser)();
             let items = grammar.items.iter().map(|item| item.node);
-            let others =
-                [grammar.open, grammar.comments, grammar.attributes, grammar.macros, grammar.identifiers, grammar.captures];
+            let others = [
+                grammar.open,
+                grammar.comments,
+                grammar.attributes,
+                grammar.macros,
+                grammar.identifiers,
+                grammar.captures,
+            ];
             for node in items.chain(others.into_iter().flatten().copied()) {
                 assert_ne!(language.id_for_node_kind(node, true), 0, "{node} is no node type");
             }

@@ -19,7 +19,7 @@ const MAX_SYMBOL_BYTES: usize = 512;
 pub(super) fn nodes(grammar: &Grammar, source: &str) -> Vec<Node> {
     let lines = Lines::of(source);
     let items = find(grammar, &lines, &[]).unwrap_or_default().items;
-    let extents = widened(&lines, &items);
+    let (extents, _) = widened(&lines, &items);
     let cuts = assemble(grammar, &lines, &items, &extents, &[], &[]);
     cuts.into_iter()
         .map(|cut| match cut {
@@ -44,7 +44,7 @@ pub(super) fn cut(grammar: &Grammar, source: &str, before: Option<&Outline>) -> 
     };
     let parsed = found.is_some();
     let found = found.unwrap_or_default();
-    let extents = widened(&lines, &found.items);
+    let (extents, whole) = widened(&lines, &found.items);
     let old_nodes = before.map_or(&[][..], |before| &before.nodes);
     let cuts = assemble(grammar, &lines, &found.items, &extents, &carried, old_nodes);
     let outline = parsed.then(|| Outline {
@@ -53,16 +53,29 @@ pub(super) fn cut(grammar: &Grammar, source: &str, before: Option<&Outline>) -> 
         nodes: cuts.iter().map(Cut::lines).collect(),
         items: found.items,
         extents,
+        whole,
         errors: found.errors,
         reports: found.reports,
     });
     Version { cuts, outline, reading }
 }
 
-fn widened(lines: &Lines<'_>, items: &[Item]) -> Vec<Range<usize>> {
+/// The extents of items widened to lines, and which share none of their lines with anything.
+fn widened(lines: &Lines<'_>, items: &[Item]) -> (Vec<Range<usize>>, Vec<bool>) {
     let mut extents: Vec<_> = items.iter().map(|item| item.extent.clone()).collect();
+    let is_node = |item: &Item| item.shape != Shape::Plain;
+    let mut of_nodes: Vec<_> = items.iter().filter(|item| is_node(item)).map(|item| item.extent.clone()).collect();
     widen(lines, &mut extents);
-    extents
+    let is_whole =
+        |extent: &Range<usize>| extent.start == lines.start(extent.start) && extent.end == lines.end(extent.end);
+    let whole = extents.iter().map(is_whole).collect();
+    // Statements between items do not keep an item from taking the rest of its lines.
+    widen(lines, &mut of_nodes);
+    let nodes = extents.iter_mut().zip(items).filter(|(_, item)| is_node(item));
+    for ((extent, _), of_node) in nodes.zip(of_nodes) {
+        *extent = of_node;
+    }
+    (extents, whole)
 }
 
 /// Items and the stretches between them become nodes, but for the lines that are carried over.
@@ -82,7 +95,7 @@ fn assemble(
         extents.iter().map(|extent| !carried.is_empty() && is_carried(lines.index(extent.start))).collect();
     let mut inside = vec![Vec::new(); items.len()];
     let mut top = Vec::new();
-    for (item, extent) in items.iter().zip(extents) {
+    for (item, extent) in items.iter().zip(extents).filter(|(item, _)| item.shape != Shape::Plain) {
         item.parent.map_or(&mut top, |parent| &mut inside[parent]).push(extent.clone());
     }
     let mut out = Vec::new();
@@ -100,6 +113,7 @@ fn assemble(
                 emit(node(kind), &dedent(&gaps(lines, extent, &inside[index]).concat()), &mut out);
             }
             Shape::Scope if place.in_leaf => {}
+            Shape::Plain => {}
             Shape::Scope => runs(place, grammar, left(gaps(lines, extent, &inside[index]), &is_carried), &mut out),
         }
     }
@@ -121,9 +135,7 @@ fn assemble(
 
 /// The stretches that are not carried over.
 fn left<'s>(stretches: Vec<Vec<NumberedLine<'s>>>, is_carried: &dyn Fn(usize) -> bool) -> Vec<Vec<NumberedLine<'s>>> {
-    let is_new = |stretch: &Vec<NumberedLine<'_>>| {
-        stretch.first().is_some_and(|line| !is_carried(line.0 as usize - 1))
-    };
+    let is_new = |stretch: &Vec<NumberedLine<'_>>| stretch.first().is_some_and(|line| !is_carried(line.0 as usize - 1));
     stretches.into_iter().filter(is_new).collect()
 }
 
@@ -168,7 +180,7 @@ fn places(grammar: &Grammar, items: &[Item], come_over: &[bool]) -> Vec<Place> {
     let outermost = Place::default();
     let mut places: Vec<Place> = Vec::with_capacity(items.len());
     for (item, come_over) in items.iter().zip(come_over) {
-        if *come_over {
+        if *come_over || item.shape == Shape::Plain {
             places.push(Place::default());
             continue;
         }

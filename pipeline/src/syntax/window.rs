@@ -26,6 +26,8 @@ pub struct Outline {
     pub(super) items: Vec<Item>,
     /// The extents of the items, widened to lines.
     pub(super) extents: Vec<Range<usize>>,
+    /// Which of them share no line with anything.
+    pub(super) whole: Vec<bool>,
     pub(super) errors: Vec<Range<usize>>,
     /// First and last line of each node, from 1.
     pub(super) nodes: Vec<(u32, u32)>,
@@ -66,7 +68,7 @@ pub(super) struct Windowed {
 pub(super) fn find_from(grammar: &Grammar, before: &Outline, lines: &Lines<'_>) -> Option<Windowed> {
     let old_lines = Lines::known(&before.source, &before.starts);
     let blocks = unchanged(&old_lines, lines);
-    let plan = Plan::of(before, &old_lines, &blocks);
+    let plan = Plan::of(before, &old_lines, lines.starts.len(), &blocks);
     let kept = plan.kept(&blocks, lines);
     let found = if kept.is_empty() { Found::default() } else { find(grammar, lines, &kept)? };
     let reports = before.reports + found.reports;
@@ -105,7 +107,10 @@ fn unchanged(old: &Lines<'_>, new: &Lines<'_>) -> Vec<Block> {
     let mut blocks = vec![Block { old: 0..first, new_start: 0 }];
     if !old_middle.is_empty() && !new_middle.is_empty() {
         let texts = |lines: &'_ Lines<'_>, range: &Range<usize>| -> Vec<Range<usize>> {
-            range.clone().map(|at| lines.starts[at]..lines.starts.get(at + 1).map_or(lines.source.len(), |end| *end)).collect()
+            range
+                .clone()
+                .map(|at| lines.starts[at]..lines.starts.get(at + 1).map_or(lines.source.len(), |end| *end))
+                .collect()
         };
         let mut input: InternedInput<&str> = InternedInput::default();
         input.update_before(texts(old, &old_middle).into_iter().map(|line| &old.source[line]));
@@ -171,13 +176,13 @@ struct Plan {
 }
 
 impl Plan {
-    fn of(before: &Outline, old: &Lines<'_>, blocks: &[Block]) -> Plan {
+    fn of(before: &Outline, old: &Lines<'_>, new_lines: usize, blocks: &[Block]) -> Plan {
         let items = &before.items;
         let mut children = vec![Vec::new(); items.len() + 1];
         for (index, item) in items.iter().enumerate() {
             children[item.parent.map_or(items.len(), |parent| parent)].push(index);
         }
-        let spans: Vec<Span> = before.extents.iter().map(|extent| Span::of(extent, old, blocks, &before.errors)).collect();
+        let spans: Vec<Span> = (0..items.len()).map(|index| Span::of(before, index, old, blocks)).collect();
         let mut plan = Plan { fates: vec![Fate::Touched; items.len()], left_out: Vec::new(), carried: Vec::new() };
         for (fate, span) in plan.fates.iter_mut().zip(&spans) {
             if span.block.is_some() {
@@ -185,6 +190,11 @@ impl Plan {
             }
         }
         let whole_file = 0..old.starts.len() - 1;
+        // Lines that came before the first one, or after the last, are no change of either.
+        let (first, last) = (blocks.first(), blocks.last());
+        let begins_alike = first.is_some_and(|block| block.old.start == 0 && block.new_start == 0);
+        let ends_alike = last
+            .is_some_and(|block| block.old.end == old.starts.len() && block.new_start + block.old.len() == new_lines);
         let mut pending = vec![(items.len(), whole_file)];
         while let Some((container, lines)) = pending.pop() {
             let inside = &children[container];
@@ -194,7 +204,7 @@ impl Plan {
                 let first = inside[at];
                 let span = &spans[first];
                 let Some(block) = span.block.filter(|_| span.whole) else {
-                    if plan.fates[first] == Fate::Touched && !matches!(items[first].shape, Shape::Leaf(_)) {
+                    if plan.fates[first] == Fate::Touched && items[first].shape.is_open() {
                         pending.push((first, span.lines.clone()));
                     }
                     at += 1;
@@ -215,11 +225,16 @@ impl Plan {
                         && lines.end < blocks[block].old.end
                         && clear(&before.errors, old, &lines)
                 };
-                let open_left = unchanged(lines.start..run_lines.start);
-                let open_right = unchanged(run_lines.end..lines.end);
+                let in_file = container == items.len();
+                let open_left = unchanged(lines.start..run_lines.start) && (begins_alike || !in_file);
+                let open_right = unchanged(run_lines.end..lines.end) && (ends_alike || !in_file);
                 let left = usize::from(!open_left);
                 let right = usize::from(!open_right || !ends_itself);
-                plan.carried.push(run_lines.start..run_lines.end + 1);
+                // A stretch between items is one node, so only what lies between two items comes over.
+                let is_item = |index: &&usize| items[**index].shape != Shape::Plain;
+                if let (Some(first), Some(last)) = (run.iter().find(is_item), run.iter().rfind(is_item)) {
+                    plan.carried.push(spans[*first].lines.start..spans[*last].lines.end + 1);
+                }
                 for shield in run[..left.min(length)].iter().chain(&run[(length - right).max(left.min(length))..]) {
                     plan.thin(*shield, &children, items, &spans);
                 }
@@ -247,7 +262,7 @@ impl Plan {
     fn thin(&mut self, shield: usize, children: &[Vec<usize>], items: &[Item], spans: &[Span]) {
         let mut pending = vec![shield];
         while let Some(index) = pending.pop() {
-            if matches!(items[index].shape, Shape::Leaf(_)) {
+            if !items[index].shape.is_open() {
                 continue;
             }
             let inside = &children[index];
@@ -299,13 +314,14 @@ struct Span {
 }
 
 impl Span {
-    fn of(extent: &Range<usize>, old: &Lines<'_>, blocks: &[Block], errors: &[Range<usize>]) -> Span {
+    fn of(before: &Outline, index: usize, old: &Lines<'_>, blocks: &[Block]) -> Span {
+        let extent = &before.extents[index];
         let lines = old.index(extent.start)..old.index(extent.end);
         let block = block_of(blocks, lines.start).filter(|at| lines.end < blocks[*at].old.end);
         Span {
-            whole: extent.start == old.start(extent.start) && extent.end == old.end(extent.end),
-            block: block.filter(|_| clear(errors, old, &lines)),
-            ends_itself: old.source[..extent.end].trim_end().ends_with('}'),
+            whole: before.whole[index],
+            block: block.filter(|_| clear(&before.errors, old, &lines)),
+            ends_itself: before.items[index].shape.is_open() && old.source[..extent.end].trim_end().ends_with('}'),
             lines,
         }
     }
@@ -337,7 +353,8 @@ impl Joining<'_> {
         if self.old_lines.index(range.end) >= block.old.end {
             return None;
         }
-        let start = self.lines.starts[line - block.old.start + block.new_start] + range.start - self.old_lines.starts[line];
+        let start =
+            self.lines.starts[line - block.old.start + block.new_start] + range.start - self.old_lines.starts[line];
         Some(start..start + range.len())
     }
 
@@ -412,8 +429,7 @@ impl Joining<'_> {
 
     /// The errors must be those of unchanged lines, all of them.
     fn check_errors(&self, found: &Found) -> Option<()> {
-        let mut expected: Vec<Range<usize>> =
-            self.before.errors.iter().filter_map(|error| self.now(error)).collect();
+        let mut expected: Vec<Range<usize>> = self.before.errors.iter().filter_map(|error| self.now(error)).collect();
         let mut errors = found.errors.clone();
         expected.sort_unstable_by_key(|error| (error.start, error.end));
         errors.sort_unstable_by_key(|error| (error.start, error.end));
