@@ -170,7 +170,10 @@ impl Walk<'_> {
 
     /// Where the innermost node begins that holds more than this item; `None` for the outermost of all.
     fn group(&self, start: usize, end: usize) -> Option<usize> {
-        let holds_more = |node: &&Range<usize>| node.start < start || node.end > end;
+        // The semicolon behind a statement is not more.
+        let says_more = |text: &str| text.contains(|letter: char| letter != ';' && !letter.is_whitespace());
+        let holds_more =
+            |node: &&Range<usize>| node.start < start || node.end > end && says_more(&self.lines.source[end..node.end]);
         self.entered.iter().skip(1).rev().find(holds_more).map(|node| node.start)
     }
 
