@@ -8,8 +8,8 @@ use std::ops::Range;
 use tree_sitter::{Node as Syntax, Tree};
 
 use super::Kind;
-use super::extent::{Lines, label};
-use super::languages::{self, Grammar, Shape};
+use super::extent::Lines;
+use super::languages::{Grammar, Shape};
 use super::parse::Role;
 
 /// Items inside more items than this are no nodes of their own. Their text stands in each item around them, so without a
@@ -21,6 +21,8 @@ pub(super) struct Item {
     pub(super) shape: Shape,
     /// Without generics; `_` where the source has none.
     pub(super) name: String,
+    /// Whose it is by its own words, as of `A::f` outside `A`; empty otherwise.
+    pub(super) owner: String,
     /// For which trait an impl stands; empty otherwise.
     pub(super) interface: String,
     pub(super) is_test: bool,
@@ -33,15 +35,15 @@ pub(super) struct Item {
 /// The items of a tree, in file order, the outer before the inner.
 pub(super) fn collect(grammar: &Grammar, lines: &Lines<'_>, tree: &Tree) -> Vec<Item> {
     let roles = grammar.roles();
-    let mut walk = Walk { grammar, lines, items: Vec::new(), around: Vec::new(), lead: None };
+    let mut walk = Walk { grammar, lines, items: Vec::new(), around: Vec::new(), lead: None, wrapper: None };
     let mut cursor = tree.walk();
     // The cursor knows its depth too, but counts it anew each time.
     let mut depth = 0;
     loop {
         let node = cursor.node();
         let enter = match roles.role(node) {
-            Role::Item(index) => walk.item(grammar.item(index), node, depth),
-            Role::Open => true,
+            Role::Item(index) => walk.item(index, node, depth) || walk.open(node, depth),
+            Role::Open => walk.open(node, depth),
             Role::Comment => walk.comment(node),
             Role::Attribute => walk.attribute(node),
             Role::Closed => false,
@@ -67,6 +69,15 @@ struct Walk<'s> {
     /// The items around the current node, and their depths in the tree.
     around: Vec<(usize, usize)>,
     lead: Option<Lead>,
+    wrapper: Option<Wrapper>,
+}
+
+/// What belongs to the item inside it, such as `export`, with what leads up to it.
+struct Wrapper {
+    extent: Range<usize>,
+    lead: Option<Lead>,
+    /// The depth of the innermost one.
+    depth: usize,
 }
 
 /// Attributes and comments that may belong to an item which has not come yet.
@@ -82,41 +93,96 @@ impl Walk<'_> {
         while self.around.last().is_some_and(|(_, of_item)| *of_item >= depth) {
             self.around.pop();
         }
+        self.wrapper.take_if(|wrapper| wrapper.depth >= depth);
     }
 
-    /// Takes an item up; says whether to look for more inside it.
-    fn item(&mut self, rule: languages::Item, node: Syntax<'_>, depth: usize) -> bool {
-        let own = trimmed(self.lines.source, node);
-        let bodiless = rule.shape == Shape::Scope && node.child_by_field_name("body").is_none();
-        if own.is_empty() || bodiless || self.around.len() >= MAX_NESTING {
+    /// Notes a node that only holds items; they are looked for in any case.
+    fn open(&mut self, node: Syntax<'_>, depth: usize) -> bool {
+        let wraps = self.grammar.wrappers.contains(&node.kind()) && self.holds_one(node);
+        let outer = self.wrapper.take().filter(|wrapper| wraps && wrapper.depth + 1 == depth);
+        self.wrapper = match outer {
+            Some(outer) => Some(Wrapper { depth, ..outer }),
+            None if wraps => {
+                let extent = trimmed(self.lines.source, node);
+                let lead = self.lead.take().filter(|lead| lead.reaches(self.lines.source, extent.start));
+                Some(Wrapper { extent, lead, depth })
+            }
+            None => None,
+        };
+        true
+    }
+
+    /// Whether just one child may be an item or hold one.
+    fn holds_one(&self, node: Syntax<'_>) -> bool {
+        let mut cursor = node.walk();
+        let may = |child: &Syntax<'_>| {
+            matches!(self.grammar.roles().role(*child), Role::Item(_)) || self.grammar.wrappers.contains(&child.kind())
+        };
+        node.named_children(&mut cursor).filter(may).take(2).count() == 1
+    }
+
+    /// Takes an item up, if it is one; says whether to look for more inside it.
+    fn item(&mut self, index: u8, node: Syntax<'_>, depth: usize) -> bool {
+        let source = self.lines.source;
+        let Some(rule) = self.grammar.rule(index, node, source) else { return false };
+        let own = trimmed(source, node);
+        let in_leaf = || self.around.iter().any(|(around, _)| matches!(self.items[*around].shape, Shape::Leaf(_)));
+        if own.is_empty() || self.around.len() >= MAX_NESTING || !rule.nests && in_leaf() {
             return false;
         }
         let parent = self.around.last().map(|(index, _)| *index);
-        let lead = self.lead.take().filter(|lead| lead.reaches(self.lines.source, own.start));
-        let name = Some(self.name(node, rule.name)).filter(|name| !name.is_empty()).unwrap_or_else(|| "_".to_owned());
-        let is_test = rule.shape == Shape::Leaf(Kind::Function)
-            && (lead.as_ref().is_some_and(|lead| lead.marks_test) || self.is_test_by_name(&name, parent));
+        let wrapper = self.wrapper.take().filter(|wrapper| wrapper.depth + 1 == depth);
+        let lead = self.lead.take().filter(|lead| lead.reaches(source, own.start));
+        let marks_test = |lead: &Option<Lead>| lead.as_ref().is_some_and(|lead| lead.marks_test);
+        let mut marked = marks_test(&lead) || self.holds_test_mark(node);
+        let mut extent = lead.map_or(own.start, |lead| lead.extent.start)..own.end;
+        if let Some(wrapper) = wrapper {
+            marked |= marks_test(&wrapper.lead);
+            extent = wrapper.lead.map_or(wrapper.extent.start, |lead| lead.extent.start)..wrapper.extent.end;
+        }
+        let name = self.grammar.name(rule, node, source);
+        let is_test = rule.shape == Shape::Leaf(Kind::Function) && (marked || self.is_test_by_name(&name.own, parent));
         self.around.push((self.items.len(), depth));
         self.items.push(Item {
             shape: rule.shape,
-            name,
-            interface: self.name(node, rule.interface),
+            name: name.own,
+            owner: name.owner,
+            interface: self.grammar.interface(rule, node, source),
             is_test,
             parent,
-            extent: lead.map_or(own.start, |lead| lead.extent.start)..own.end,
+            extent,
         });
         true
     }
 
-    fn name(&self, node: Syntax<'_>, field: &str) -> String {
-        let named = if field.is_empty() { None } else { node.child_by_field_name(field) };
-        named.map_or_else(String::new, |named| {
-            label(&without_generics(&self.lines.source[named.byte_range()])).into_owned()
-        })
+    /// Whether an attribute inside the item marks it as a test.
+    fn holds_test_mark(&self, node: Syntax<'_>) -> bool {
+        let marks = |child: Syntax<'_>| {
+            self.grammar.attributes.contains(&child.kind())
+                && self.grammar.marks_test(&self.lines.source[child.byte_range()])
+        };
+        let mut cursor = node.walk();
+        if !cursor.goto_first_child() {
+            return false;
+        }
+        loop {
+            let child = cursor.node();
+            let holds = self.grammar.modifiers.contains(&child.kind());
+            if marks(child) || holds && child.named_children(&mut child.walk()).any(marks) {
+                return true;
+            }
+            if !cursor.goto_next_sibling() {
+                return false;
+            }
+        }
     }
 
     fn is_test_by_name(&self, name: &str, parent: Option<usize>) -> bool {
-        let begins = |prefixes: &[&str]| prefixes.iter().any(|prefix| name.starts_with(prefix));
+        let begins_with = |prefix: &&str| {
+            let in_a_word = |rest: &str| prefix.starts_with(char::is_uppercase) && rest.starts_with(char::is_lowercase);
+            name.strip_prefix(prefix).is_some_and(|rest| !in_a_word(rest))
+        };
+        let begins = |prefixes: &[&str]| prefixes.iter().any(begins_with);
         let in_test_class = || parent.is_some_and(|parent| self.items[parent].name.contains("Test"));
         begins(self.grammar.test_prefixes) || begins(self.grammar.test_method_prefixes) && in_test_class()
     }
@@ -172,23 +238,6 @@ fn trimmed(source: &str, node: Syntax<'_>) -> Range<usize> {
     range.start..range.start + text.trim_end().len()
 }
 
-/// A type without what stands in angle brackets: `Foo<T>` is `Foo`.
-fn without_generics(text: &str) -> String {
-    let mut kept = String::with_capacity(text.len());
-    let mut depth = 0_usize;
-    let mut before = ' ';
-    for letter in text.chars() {
-        match letter {
-            '<' => depth += 1,
-            '>' if before != '-' && depth > 0 => depth -= 1,
-            _ if depth == 0 => kept.push(letter),
-            _ => {}
-        }
-        before = letter;
-    }
-    kept
-}
-
 impl Grammar {
     /// Whether a comment documents what follows it.
     pub(super) fn is_outer_doc(&self, comment: &str) -> bool {
@@ -201,12 +250,12 @@ impl Grammar {
         self.inner_docs.iter().any(|opener| comment.starts_with(opener))
     }
 
-    /// Whether an attribute, such as `#[tokio::test(start_paused = true)]`, makes a function a test.
+    /// Whether an attribute, such as `#[tokio::test(start_paused = true)]` or `@Test`, makes a function a test.
     fn marks_test(&self, attribute: &str) -> bool {
-        let path = attribute.trim_start_matches(['#', '[', ' ']);
+        let path = attribute.trim_start_matches(['#', '[', '@', ' ']);
         let path = &path
-            [..path.find(|letter: char| !letter.is_alphanumeric() && !"_:".contains(letter)).unwrap_or(path.len())];
-        let last = path.rsplit("::").next().unwrap_or(path);
+            [..path.find(|letter: char| !letter.is_alphanumeric() && !"_:.".contains(letter)).unwrap_or(path.len())];
+        let last = path.rsplit([':', '.']).next().unwrap_or(path);
         self.test_attributes.contains(&last) || (!self.test_attributes.is_empty() && last.ends_with("_test"))
     }
 }

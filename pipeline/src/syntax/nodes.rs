@@ -14,7 +14,8 @@ use super::{Kind, Node};
 const MAX_SYMBOL_BYTES: usize = 512;
 
 /// The nodes of a source, in file order.
-pub(super) fn nodes(grammar: &Grammar, source: &str) -> Vec<Node> {
+pub(super) fn nodes(grammar: &'static Grammar, source: &str) -> Vec<Node> {
+    let grammar = grammar.for_source(source);
     let lines = Lines::of(source);
     let items = parse(grammar, source).map(|tree| collect(grammar, &lines, &tree)).unwrap_or_default();
     let mut extents: Vec<_> = items.iter().map(|item| item.extent.clone()).collect();
@@ -48,8 +49,10 @@ pub(super) fn nodes(grammar: &Grammar, source: &str) -> Vec<Node> {
 fn runs(place: &Place, grammar: &Grammar, stretches: Vec<Vec<NumberedLine<'_>>>, out: &mut Vec<Node>) {
     let symbol = joined(&place.inside, "(top)", grammar);
     for stretch in stretches {
-        let closers =
-            |line: &NumberedLine<'_>| line.1.chars().all(|letter| letter.is_whitespace() || "})];".contains(letter));
+        let closers = |line: &NumberedLine<'_>| {
+            line.1.chars().all(|letter| letter.is_whitespace() || "})];".contains(letter))
+                || grammar.closers.contains(&line.1.trim())
+        };
         let lines = dedent(&stretch);
         let (Some(first), Some(last)) = (lines.first(), lines.last()) else { continue };
         if lines.iter().all(closers) {
@@ -86,6 +89,11 @@ fn places(grammar: &Grammar, items: &[Item]) -> Vec<Place> {
     let mut places: Vec<Place> = Vec::with_capacity(items.len());
     for item in items {
         let around = item.parent.map_or(&outermost, |parent| &places[parent]);
+        let whose = |path: &str| match item.owner.as_str() {
+            "" => path.to_owned(),
+            owner => lent(path, owner, grammar),
+        };
+        let (path, container) = (whose(&around.inside), whose(&around.label));
         let leaf_around = item.parent.is_some_and(|parent| matches!(items[parent].shape, Shape::Leaf(_)));
         let label = match item.interface.as_str() {
             "" => item.name.clone(),
@@ -96,10 +104,10 @@ fn places(grammar: &Grammar, items: &[Item]) -> Vec<Place> {
             _ => &label,
         };
         places.push(Place {
-            symbol: joined(&around.inside, own, grammar),
-            container: around.label.clone(),
-            inside: lent(&around.inside, &item.name, grammar),
-            label: lent(&around.label, &label, grammar),
+            symbol: joined(&path, own, grammar),
+            inside: lent(&path, &item.name, grammar),
+            label: lent(&container, &label, grammar),
+            container,
             in_leaf: leaf_around || around.in_leaf,
         });
     }

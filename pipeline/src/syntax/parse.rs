@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 
 use tree_sitter::{ParseOptions, Parser, Tree};
 
-use super::languages::{Grammar, Item};
+use super::languages::Grammar;
 
 /// How many reports of progress a parse may make: one for so many bytes of source, and some in any case.
 ///
@@ -63,11 +63,11 @@ impl Roles {
 
 fn role(grammar: &Grammar, name: &str) -> Role {
     if let Some(index) = grammar.items.iter().position(|item| item.node == name) {
-        return Role::Item(u8::try_from(index).expect("because the table has a dozen items"));
+        return Role::Item(u8::try_from(index).expect("because the table has a few dozen items"));
     }
     let is = |names: &[&str]| names.contains(&name);
     match () {
-        () if is(grammar.open) => Role::Open,
+        () if is(grammar.open) || is(grammar.wrappers) => Role::Open,
         () if is(grammar.comments) => Role::Comment,
         () if is(grammar.attributes) => Role::Attribute,
         () => Role::Closed,
@@ -78,10 +78,6 @@ impl Grammar {
     pub(super) fn roles(&self) -> &Roles {
         self.roles.get_or_init(|| Roles::of(self))
     }
-
-    pub(super) fn item(&self, index: u8) -> Item {
-        self.items[usize::from(index)]
-    }
 }
 
 thread_local! {
@@ -90,7 +86,7 @@ thread_local! {
 
 /// The syntax tree of a source; `None` when it would take too much work.
 pub(super) fn parse(grammar: &Grammar, source: &str) -> Option<Tree> {
-    if exceeds_indent(source, grammar.max_indent_columns) {
+    if exceeds_indent(source, grammar.max_indent_columns) || grammar.hazard.may_be_in(source) {
         return None;
     }
     PARSER.with_borrow_mut(|parser| {
