@@ -584,3 +584,446 @@ interface Shape {
         ],
     );
 }
+
+#[test]
+fn csharp() {
+    check(
+        "csharp",
+        r#"
+using System;
+
+namespace A.B
+{
+    /// <summary>A box.</summary>
+    [Serializable]
+    public class Box<T> : Base
+    {
+        private int limit = 1;
+
+        public int Size { get; set; }
+
+        /// <summary>Makes.</summary>
+        public Box(int limit)
+        {
+            this.limit = limit;
+        }
+
+        ~Box() { }
+
+        [Fact]
+        public async Task Works()
+        {
+            int Local(int x) => x;
+        }
+
+        [Xunit.Theory, Trait("a", "b")]
+        public void Also(int x) => Check(x);
+
+        public static Box<T> operator +(Box<T> a, Box<T> b) => a;
+
+        #region Inner
+        struct Inner { int F() { return 1; } }
+        enum Color { Red }
+        #endregion
+    }
+
+    interface IShape { double Area(); }
+    record Point(int X, int Y);
+    delegate void Handler(int a);
+}
+"#,
+        &[
+            "run (top) 1-1",
+            "run A.B.(top) 3-4",
+            "class A.B.Box 5-36",
+            "function A.B.Box.Box 13-17",
+            "function A.B.Box.Box 19-19",
+            "test A.B.Box.Works 21-25",
+            "function A.B.Box.Works.Local 24-24",
+            "test A.B.Box.Also 27-28",
+            "function A.B.Box.+ 30-30",
+            "struct A.B.Box.Inner 33-33",
+            "function A.B.Box.Inner.F 33-33",
+            "enum A.B.Box.Color 34-34",
+            "trait A.B.IShape 38-38",
+            "function A.B.IShape.Area 38-38",
+            "struct A.B.Point 39-39",
+            "type-alias A.B.Handler 40-40",
+        ],
+    );
+}
+
+#[test]
+fn ruby() {
+    check(
+        "ruby",
+        r#"
+# frozen_string_literal: true
+
+require 'set'
+
+# Geometry.
+module Geo
+  LIMIT = 10
+
+  # A box.
+  class Box < Base
+    include Comparable
+    attr_reader :size
+
+    # Makes.
+    def initialize(size)
+      @size = size
+    end
+
+    def self.of(size) = new(size)
+
+    class << self
+      def all; end
+    end
+
+    # Grows.
+    private def grow!
+      text = <<~EOS
+        def not_a_node
+        end
+      EOS
+      text
+    end
+
+    def <=>(other)
+      size <=> other.size
+    end
+  end
+end
+
+class Geo::BoxTest < Minitest::Test
+  def test_size; end
+  def helper; end
+end
+
+RSpec.describe Geo::Box do
+  let(:box) { Geo::Box.new(1) }
+
+  context "when empty" do
+    # Checks.
+    it 'is small' do
+      expect(box).to be_small
+    end
+  end
+end
+"#,
+        &[
+            "run (top) 1-3",
+            "run Geo::(top) 5-7",
+            "class Geo::Box 9-37",
+            "function Geo::Box::initialize 14-17",
+            "function Geo::Box::of 19-19",
+            "function Geo::Box::all 22-22",
+            "function Geo::Box::grow! 25-32",
+            "function Geo::Box::<=> 34-36",
+            "class Geo::BoxTest 40-43",
+            "test Geo::BoxTest::test_size 41-41",
+            "function Geo::BoxTest::helper 42-42",
+            "run Geo::Box::(top) 45-46",
+            "run Geo::Box::when empty::(top) 48-48",
+            "test Geo::Box::when empty::is small 49-52",
+        ],
+    );
+}
+
+#[test]
+fn php() {
+    check(
+        "php",
+        r#"
+<html>
+<?php
+namespace App;
+
+use A\B;
+
+/**
+ * A box.
+ */
+#[Entity]
+final class Box extends Base implements Shape
+{
+    use Sized;
+    private int $size = 1;
+
+    /** Makes. */
+    public function __construct(private int $limit) {}
+
+    #[Route('/a')]
+    public static function of(int $a): self
+    {
+        return new self($a);
+    }
+}
+
+interface Shape { public function area(): float; }
+trait Sized { function size() { return 1; } }
+enum Color: string { case Red = 'r'; public function f() {} }
+
+// Helps.
+function help($a) { return <<<EOT
+  function no() {}
+  EOT;
+}
+
+if (!function_exists('poly')) {
+    function poly() {}
+}
+
+class BoxTest extends TestCase
+{
+    public function testSize(): void {}
+    #[Test]
+    public function alsoSize(): void {}
+}
+
+it('works', function () {
+    expect(1);
+});
+?>
+</html>
+"#,
+        &[
+            "run (top) 1-5",
+            "class Box 7-24",
+            "function Box::__construct 16-17",
+            "function Box::of 19-23",
+            "trait Shape 26-26",
+            "function Shape::area 26-26",
+            "trait Sized 27-27",
+            "function Sized::size 27-27",
+            "enum Color 28-28",
+            "function Color::f 28-28",
+            "function help 30-34",
+            "run (top) 36-36",
+            "function poly 37-37",
+            "class BoxTest 40-45",
+            "test BoxTest::testSize 42-42",
+            "test BoxTest::alsoSize 43-44",
+            "test works 47-49",
+            "run (top) 50-51",
+        ],
+    );
+}
+
+#[test]
+fn bash() {
+    check(
+        "bash",
+        r#"
+#!/bin/bash
+set -euo pipefail
+
+LIMIT=10
+
+# Says it.
+say() {
+  echo "$1"
+  inner() { :; }
+}
+
+function run {
+  cat <<EOF
+f() {
+EOF
+}
+
+if [ -n "$X" ]; then
+  only_then() { :; }
+fi
+
+run "$@"
+"#,
+        &[
+            "run (top) 1-2",
+            "run (top) 4-4",
+            "function say 6-10",
+            "function say.inner 9-9",
+            "function run 12-16",
+            "run (top) 18-18",
+            "function only_then 19-19",
+            "run (top) 22-22",
+        ],
+    );
+}
+
+#[test]
+fn kotlin() {
+    check(
+        "kotlin",
+        r#"
+package a
+
+import b.C
+
+/** A box. */
+@Serializable
+data class Box<T>(val size: Int) : Base() {
+    private val limit = 10
+
+    constructor() : this(1)
+
+    /** Grows. */
+    override fun grow(by: Int): Int {
+        fun inner() = by
+        return size + inner()
+    }
+
+    companion object {
+        fun of(size: Int) = Box<Int>(size)
+    }
+}
+
+interface Shape {
+    fun area(): Double
+}
+
+enum class Color {
+    RED,
+    GREEN;
+
+    fun f() = 1
+}
+
+object Single {
+    fun g() {}
+}
+typealias Boxes = List<Box<Int>>
+
+fun String.shout() = uppercase()
+
+class BoxTest {
+    @Test
+    fun `is small`() {}
+}
+"#,
+        &[
+            "run (top) 1-3",
+            "class Box 5-21",
+            "function Box.constructor 10-10",
+            "function Box.grow 12-16",
+            "function Box.grow.inner 14-14",
+            "function Box.of 19-19",
+            "trait Shape 23-25",
+            "function Shape.area 24-24",
+            "enum Color 27-32",
+            "function Color.f 31-31",
+            "class Single 34-36",
+            "function Single.g 35-35",
+            "type-alias Boxes 37-37",
+            "function shout 39-39",
+            "class BoxTest 41-44",
+            "test BoxTest.is small 42-43",
+        ],
+    );
+}
+
+#[test]
+fn lua() {
+    check(
+        "lua",
+        r#"
+local M = {}
+
+-- Adds.
+function M.add(a, b)
+  return a + b
+end
+
+function M:method()
+  local function inner() end
+end
+
+local function helper() end
+
+M.assigned = function() end
+
+local t = {
+  run = function()
+    return 1
+  end,
+}
+
+describe("M", function()
+  it("adds", function()
+    assert(M.add(1, 2) == 3)
+  end)
+end)
+
+return M
+"#,
+        &[
+            "run (top) 1-1",
+            "function M.add 3-6",
+            "function M.method 8-10",
+            "function M.method.inner 9-9",
+            "function helper 12-12",
+            "run (top) 14-16",
+            "function run 17-19",
+            "run M.(top) 22-22",
+            "test M.adds 23-25",
+            "run (top) 28-28",
+        ],
+    );
+}
+
+#[test]
+fn zig() {
+    check(
+        "zig",
+        r#"
+//! A file.
+const std = @import("std");
+
+/// A box.
+pub const Box = struct {
+    size: u32,
+
+    /// Makes.
+    pub fn init(size: u32) Box {
+        return .{ .size = size };
+    }
+
+    test "init" {
+        _ = Box.init(1);
+    }
+};
+
+const Color = enum { red, green };
+const Either = union(enum) { a: u8, b: u16 };
+const Err = error{ Bad, Worse };
+
+pub fn List(comptime T: type) type {
+    return struct {
+        items: []T,
+
+        pub fn append(self: *@This(), item: T) void {
+            _ = item;
+        }
+    };
+}
+
+test "adds" {
+    try std.testing.expect(true);
+}
+"#,
+        &[
+            "run (top) 1-2",
+            "struct Box 4-16",
+            "function Box.init 8-11",
+            "test Box.init 13-15",
+            "enum Color 18-18",
+            "union Either 19-19",
+            "enum Err 20-20",
+            "function List 22-30",
+            "function List.append 26-28",
+            "test adds 32-34",
+        ],
+    );
+}

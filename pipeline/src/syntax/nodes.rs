@@ -3,7 +3,7 @@
 //! Here items become nodes: they get their text, their symbol and their place. Finding them in the syntax tree is done in
 //! `items.rs`, the arithmetic of their extents in `extent.rs`.
 
-use super::extent::{Lines, NumberedLine, dedent, gaps, widen};
+use super::extent::{Lines, NumberedLine, dedent, gaps, paragraphs, widen};
 use super::items::{Item, collect};
 use super::languages::{Grammar, Shape};
 use super::parse::parse;
@@ -48,7 +48,8 @@ pub(super) fn nodes(grammar: &'static Grammar, source: &str) -> Vec<Node> {
 /// What stands between items, one node a stretch. A stretch of closing brackets says nothing and is none.
 fn runs(place: &Place, grammar: &Grammar, stretches: Vec<Vec<NumberedLine<'_>>>, out: &mut Vec<Node>) {
     let symbol = joined(&place.inside, "(top)", grammar);
-    for stretch in stretches {
+    let cut = |stretch| if grammar.cuts_runs { paragraphs(stretch) } else { vec![stretch] };
+    for stretch in stretches.into_iter().flat_map(cut) {
         let closers = |line: &NumberedLine<'_>| {
             line.1.chars().all(|letter| letter.is_whitespace() || "})];".contains(letter))
                 || grammar.closers.contains(&line.1.trim())

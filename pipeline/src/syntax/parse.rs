@@ -86,9 +86,10 @@ thread_local! {
 
 /// The syntax tree of a source; `None` when it would take too much work.
 pub(super) fn parse(grammar: &Grammar, source: &str) -> Option<Tree> {
-    if exceeds_indent(source, grammar.max_indent_columns) || grammar.hazard.may_be_in(source) {
+    if exceeds_indent(source, grammar.max_indent_columns) {
         return None;
     }
+    let source = &*grammar.hazard.tame(source)?;
     PARSER.with_borrow_mut(|parser| {
         parser.set_language(&grammar.roles().language).expect("because the grammars match the library's version");
         bounded(parser, source.as_bytes(), REPORTS_IN_ANY_CASE + source.len() / BYTES_PER_REPORT)

@@ -34,6 +34,10 @@ impl Grammar {
             When::Always => true,
             When::Has(fields) => fields.iter().all(|field| node.child_by_field_name(field).is_some()),
             When::Is(field, types) => is(field, types).is_some(),
+            When::Holds(types) => {
+                let mut cursor = node.walk();
+                node.children(&mut cursor).take(MAX_STEPS).any(|child| types.contains(&child.kind()))
+            }
             When::Defines(field, types) => {
                 is(field, types).is_some_and(|found| found.child_by_field_name("body").is_some())
             }
@@ -46,18 +50,28 @@ impl Grammar {
         }
     }
 
-    /// The string that a call to one of these functions passes first, if it passes a function too.
+    /// The title that a call to one of these functions passes first, if it passes a function or a block too.
     fn title<'t>(&self, names: &[&str], call: Syntax<'t>, source: &str) -> Option<Syntax<'t>> {
-        let called = &source[call.child_by_field_name("function")?.byte_range()];
+        let (callee, arguments) = self.call;
+        let called = &source[call.child_by_field_name(callee)?.byte_range()];
         let name = called.find(|letter: char| !letter.is_alphanumeric() && letter != '_');
         if !names.contains(&&called[..name.unwrap_or(called.len())]) {
             return None;
         }
-        let arguments = call.child_by_field_name("arguments")?;
-        let title = arguments.named_child(0).filter(|first| self.strings.contains(&first.kind()))?;
+        // Some grammars have a node around each argument.
+        let is = |argument: Syntax<'t>, types: &[&str]| {
+            let inside = || argument.named_child(0).filter(|_| argument.named_child_count() == 1);
+            Some(argument)
+                .filter(|at| types.contains(&at.kind()))
+                .or_else(|| inside().filter(|at| types.contains(&at.kind())))
+        };
+        let arguments = call.child_by_field_name(arguments)?;
+        let title = is(arguments.named_child(0)?, self.strings)?;
         let mut cursor = arguments.walk();
         let mut rest = arguments.named_children(&mut cursor).take(MAX_STEPS);
-        rest.any(|argument| self.functions.contains(&argument.kind())).then_some(title)
+        let passes = rest.any(|argument| is(argument, self.functions).is_some());
+        let block = call.child_by_field_name("block").filter(|block| self.functions.contains(&block.kind()));
+        (passes || block.is_some()).then_some(title)
     }
 
     /// The arguments of what looks like a function whose name is one of these macros.
@@ -155,7 +169,7 @@ fn short(text: &str) -> String {
     let quoted = quote.and_then(|quote| text.strip_prefix(quote)?.strip_suffix(quote));
     match quoted {
         Some(inside) => label(inside).into_owned(),
-        None if text.starts_with("operator") => label(text).into_owned(),
+        None if text.starts_with("operator") || !text.contains(char::is_alphanumeric) => label(text).into_owned(),
         None => label(&without_generics(text)).into_owned(),
     }
 }

@@ -29,11 +29,15 @@ pub(in crate::syntax) struct Grammar {
     pub(in crate::syntax) declarators: &'static [&'static str],
     /// Names that say where the item belongs, `A::f`: the node type, its field for the owner, its field for the name.
     pub(in crate::syntax) qualified: &'static [[&'static str; 3]],
+    /// The fields of a call that say what is called, and with what.
+    pub(in crate::syntax) call: (&'static str, &'static str),
     /// Functions as values, and titles of tests.
     pub(in crate::syntax) functions: &'static [&'static str],
     pub(in crate::syntax) strings: &'static [&'static str],
     /// Lines, besides those of brackets, that only close what stands above them.
     pub(in crate::syntax) closers: &'static [&'static str],
+    /// Whether what stands between items is cut at blank lines, as in a language whose programs are mostly that.
+    pub(in crate::syntax) cuts_runs: bool,
     /// Text with which a comment documents what follows it, and what looks the same but does not.
     pub(in crate::syntax) outer_docs: &'static [&'static str],
     pub(in crate::syntax) not_outer_docs: &'static [&'static str],
@@ -63,7 +67,7 @@ pub(in crate::syntax) struct Grammar {
     /// A source with a line that is indented further is not parsed. tree-sitter-python's scanner keeps its indentation
     /// levels, two bytes each, in a buffer of 1,024 bytes whose last byte it can overrun; 360 levels are safe.
     pub(in crate::syntax) max_indent_columns: usize,
-    /// What else a source must not hold to be parsed.
+    /// What is kept from the grammar's scanner.
     pub(in crate::syntax) hazard: Hazard,
     /// Never dropped, so that entries can be written over [`Grammar::of`].
     pub(in crate::syntax) roles: ManuallyDrop<OnceLock<Roles>>,
@@ -83,9 +87,11 @@ impl Grammar {
             modifiers: &[],
             declarators: &[],
             qualified: &[],
+            call: ("function", "arguments"),
             functions: &[],
             strings: &[],
             closers: &[],
+            cuts_runs: false,
             outer_docs: &[],
             not_outer_docs: &[],
             inner_docs: &[],
@@ -154,10 +160,12 @@ pub(in crate::syntax) enum When {
     Is(&'static str, &'static [&'static str]),
     /// The same, and it has a field `body`.
     Defines(&'static str, &'static [&'static str]),
+    /// One of its children has one of these types.
+    Holds(&'static [&'static str]),
     /// The declarator next to its name has this type.
     Declares(&'static str),
-    /// It calls a function with one of these names, or with a variant such as `name.only`, and passes a string first and
-    /// a function somewhere. The string is its name.
+    /// It calls a function with one of these names, or with a variant such as `name.only`, and passes a title first and
+    /// a function or a block somewhere. The string is its name.
     Calls(&'static [&'static str]),
     /// It looks like a function, and is one of these macros with a block. Its arguments are its name.
     Expands(&'static [&'static str]),
@@ -211,7 +219,7 @@ impl Grammar {
         ];
         let of_item = |item: &Item| {
             let in_condition = match item.when {
-                When::Is(_, types) | When::Defines(_, types) => types.to_vec(),
+                When::Is(_, types) | When::Defines(_, types) | When::Holds(types) => types.to_vec(),
                 When::Declares(declarator) => vec![declarator],
                 When::Always | When::Has(_) | When::Calls(_) | When::Expands(_) => Vec::new(),
             };
@@ -230,9 +238,9 @@ impl Grammar {
                 When::Is(field, _) => vec![field],
                 When::Defines(field, _) => vec![field, "body"],
                 When::Declares(_) => vec!["declarator"],
-                When::Calls(_) => vec!["function", "arguments"],
+                When::Calls(_) => vec![self.call.0, self.call.1],
                 When::Expands(_) => vec!["declarator", "parameters"],
-                When::Always => Vec::new(),
+                When::Always | When::Holds(_) => Vec::new(),
             };
             in_condition.into_iter().chain([item.name, item.interface, item.owner.0])
         };

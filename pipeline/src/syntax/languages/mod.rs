@@ -5,14 +5,21 @@
 //! `formats.rs`. What is done with an entry stands elsewhere: `items.rs`, `rules.rs`, `nodes.rs` and `anatomy.rs` read
 //! grammars, `blocks.rs` reads formats.
 
+mod bash;
 mod c;
+mod csharp;
 mod formats;
 mod go;
 mod grammar;
 mod java;
 mod javascript;
+mod kotlin;
+mod lua;
+mod php;
 mod python;
+mod ruby;
 mod rust;
+mod zig;
 
 pub(super) use formats::{Format, Style};
 pub(super) use grammar::{Grammar, Item, Shape, When};
@@ -69,6 +76,13 @@ static WITH_GRAMMAR: &[&Language] = &[
     &c::C,
     &c::CPP,
     &java::JAVA,
+    &csharp::CSHARP,
+    &ruby::RUBY,
+    &php::PHP,
+    &bash::BASH,
+    &kotlin::KOTLIN,
+    &lua::LUA,
+    &zig::ZIG,
 ];
 
 /// Every language, grammars first. Where two claim a file, the first wins.
@@ -106,7 +120,8 @@ mod tests {
         for (name, grammar) in grammars {
             let language = (grammar.parser)();
             for node in grammar.node_types() {
-                assert_ne!(language.id_for_node_kind(node, true), 0, "{name}: {node} is no node type");
+                let id = [true, false].map(|named| language.id_for_node_kind(node, named));
+                assert_ne!(id, [0, 0], "{name}: {node} is no node type");
             }
             for field in grammar.fields() {
                 assert!(field.is_empty() || language.field_id_for_name(field).is_some(), "{name}: {field} is no field");
