@@ -7,7 +7,7 @@ use super::split::MAX_NODE_BYTES;
 use super::*;
 
 /// Fragments that make, mixed, something like source code.
-const FRAGMENTS: &[&str] = &[
+pub(super) const FRAGMENTS: &[&str] = &[
     "fn f() {",
     "}",
     "impl<T> A<T> for B {",
@@ -187,7 +187,7 @@ proptest! {
 
 /// What opens a level, what closes it, how many levels to build, and in which languages. Others take tree-sitter's error
 /// recovery too long.
-const NESTS: &[(&str, &str, usize, &[&str])] = &[
+pub(super) const NESTS: &[(&str, &str, usize, &[&str])] = &[
     ("{", "}", 200_000, &["rust", "javascript", "java", "c"]),
     ("(", ")", 200_000, &["python"]),
     ("[", "", 50_000, &["rust", "python"]),
