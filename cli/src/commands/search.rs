@@ -68,7 +68,7 @@ fn check_names(options: &SearchArguments) -> Result<(), Failure> {
     }
     match &options.lang {
         Some(lang) if language(lang).is_none() => Err(Failure::new(Kind::Usage, format!("`{lang}` is not indexed"))
-            .with_hint("languages are named as in: rust, python, markdown, toml, yaml, shell")),
+            .with_hint("languages are named as in: rust, python, typescript, cpp, csharp, bash, markdown, toml")),
         _ => Ok(()),
     }
 }

@@ -81,7 +81,9 @@ impl Dissection<'_> {
             self.captures_below = None;
         }
         match self.grammar.roles().role(node) {
-            Role::Item(_) if self.item.is_none() => self.own_item(node),
+            Role::Item(index) if self.item.is_none() && self.grammar.rule(index, node, self.text).is_some() => {
+                self.own_item(node);
+            }
             Role::Comment => return self.comment(node),
             _ => self.word(node, depth),
         }

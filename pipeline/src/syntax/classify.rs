@@ -4,7 +4,7 @@
 //! run can say what it did not look at. What the languages are stands in `languages.rs`.
 
 use super::file_names::{BINARY, GENERATED_ENDINGS, LANGUAGES_TO_COME, LOCK_FILES, VENDORED};
-use super::languages::{LANGUAGES, Language, Rules};
+use super::languages::{self, Language, Rules};
 
 /// Why a file is not indexed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -119,9 +119,9 @@ pub fn classify_name(path: &str) -> Result<&'static Language, Skip> {
     if LOCK_FILES.contains(&name) || has(&["lock"]) {
         return Err(Skip::LockFile);
     }
-    let named = LANGUAGES.iter().find(|language| language.file_names.contains(&name));
-    let ending = LANGUAGES.iter().find(|language| has(language.extensions));
-    let begun = LANGUAGES.iter().find(|language| extension.is_none() && begins_like_one_of(language, name));
+    let named = languages::all().find(|language| language.file_names.contains(&name));
+    let ending = languages::all().find(|language| has(language.extensions));
+    let begun = languages::all().find(|language| extension.is_none() && begins_like_one_of(language, name));
     match named.or(ending).or(begun) {
         Some(language) => Ok(language),
         None if has(BINARY) => Err(Skip::Binary),
@@ -189,6 +189,17 @@ mod tests {
         check_path("doc/rg.1", Ok("roff"));
         check_path("CMakeLists.txt", Ok("cmake"));
         check_path("docs/größe 🦀.md", Ok("markdown"));
+        check_path("a.test.tsx", Ok("tsx"));
+        check_path("a.h", Ok("c"));
+        check_path("a.H", Ok("c"));
+        check_path("a.hh", Ok("cpp"));
+    }
+
+    #[test]
+    fn no_language_is_both_here_and_to_come() {
+        for extension in languages::all().flat_map(|language| language.extensions) {
+            assert!(!LANGUAGES_TO_COME.contains(extension), ".{extension} has a language");
+        }
     }
 
     #[test]
@@ -200,8 +211,9 @@ mod tests {
         check_path("sub/pnpm-lock.yaml", Err(Skip::LockFile));
         check_path("api/x_pb2.py", Err(Skip::Generated));
         check_path("site.min.css", Err(Skip::Generated));
+        check_path("lib/x.min.js", Err(Skip::Generated));
         check_path("logo.PNG", Err(Skip::Binary));
-        check_path("src/a.cpp", Err(Skip::Language));
+        check_path("src/a.hs", Err(Skip::Language));
         check_path("tests/x.stdout", Err(Skip::Data));
         check_path("a.json", Err(Skip::Data));
         check_path("a.svg", Err(Skip::Data));

@@ -150,6 +150,21 @@ pub(super) fn dedent<'s>(lines: &[NumberedLine<'s>]) -> Vec<NumberedLine<'s>> {
     lines.iter().map(|(number, line)| (*number, strip(line))).collect()
 }
 
+/// The parts of a stretch of lines between which a blank line stands before one that is not indented.
+pub(super) fn paragraphs(lines: Vec<NumberedLine<'_>>) -> Vec<Vec<NumberedLine<'_>>> {
+    let mut parts: Vec<Vec<NumberedLine<'_>>> = Vec::new();
+    let mut after_blank = true;
+    for line in lines {
+        let blank = line.1.trim().is_empty();
+        match parts.last_mut() {
+            Some(part) if blank || !after_blank || line.1.starts_with([' ', '\t']) => part.push(line),
+            _ => parts.push(vec![line]),
+        }
+        after_blank = blank;
+    }
+    parts
+}
+
 /// The lines as one text.
 pub(super) fn join(lines: &[NumberedLine<'_>]) -> String {
     let mut text = String::with_capacity(lines.iter().map(|line| line.1.len() + 1).sum());
@@ -222,6 +237,14 @@ mod tests {
         let kept = gaps(&Lines::of(source), 0..source.len(), &[7..11, 12..16].map(|cut: Range<usize>| cut));
         assert_eq!(kept.len(), 2, "{kept:?}");
         assert_eq!(kept.concat().iter().map(|line| line.1).collect::<Vec<_>>(), ["{", "  a", "}"]);
+    }
+
+    #[test]
+    fn paragraphs_begin_after_blank_lines_and_in_the_first_column() {
+        let source = "\n a\n\n  b\nc\n\n\nd\n";
+        let parts = paragraphs(Lines::of(source).within(0..source.len()));
+        let numbers: Vec<Vec<_>> = parts.iter().map(|part| part.iter().map(|line| line.0).collect()).collect();
+        assert_eq!(numbers, [vec![1, 2, 3, 4, 5, 6, 7], vec![8, 9]]);
     }
 
     #[test]

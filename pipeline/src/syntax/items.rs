@@ -4,38 +4,60 @@
 //! here recurses, since how deep a tree goes is up to whoever wrote the file.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use tree_sitter::{Node as Syntax, Tree};
 
 use super::Kind;
-use super::extent::{Lines, label};
-use super::languages::{self, Grammar, Shape};
+use super::extent::Lines;
+use super::languages::{Grammar, Shape};
 use super::parse::{Parsed, Role, parse_parts};
 
 /// Items inside more items than this are no nodes of their own. Their text stands in each item around them, so without a
 /// bound a file of nested functions would grow quadratically. Real code stays below ten.
 const MAX_NESTING: usize = 32;
+
 /// Macro calls inside more macro calls than this are not looked into; each is parsed anew.
 const MAX_MACROS: usize = 4;
+/// What stands in a shorter function is not listed: it is quickly parsed.
+const MIN_LISTED_BYTES: usize = 1024;
 
-/// A declaration.
+/// A declaration, or a statement beside declarations.
 #[derive(Clone, Debug)]
 pub(super) struct Item {
     pub(super) shape: Shape,
-    /// Without generics; `_` where the source has none.
-    pub(super) name: String,
-    /// For which trait an impl stands; empty otherwise.
-    pub(super) interface: String,
+    /// What it is called; `None` for a statement.
+    pub(super) label: Option<Arc<Label>>,
     pub(super) is_test: bool,
-    /// The item that it stands in.
-    pub(super) parent: Option<usize>,
-    /// Tells which items stand side by side: those of one parent and one group.
-    pub(super) group: Option<usize>,
+    /// The declaration that it stands in.
+    pub(super) parent: Option<u32>,
+    /// The declaration or statement that it stands in.
+    pub(super) within: Option<u32>,
+    /// Tells, among those within the same, which stand side by side.
+    pub(super) group: Option<u32>,
     /// The bytes from its first attribute, decorator or comment to its last.
     pub(super) extent: Range<usize>,
 }
 
-/// The items of a tree, in file order, the outer before the inner; and where the source did not parse.
+/// What a declaration is called.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Label {
+    /// Without generics; `_` where the source has none.
+    pub(super) name: String,
+    /// Whose it is by its own words, as of `A::f` outside `A`; empty otherwise.
+    pub(super) owner: String,
+    /// For which trait an impl stands; empty otherwise.
+    pub(super) interface: String,
+}
+
+impl Item {
+    /// Its name; empty for a statement.
+    pub(super) fn name(&self) -> &str {
+        self.label.as_ref().map_or("", |label| &label.name)
+    }
+}
+
+/// The items of a source, in file order, the outer before the inner; and where it did not parse.
 #[derive(Default)]
 pub(super) struct Found {
     pub(super) items: Vec<Item>,
@@ -48,9 +70,8 @@ pub(super) struct Found {
 /// work.
 pub(super) fn find(grammar: &Grammar, lines: &Lines<'_>, parts: &[Range<usize>]) -> Option<Found> {
     let Parsed { tree, reports } = parse_parts(grammar, lines, parts)?;
-    let mut walk =
-        Walk { grammar, lines, parts, items: Vec::new(), around: Vec::new(), entered: Vec::new(), lead: None };
-    walk.run(&tree, 0);
+    let mut walk = Walk::new(grammar, lines, parts, 0);
+    walk.run(&tree);
     Some(Found { items: walk.items, errors: errors(&tree), reports })
 }
 
@@ -79,12 +100,30 @@ struct Walk<'s> {
     grammar: &'s Grammar,
     lines: &'s Lines<'s>,
     parts: &'s [Range<usize>],
+    /// The number of macro calls around.
+    macros: usize,
     items: Vec<Item>,
-    /// The items around the current node, and their depths in the tree.
+    /// The declarations around the current node, and their depths in the tree.
     around: Vec<(usize, usize)>,
+    /// The same with statements.
+    holders: Vec<(usize, usize)>,
     /// The nodes around the current one.
-    entered: Vec<Range<usize>>,
+    entered: Vec<Entered>,
     lead: Option<Lead>,
+    wrapper: Option<Wrapper>,
+}
+
+struct Entered {
+    bytes: Range<usize>,
+    is_body: bool,
+}
+
+/// What belongs to the item inside it, such as `export`, with what leads up to it.
+struct Wrapper {
+    extent: Range<usize>,
+    lead: Option<Lead>,
+    /// The depth of the innermost one.
+    depth: usize,
 }
 
 /// Attributes and comments that may belong to an item which has not come yet.
@@ -95,9 +134,23 @@ struct Lead {
     marks_test: bool,
 }
 
-impl Walk<'_> {
-    /// Goes through a tree; `macros` is the number of macro calls around it.
-    fn run(&mut self, tree: &Tree, macros: usize) {
+impl<'s> Walk<'s> {
+    fn new(grammar: &'s Grammar, lines: &'s Lines<'s>, parts: &'s [Range<usize>], macros: usize) -> Walk<'s> {
+        Walk {
+            grammar,
+            lines,
+            parts,
+            macros,
+            items: Vec::new(),
+            around: Vec::new(),
+            holders: Vec::new(),
+            entered: Vec::new(),
+            lead: None,
+            wrapper: None,
+        }
+    }
+
+    fn run(&mut self, tree: &Tree) {
         let roles = self.grammar.roles();
         let mut cursor = tree.walk();
         // The cursor knows its depth too, but counts it anew each time.
@@ -105,23 +158,15 @@ impl Walk<'_> {
         loop {
             let node = cursor.node();
             let enter = match roles.role(node) {
-                Role::Item(index) => self.item(self.grammar.item(index), node, depth),
-                Role::Open => true,
+                Role::Item(index) => self.item(index, node, depth) || self.open(node, depth),
+                Role::Open => self.open(node, depth),
                 Role::Comment => self.comment(node),
                 Role::Attribute => self.attribute(node),
-                Role::Macro => {
-                    if !self.macro_call(node, macros) {
-                        self.statement(node);
-                    }
-                    false
-                }
-                Role::Closed => {
-                    self.statement(node);
-                    false
-                }
+                Role::Macro => self.macro_call(node, depth),
+                Role::Closed => self.statement(node, None),
             };
             if enter && cursor.goto_first_child() {
-                self.entered.push(node.byte_range());
+                self.entered.push(Entered { bytes: node.byte_range(), is_body: roles.is_body(node) });
                 depth += 1;
                 continue;
             }
@@ -137,138 +182,193 @@ impl Walk<'_> {
     }
 
     fn leave(&mut self, depth: usize) {
-        while self.around.last().is_some_and(|(_, of_item)| *of_item >= depth) {
-            self.around.pop();
+        for around in [&mut self.around, &mut self.holders] {
+            while around.last().is_some_and(|(_, of_item)| *of_item >= depth) {
+                around.pop();
+            }
         }
+        self.wrapper.take_if(|wrapper| wrapper.depth >= depth);
     }
 
-    /// Takes an item up; says whether to look for more inside it.
-    fn item(&mut self, rule: languages::Item, node: Syntax<'_>, depth: usize) -> bool {
-        let own = trimmed(self.lines.source, node);
-        let bodiless = rule.shape == Shape::Scope && node.child_by_field_name("body").is_none();
-        if own.is_empty() || bodiless || self.around.len() >= MAX_NESTING {
-            return false;
-        }
-        let parent = self.around.last().map(|(index, _)| *index);
-        let lead = self.lead.take().filter(|lead| lead.reaches(self.lines.source, own.start));
-        let name = Some(self.name(node, rule.name)).filter(|name| !name.is_empty()).unwrap_or_else(|| "_".to_owned());
-        let is_test = rule.shape == Shape::Leaf(Kind::Function)
-            && (lead.as_ref().is_some_and(|lead| lead.marks_test) || self.is_test_by_name(&name, parent));
-        self.around.push((self.items.len(), depth));
-        let start = lead.map_or(own.start, |lead| lead.extent.start);
+    /// Adds an item to the list, and says where it stands.
+    fn push(&mut self, shape: Shape, label: Option<Label>, is_test: bool, extent: Range<usize>) -> usize {
+        let last = |around: &[(usize, usize)]| around.last().and_then(|(index, _)| u32::try_from(*index).ok());
         self.items.push(Item {
-            shape: rule.shape,
-            name,
-            interface: self.name(node, rule.interface),
+            shape,
+            label: label.map(Arc::new),
             is_test,
-            parent,
-            group: self.group(start, node.end_byte()),
-            extent: start..own.end,
+            parent: last(&self.around),
+            within: last(&self.holders),
+            group: self.group(&extent),
+            extent,
         });
-        true
+        self.items.len() - 1
     }
 
     /// Where the innermost node begins that holds more than this item; `None` for the outermost of all.
-    fn group(&self, start: usize, end: usize) -> Option<usize> {
+    fn group(&self, extent: &Range<usize>) -> Option<u32> {
         // The semicolon behind a statement is not more.
         let says_more = |text: &str| text.contains(|letter: char| letter != ';' && !letter.is_whitespace());
-        let holds_more =
-            |node: &&Range<usize>| node.start < start || node.end > end && says_more(&self.lines.source[end..node.end]);
-        self.entered.iter().skip(1).rev().find(holds_more).map(|node| node.start)
+        let holds_more = |node: &&Entered| {
+            let Range { start, end } = node.bytes;
+            start < extent.start || end > extent.end && says_more(&self.lines.source[extent.end..end])
+        };
+        self.entered.iter().skip(1).rev().find(holds_more).and_then(|node| u32::try_from(node.bytes.start).ok())
+    }
+
+    /// Lists what stands beside items, so that a later version need not parse it again. `depth` is that of a node that is
+    /// entered.
+    fn statement(&mut self, node: Syntax<'_>, depth: Option<usize>) -> bool {
+        let in_short = || {
+            let leaf = self.around.last().map(|(index, _)| &self.items[*index]);
+            leaf.is_some_and(|leaf| matches!(leaf.shape, Shape::Leaf(_)) && leaf.extent.len() < MIN_LISTED_BYTES)
+        };
+        if node.is_named() && self.entered.last().is_some_and(|around| around.is_body) && !in_short() {
+            let own = trimmed(self.lines.source, node);
+            if !own.is_empty() {
+                let index = self.push(Shape::Plain, None, false, own);
+                self.holders.extend(depth.map(|depth| (index, depth)));
+            }
+        }
+        depth.is_some()
     }
 
     /// Looks for items in a macro call, as in `cfg_rt! { fn f() {} }`. It is a scope without a name if what stands between
-    /// its braces is items and parses as such. Says whether it is.
-    fn macro_call(&mut self, node: Syntax<'_>, macros: usize) -> bool {
+    /// its braces is items and parses as such.
+    fn macro_call(&mut self, node: Syntax<'_>, depth: usize) -> bool {
+        match self.inside_macro(node) {
+            None => {
+                self.statement(node, None);
+            }
+            Some(inside) => {
+                let own = trimmed(self.lines.source, node);
+                let lead = self.lead.take().filter(|lead| lead.reaches(self.lines.source, own.start));
+                let start = lead.map_or(own.start, |lead| lead.extent.start);
+                let label = Label { name: "_".to_owned(), ..Label::default() };
+                let scope = self.push(Shape::Scope, Some(label), false, start..own.end) as u32;
+                let moved = |inner: Option<u32>| Some(inner.map_or(scope, |index| index + scope + 1));
+                self.items.extend(inside.into_iter().map(|item| Item {
+                    parent: moved(item.parent),
+                    within: moved(item.within),
+                    ..item
+                }));
+                self.wrapper.take_if(|wrapper| wrapper.depth >= depth);
+            }
+        }
+        false
+    }
+
+    /// The items inside a macro call, if there are any and nothing else that does not parse.
+    fn inside_macro(&self, node: Syntax<'_>) -> Option<Vec<Item>> {
+        let last = node.child(u32::try_from(node.child_count()).ok()?.checked_sub(1)?)?;
+        let body = last.byte_range();
+        let text = &self.lines.source[body.clone()];
+        let braced = text.len() > 2 && text.starts_with('{') && text.ends_with('}');
         let in_leaf = self.around.iter().any(|(item, _)| matches!(self.items[*item].shape, Shape::Leaf(_)));
-        let last = node.child_count().checked_sub(1).and_then(|last| node.child(last as u32));
-        let Some(body) = last.map(|last| last.byte_range()).filter(|body| {
-            let text = &self.lines.source[body.clone()];
-            text.len() > 2 && text.starts_with('{') && text.ends_with('}')
-        }) else {
-            return false;
-        };
-        if in_leaf || macros >= MAX_MACROS || self.around.len() >= MAX_NESTING {
-            return false;
+        if !braced || in_leaf || self.macros >= MAX_MACROS || self.around.len() >= MAX_NESTING {
+            return None;
         }
         let inner = body.start + 1..body.end - 1;
-        let mut parts: Vec<_> =
-            self.parts.iter().map(|part| part.start.max(inner.start)..part.end.min(inner.end)).collect();
-        parts.retain(|part| !part.is_empty());
-        if self.parts.is_empty() {
-            parts.push(inner);
-        }
-        if parts.is_empty() {
-            return false;
-        }
-        let Some(Parsed { tree, .. }) = parse_parts(self.grammar, self.lines, &parts) else { return false };
-        if tree.root_node().has_error() {
-            return false;
-        }
-        let (grammar, lines) = (self.grammar, self.lines);
-        let mut inside = Walk {
-            grammar,
-            lines,
-            parts: &parts,
-            items: Vec::new(),
-            around: Vec::new(),
-            entered: Vec::new(),
-            lead: None,
+        let within = |part: &Range<usize>| part.start.max(inner.start)..part.end.min(inner.end);
+        let parts: Vec<_> = match self.parts {
+            [] => vec![inner],
+            parts => parts.iter().map(within).filter(|part| !part.is_empty()).collect(),
         };
-        inside.run(&tree, macros + 1);
-        if inside.items.iter().all(|item| item.shape == Shape::Plain) {
+        if parts.is_empty() {
+            return None;
+        }
+        let Parsed { tree, .. } = parse_parts(self.grammar, self.lines, &parts)?;
+        if tree.root_node().has_error() {
+            return None;
+        }
+        let mut walk = Walk::new(self.grammar, self.lines, &parts, self.macros + 1);
+        walk.run(&tree);
+        walk.items.iter().any(|item| item.shape != Shape::Plain).then_some(walk.items)
+    }
+
+    /// Notes a node that only holds items; they are looked for in any case.
+    fn open(&mut self, node: Syntax<'_>, depth: usize) -> bool {
+        let wraps = self.grammar.wrappers.contains(&node.kind()) && self.holds_one(node);
+        let outer = self.wrapper.take().filter(|wrapper| wraps && wrapper.depth + 1 == depth);
+        self.wrapper = match outer {
+            Some(outer) => Some(Wrapper { depth, ..outer }),
+            None if wraps => {
+                let extent = trimmed(self.lines.source, node);
+                let lead = self.lead.take().filter(|lead| lead.reaches(self.lines.source, extent.start));
+                Some(Wrapper { extent, lead, depth })
+            }
+            None => None,
+        };
+        self.statement(node, Some(depth))
+    }
+
+    /// Whether just one child may be an item or hold one.
+    fn holds_one(&self, node: Syntax<'_>) -> bool {
+        let mut cursor = node.walk();
+        let may = |child: &Syntax<'_>| {
+            matches!(self.grammar.roles().role(*child), Role::Item(_)) || self.grammar.wrappers.contains(&child.kind())
+        };
+        node.named_children(&mut cursor).filter(may).take(2).count() == 1
+    }
+
+    /// Takes an item up, if it is one; says whether to look for more inside it.
+    fn item(&mut self, index: u8, node: Syntax<'_>, depth: usize) -> bool {
+        let source = self.lines.source;
+        let Some(rule) = self.grammar.rule(index, node, source) else { return false };
+        let own = trimmed(source, node);
+        let in_leaf = || self.around.iter().any(|(around, _)| matches!(self.items[*around].shape, Shape::Leaf(_)));
+        if own.is_empty() || self.around.len() >= MAX_NESTING || !rule.nests && in_leaf() {
             return false;
         }
-        let own = trimmed(self.lines.source, node);
-        let lead = self.lead.take().filter(|lead| lead.reaches(self.lines.source, own.start));
-        let start = lead.map_or(own.start, |lead| lead.extent.start);
-        let scope = self.items.len();
-        self.items.push(Item {
-            shape: Shape::Scope,
-            name: "_".into(),
-            interface: String::new(),
-            is_test: false,
-            parent: self.around.last().map(|(index, _)| *index),
-            group: self.group(start, node.end_byte()),
-            extent: start..own.end,
-        });
-        self.items.extend(
-            inside
-                .items
-                .into_iter()
-                .map(|item| Item { parent: Some(item.parent.map_or(scope, |parent| parent + scope + 1)), ..item }),
-        );
+        let parent = self.around.last().map(|(index, _)| *index);
+        let wrapper = self.wrapper.take().filter(|wrapper| wrapper.depth + 1 == depth);
+        let lead = self.lead.take().filter(|lead| lead.reaches(source, own.start));
+        let marks_test = |lead: &Option<Lead>| lead.as_ref().is_some_and(|lead| lead.marks_test);
+        let mut marked = marks_test(&lead) || self.holds_test_mark(node);
+        let mut extent = lead.map_or(own.start, |lead| lead.extent.start)..own.end;
+        if let Some(wrapper) = wrapper {
+            marked |= marks_test(&wrapper.lead);
+            extent = wrapper.lead.map_or(wrapper.extent.start, |lead| lead.extent.start)..wrapper.extent.end;
+        }
+        let name = self.grammar.name(rule, node, source);
+        let is_test = rule.shape == Shape::Leaf(Kind::Function) && (marked || self.is_test_by_name(&name.own, parent));
+        let interface = self.grammar.interface(rule, node, source);
+        let label = Label { name: name.own, owner: name.owner, interface };
+        let index = self.push(rule.shape, Some(label), is_test, extent);
+        self.around.push((index, depth));
+        self.holders.push((index, depth));
         true
     }
 
-    /// Takes up what stands between items, so that a later version need not parse it again.
-    fn statement(&mut self, node: Syntax<'_>) {
-        let parent = self.around.last().map(|(index, _)| *index);
-        let in_open = parent.is_none_or(|parent| self.items[parent].shape.is_open());
-        let own = trimmed(self.lines.source, node);
-        if node.is_named() && in_open && !own.is_empty() {
-            self.items.push(Item {
-                shape: Shape::Plain,
-                name: String::new(),
-                interface: String::new(),
-                is_test: false,
-                parent,
-                group: self.group(own.start, node.end_byte()),
-                extent: own,
-            });
+    /// Whether an attribute inside the item marks it as a test.
+    fn holds_test_mark(&self, node: Syntax<'_>) -> bool {
+        let marks = |child: Syntax<'_>| {
+            self.grammar.attributes.contains(&child.kind())
+                && self.grammar.marks_test(&self.lines.source[child.byte_range()])
+        };
+        let mut cursor = node.walk();
+        if !cursor.goto_first_child() {
+            return false;
+        }
+        loop {
+            let child = cursor.node();
+            let holds = self.grammar.modifiers.contains(&child.kind());
+            if marks(child) || holds && child.named_children(&mut child.walk()).any(marks) {
+                return true;
+            }
+            if !cursor.goto_next_sibling() {
+                return false;
+            }
         }
     }
 
-    fn name(&self, node: Syntax<'_>, field: &str) -> String {
-        let named = if field.is_empty() { None } else { node.child_by_field_name(field) };
-        named.map_or_else(String::new, |named| {
-            label(&without_generics(&self.lines.source[named.byte_range()])).into_owned()
-        })
-    }
-
     fn is_test_by_name(&self, name: &str, parent: Option<usize>) -> bool {
-        let begins = |prefixes: &[&str]| prefixes.iter().any(|prefix| name.starts_with(prefix));
-        let in_test_class = || parent.is_some_and(|parent| self.items[parent].name.contains("Test"));
+        let begins_with = |prefix: &&str| {
+            let in_a_word = |rest: &str| prefix.starts_with(char::is_uppercase) && rest.starts_with(char::is_lowercase);
+            name.strip_prefix(prefix).is_some_and(|rest| !in_a_word(rest))
+        };
+        let begins = |prefixes: &[&str]| prefixes.iter().any(begins_with);
+        let in_test_class = || parent.is_some_and(|parent| self.items[parent].name().contains("Test"));
         begins(self.grammar.test_prefixes) || begins(self.grammar.test_method_prefixes) && in_test_class()
     }
 
@@ -323,23 +423,6 @@ fn trimmed(source: &str, node: Syntax<'_>) -> Range<usize> {
     range.start..range.start + text.trim_end().len()
 }
 
-/// A type without what stands in angle brackets: `Foo<T>` is `Foo`.
-fn without_generics(text: &str) -> String {
-    let mut kept = String::with_capacity(text.len());
-    let mut depth = 0_usize;
-    let mut before = ' ';
-    for letter in text.chars() {
-        match letter {
-            '<' => depth += 1,
-            '>' if before != '-' && depth > 0 => depth -= 1,
-            _ if depth == 0 => kept.push(letter),
-            _ => {}
-        }
-        before = letter;
-    }
-    kept
-}
-
 impl Grammar {
     /// Whether a comment documents what follows it.
     pub(super) fn is_outer_doc(&self, comment: &str) -> bool {
@@ -352,12 +435,12 @@ impl Grammar {
         self.inner_docs.iter().any(|opener| comment.starts_with(opener))
     }
 
-    /// Whether an attribute, such as `#[tokio::test(start_paused = true)]`, makes a function a test.
+    /// Whether an attribute, such as `#[tokio::test(start_paused = true)]` or `@Test`, makes a function a test.
     fn marks_test(&self, attribute: &str) -> bool {
-        let path = attribute.trim_start_matches(['#', '[', ' ']);
+        let path = attribute.trim_start_matches(['#', '[', '@', ' ']);
         let path = &path
-            [..path.find(|letter: char| !letter.is_alphanumeric() && !"_:".contains(letter)).unwrap_or(path.len())];
-        let last = path.rsplit("::").next().unwrap_or(path);
+            [..path.find(|letter: char| !letter.is_alphanumeric() && !"_:.".contains(letter)).unwrap_or(path.len())];
+        let last = path.rsplit([':', '.']).next().unwrap_or(path);
         self.test_attributes.contains(&last) || (!self.test_attributes.is_empty() && last.ends_with("_test"))
     }
 }

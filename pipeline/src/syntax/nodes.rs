@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use super::extent::{Lines, NumberedLine, dedent, gaps, widen};
+use super::extent::{Lines, NumberedLine, dedent, gaps, paragraphs, widen};
 use super::items::{Item, find};
 use super::languages::{Grammar, Shape};
 use super::split::emit;
@@ -16,7 +16,8 @@ use super::{Cut, Kind, Node, Reading, Version};
 const MAX_SYMBOL_BYTES: usize = 512;
 
 /// The nodes of a source, in file order.
-pub(super) fn nodes(grammar: &Grammar, source: &str) -> Vec<Node> {
+pub(super) fn nodes(grammar: &'static Grammar, source: &str) -> Vec<Node> {
+    let grammar = grammar.for_source(source);
     let lines = Lines::of(source);
     let items = find(grammar, &lines, &[]).unwrap_or_default().items;
     let (extents, _) = widened(&lines, &items);
@@ -30,9 +31,11 @@ pub(super) fn nodes(grammar: &Grammar, source: &str) -> Vec<Node> {
 }
 
 /// The nodes of a source as far as they are not those of the version before it, and what the next version is cut from.
-pub(super) fn cut(grammar: &Grammar, source: &str, before: Option<&Outline>) -> Version {
+pub(super) fn cut(grammar: &'static Grammar, source: &str, before: Option<&Outline>) -> Version {
+    let grammar = grammar.for_source(source);
+    let before = before.filter(|before| std::ptr::eq(before.grammar, grammar));
     let lines = Lines::of(source);
-    let windowed = before.and_then(|before| find_from(grammar, before, &lines));
+    let windowed = before.and_then(|before| find_from(before, &lines));
     let reading = match (&windowed, before) {
         (Some(_), _) => Reading::Windows,
         (None, Some(_)) => Reading::Doubtful,
@@ -48,6 +51,7 @@ pub(super) fn cut(grammar: &Grammar, source: &str, before: Option<&Outline>) -> 
     let old_nodes = before.map_or(&[][..], |before| &before.nodes);
     let cuts = assemble(grammar, &lines, &found.items, &extents, &carried, old_nodes);
     let outline = parsed.then(|| Outline {
+        grammar,
         source: source.into(),
         starts: lines.starts.into(),
         nodes: cuts.iter().map(Cut::lines).collect(),
@@ -96,7 +100,7 @@ fn assemble(
     let mut inside = vec![Vec::new(); items.len()];
     let mut top = Vec::new();
     for (item, extent) in items.iter().zip(extents).filter(|(item, _)| item.shape != Shape::Plain) {
-        item.parent.map_or(&mut top, |parent| &mut inside[parent]).push(extent.clone());
+        item.parent.map_or(&mut top, |parent| &mut inside[parent as usize]).push(extent.clone());
     }
     let mut out = Vec::new();
     runs(&Place::default(), grammar, left(gaps(lines, 0..lines.source.len(), &top), &is_carried), &mut out);
@@ -142,9 +146,12 @@ fn left<'s>(stretches: Vec<Vec<NumberedLine<'s>>>, is_carried: &dyn Fn(usize) ->
 /// What stands between items, one node a stretch. A stretch of closing brackets says nothing and is none.
 fn runs(place: &Place, grammar: &Grammar, stretches: Vec<Vec<NumberedLine<'_>>>, out: &mut Vec<Node>) {
     let symbol = joined(&place.inside, "(top)", grammar);
-    for stretch in stretches {
-        let closers =
-            |line: &NumberedLine<'_>| line.1.chars().all(|letter| letter.is_whitespace() || "})];".contains(letter));
+    let cut = |stretch| if grammar.cuts_runs { paragraphs(stretch) } else { vec![stretch] };
+    for stretch in stretches.into_iter().flat_map(cut) {
+        let closers = |line: &NumberedLine<'_>| {
+            line.1.chars().all(|letter| letter.is_whitespace() || "})];".contains(letter))
+                || grammar.closers.contains(&line.1.trim())
+        };
         let lines = dedent(&stretch);
         let (Some(first), Some(last)) = (lines.first(), lines.last()) else { continue };
         if lines.iter().all(closers) {
@@ -180,25 +187,30 @@ fn places(grammar: &Grammar, items: &[Item], come_over: &[bool]) -> Vec<Place> {
     let outermost = Place::default();
     let mut places: Vec<Place> = Vec::with_capacity(items.len());
     for (item, come_over) in items.iter().zip(come_over) {
-        if *come_over || item.shape == Shape::Plain {
+        let Some(named) = item.label.as_ref().filter(|_| !come_over) else {
             places.push(Place::default());
             continue;
-        }
-        let around = item.parent.map_or(&outermost, |parent| &places[parent]);
-        let leaf_around = item.parent.is_some_and(|parent| matches!(items[parent].shape, Shape::Leaf(_)));
-        let label = match item.interface.as_str() {
-            "" => item.name.clone(),
-            interface => format!("{interface} for {}", item.name),
+        };
+        let around = item.parent.map_or(&outermost, |parent| &places[parent as usize]);
+        let whose = |path: &str| match named.owner.as_str() {
+            "" => path.to_owned(),
+            owner => lent(path, owner, grammar),
+        };
+        let (path, container) = (whose(&around.inside), whose(&around.label));
+        let leaf_around = item.parent.is_some_and(|parent| matches!(items[parent as usize].shape, Shape::Leaf(_)));
+        let label = match named.interface.as_str() {
+            "" => named.name.clone(),
+            interface => format!("{interface} for {}", named.name),
         };
         let own = match item.shape {
             Shape::Container(Kind::Impl) => &format!("impl {label}"),
             _ => &label,
         };
         places.push(Place {
-            symbol: joined(&around.inside, own, grammar),
-            container: around.label.clone(),
-            inside: lent(&around.inside, &item.name, grammar),
-            label: lent(&around.label, &label, grammar),
+            symbol: joined(&path, own, grammar),
+            inside: lent(&path, &named.name, grammar),
+            label: lent(&container, &label, grammar),
+            container,
             in_leaf: leaf_around || around.in_leaf,
         });
     }
@@ -209,7 +221,7 @@ impl Place {
     fn node(&self, kind: Kind, item: &Item, start_line: u32, end_line: u32) -> Node {
         Node {
             kind: if item.is_test { Kind::Test } else { kind },
-            name: item.name.clone(),
+            name: item.name().to_owned(),
             symbol: self.symbol.clone(),
             container: self.container.clone(),
             start_line,

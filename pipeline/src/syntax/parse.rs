@@ -9,7 +9,7 @@ use std::ops::{ControlFlow, Range};
 use tree_sitter::{ParseOptions, Parser, Tree};
 
 use super::extent::Lines;
-use super::languages::{Grammar, Item};
+use super::languages::Grammar;
 
 /// How many reports of progress a parse may make: one for so many bytes of source, and some in any case.
 ///
@@ -40,6 +40,7 @@ pub(super) enum Role {
 pub(super) struct Roles {
     language: tree_sitter::Language,
     roles: Vec<Role>,
+    bodies: Vec<bool>,
 }
 
 impl Roles {
@@ -51,7 +52,14 @@ impl Roles {
             name.map_or(Role::Closed, |name| role(grammar, name))
         };
         let roles = (0..count).map(role).collect();
-        Roles { language, roles }
+        let is_body = |id| language.node_kind_for_id(id).is_some_and(|name| grammar.bodies.contains(&name));
+        let bodies = (0..count).map(is_body).collect();
+        Roles { language, roles, bodies }
+    }
+
+    /// Whether the children of this node are statements or items, one after the other.
+    pub(super) fn is_body(&self, node: tree_sitter::Node<'_>) -> bool {
+        self.bodies.get(usize::from(node.kind_id())).copied().unwrap_or(false)
     }
 
     /// The role of this node. What did not parse is open: there may be items in it.
@@ -66,11 +74,11 @@ impl Roles {
 
 fn role(grammar: &Grammar, name: &str) -> Role {
     if let Some(index) = grammar.items.iter().position(|item| item.node == name) {
-        return Role::Item(u8::try_from(index).expect("because the table has a dozen items"));
+        return Role::Item(u8::try_from(index).expect("because the table has a few dozen items"));
     }
     let is = |names: &[&str]| names.contains(&name);
     match () {
-        () if is(grammar.open) => Role::Open,
+        () if is(grammar.open) || is(grammar.wrappers) => Role::Open,
         () if is(grammar.comments) => Role::Comment,
         () if is(grammar.attributes) => Role::Attribute,
         () if is(grammar.macros) => Role::Macro,
@@ -81,10 +89,6 @@ fn role(grammar: &Grammar, name: &str) -> Role {
 impl Grammar {
     pub(super) fn roles(&self) -> &Roles {
         self.roles.get_or_init(|| Roles::of(self))
-    }
-
-    pub(super) fn item(&self, index: u8) -> Item {
-        self.items[usize::from(index)]
     }
 }
 
@@ -110,11 +114,12 @@ pub(super) fn parse_parts(grammar: &Grammar, lines: &Lines<'_>, parts: &[Range<u
     if exceeds_indent(lines.source, grammar.max_indent_columns) {
         return None;
     }
+    let source = &*grammar.hazard.tame(lines.source)?;
     let parts: Vec<_> = parts.iter().map(|part| lines.positions(part)).collect();
     PARSER.with_borrow_mut(|parser| {
         parser.set_language(&grammar.roles().language).expect("because the grammars match the library's version");
         parser.set_included_ranges(&parts).expect("because the parts are apart and in order");
-        bounded(parser, lines.source.as_bytes(), budget(lines.source.len()))
+        bounded(parser, source.as_bytes(), budget(source.len()))
     })
 }
 

@@ -5,8 +5,10 @@
 //!
 //! Why this gives what a parse of everything gives: a parser that has read a whole, untouched item is where it was after
 //! that item before, and reads what follows alike. What can reach past an item, such as a brace or a quote that is not
-//! closed, changes the item too. So every doubt (a shield that has changed, an error that is not one of the old ones) makes
-//! the plan fail, and the file is parsed whole. Stretches with errors are never left out, and have shields of their own.
+//! closed, changes the item too, or is an error. How a parser finds its way after an error may depend on all that follows.
+//! So every doubt makes the plan fail, and the file is parsed whole: a shield that has changed, any error in what was
+//! parsed, any old one that is not inside a function or the like. Functions with old errors can only be left out, behind
+//! shields that have none.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -18,9 +20,13 @@ use super::items::{Found, Item, find};
 use super::languages::{Grammar, Shape};
 use super::parse::budget;
 
+/// With more errors than this a version is parsed whole, as what follows it. Each is compared with each item.
+const MAX_ERRORS: usize = 100;
+
 /// What is kept of a version to cut the next one from.
 #[derive(Clone, Debug)]
 pub struct Outline {
+    pub(super) grammar: &'static Grammar,
     pub(super) source: Box<str>,
     pub(super) starts: Box<[usize]>,
     pub(super) items: Vec<Item>,
@@ -65,14 +71,19 @@ pub(super) struct Windowed {
 }
 
 /// Finds the items of a source from those of the version before it; `None` when that cannot be done for sure.
-pub(super) fn find_from(grammar: &Grammar, before: &Outline, lines: &Lines<'_>) -> Option<Windowed> {
+pub(super) fn find_from(before: &Outline, lines: &Lines<'_>) -> Option<Windowed> {
+    let grammar = before.grammar;
+    if before.errors.len() > MAX_ERRORS {
+        return None;
+    }
     let old_lines = Lines::known(&before.source, &before.starts);
     let blocks = unchanged(&old_lines, lines);
-    let plan = Plan::of(before, &old_lines, lines.starts.len(), &blocks);
+    let past = Past::of(before, &old_lines, &blocks)?;
+    let plan = Plan::of(&past, old_lines.starts.len(), lines.starts.len(), &blocks);
     let kept = plan.kept(&blocks, lines);
     let found = if kept.is_empty() { Found::default() } else { find(grammar, lines, &kept)? };
     let reports = before.reports + found.reports;
-    if reports > budget(lines.source.len()) {
+    if reports > budget(lines.source.len()) || !found.errors.is_empty() {
         return None;
     }
     let joined = Joining { before, old_lines: &old_lines, lines, blocks: &blocks, plan: &plan }.join(found)?;
@@ -175,72 +186,81 @@ struct Plan {
     carried: Vec<Range<usize>>,
 }
 
-impl Plan {
-    fn of(before: &Outline, old: &Lines<'_>, new_lines: usize, blocks: &[Block]) -> Plan {
+/// The version before, made ready for planning.
+struct Past<'a> {
+    items: &'a [Item],
+    spans: Vec<Span>,
+    /// What stands directly in each item; last, what stands in none.
+    children: Vec<Vec<usize>>,
+}
+
+impl<'a> Past<'a> {
+    /// `None` where something did not parse that is in no declaration: its reach is unknown.
+    fn of(before: &'a Outline, old: &Lines<'_>, blocks: &[Block]) -> Option<Past<'a>> {
         let items = &before.items;
+        let mut spans: Vec<Span> = (0..items.len()).map(|index| Span::of(before, index, old, blocks)).collect();
         let mut children = vec![Vec::new(); items.len() + 1];
         for (index, item) in items.iter().enumerate() {
-            children[item.parent.map_or(items.len(), |parent| parent)].push(index);
+            children[item.within.map_or(items.len(), |holder| holder as usize)].push(index);
         }
-        let spans: Vec<Span> = (0..items.len()).map(|index| Span::of(before, index, old, blocks)).collect();
-        let mut plan = Plan { fates: vec![Fate::Touched; items.len()], left_out: Vec::new(), carried: Vec::new() };
-        for (fate, span) in plan.fates.iter_mut().zip(&spans) {
-            if span.block.is_some() {
-                *fate = Fate::Shield;
+        for (span, (item, inside)) in spans.iter_mut().zip(items.iter().zip(&children)) {
+            let after = inside.last().map_or(item.extent.start, |last| items[*last].extent.end);
+            span.ends_itself = old.source.get(after..item.extent.end).is_some_and(|rest| rest.ends_with('}'));
+        }
+        for error in &before.errors {
+            let holds = |item: &Item| item.extent.start < error.start && error.end < item.extent.end;
+            if !items.iter().any(|item| matches!(item.shape, Shape::Leaf(_)) && holds(item)) {
+                return None;
+            }
+            let lines = old.index(error.start)..old.index(error.end);
+            for span in &mut spans {
+                span.flawed |= span.lines.start <= lines.end && lines.start <= span.lines.end;
             }
         }
-        let whole_file = 0..old.starts.len() - 1;
+        Some(Past { items, spans, children })
+    }
+}
+
+impl Plan {
+    fn of(past: &Past<'_>, old_lines: usize, new_lines: usize, blocks: &[Block]) -> Plan {
+        let fate = |span: &Span| if span.block.is_some() { Fate::Shield } else { Fate::Touched };
+        let fates = past.spans.iter().map(fate).collect();
+        let mut plan = Plan { fates, left_out: Vec::new(), carried: Vec::new() };
         // Lines that came before the first one, or after the last, are no change of either.
-        let (first, last) = (blocks.first(), blocks.last());
-        let begins_alike = first.is_some_and(|block| block.old.start == 0 && block.new_start == 0);
-        let ends_alike = last
-            .is_some_and(|block| block.old.end == old.starts.len() && block.new_start + block.old.len() == new_lines);
-        let mut pending = vec![(items.len(), whole_file)];
-        while let Some((container, lines)) = pending.pop() {
-            let inside = &children[container];
-            let ends_itself = container == items.len() || spans[container].ends_itself;
+        let begins_alike = blocks.first().is_some_and(|block| block.old.start == 0 && block.new_start == 0);
+        let ends_alike = blocks
+            .last()
+            .is_some_and(|block| block.old.end == old_lines && block.new_start + block.old.len() == new_lines);
+        let file = past.items.len();
+        let mut pending = vec![(file, 0..old_lines - 1)];
+        while let Some((holder, lines)) = pending.pop() {
+            let inside = &past.children[holder];
+            let ends_itself = holder == file || past.spans[holder].ends_itself;
             let mut at = 0;
             while at < inside.len() {
-                let first = inside[at];
-                let span = &spans[first];
-                let Some(block) = span.block.filter(|_| span.whole) else {
-                    if plan.fates[first] == Fate::Touched && items[first].shape.is_open() {
-                        pending.push((first, span.lines.clone()));
+                let first = &past.spans[inside[at]];
+                let Some(block) = first.block.filter(|_| first.whole) else {
+                    if plan.fates[inside[at]] == Fate::Touched {
+                        pending.push((inside[at], first.lines.clone()));
                     }
                     at += 1;
                     continue;
                 };
-                let same_run = |index: &&usize| {
-                    let next = &spans[**index];
-                    next.block == Some(block)
-                        && next.whole
-                        && items[**index].group == items[first].group
-                        && clear(&before.errors, old, &(span.lines.start..next.lines.end))
+                let goes_on = |index: &&usize| {
+                    let next = &past.spans[**index];
+                    next.block == Some(block) && next.whole && past.items[**index].group == past.items[inside[at]].group
                 };
-                let length = 1 + inside[at + 1..].iter().take_while(same_run).count();
+                let length = 1 + inside[at + 1..].iter().take_while(goes_on).count();
                 let run = &inside[at..at + length];
-                let run_lines = span.lines.start..spans[run[length - 1]].lines.end;
+                let run_lines = first.lines.start..past.spans[run[length - 1]].lines.end;
                 let unchanged = |lines: Range<usize>| {
-                    blocks[block].old.start <= lines.start
-                        && lines.end < blocks[block].old.end
-                        && clear(&before.errors, old, &lines)
+                    let block = &blocks[block].old;
+                    block.start <= lines.start && lines.end < block.end
                 };
-                let in_file = container == items.len();
+                let in_file = holder == file;
                 let open_left = unchanged(lines.start..run_lines.start) && (begins_alike || !in_file);
-                let open_right = unchanged(run_lines.end..lines.end) && (ends_alike || !in_file);
-                let left = usize::from(!open_left);
-                let right = usize::from(!open_right || !ends_itself);
-                // A stretch between items is one node, so only what lies between two items comes over.
-                let is_item = |index: &&usize| items[**index].shape != Shape::Plain;
-                if let (Some(first), Some(last)) = (run.iter().find(is_item), run.iter().rfind(is_item)) {
-                    plan.carried.push(spans[*first].lines.start..spans[*last].lines.end + 1);
-                }
-                for shield in run[..left.min(length)].iter().chain(&run[(length - right).max(left.min(length))..]) {
-                    plan.thin(*shield, &children, items, &spans);
-                }
-                if left + right < length {
-                    plan.leave_out(&run[left..length - right], &children, &spans);
-                }
+                let open_right = unchanged(run_lines.end..lines.end) && (ends_alike || !in_file) && ends_itself;
+                plan.run(past, run, open_left, open_right);
                 at += length;
             }
         }
@@ -248,37 +268,53 @@ impl Plan {
         plan
     }
 
-    /// Leaves out neighbours and all that is in them.
-    fn leave_out(&mut self, run: &[usize], children: &[Vec<usize>], spans: &[Span]) {
-        self.left_out.push(spans[run[0]].lines.start..spans[run[run.len() - 1]].lines.end + 1);
-        let mut pending = run.to_vec();
-        while let Some(index) = pending.pop() {
-            self.fates[index] = Fate::LeftOut;
-            pending.extend(&children[index]);
+    /// Plans for untouched neighbours: those at an end that is not open stay, up to one that can be a shield.
+    fn run(&mut self, past: &Past<'_>, run: &[usize], open_left: bool, open_right: bool) {
+        let can_shield = |index: &usize| past.spans[*index].can_shield && !past.spans[*index].flawed;
+        let left = if open_left { 0 } else { run.iter().position(can_shield).map_or(run.len(), |at| at + 1) };
+        let right = if open_right { run.len() } else { run.iter().rposition(can_shield).unwrap_or(0) };
+        for index in run[..left].iter().chain(&run[right.max(left)..]) {
+            self.thin(past, *index);
+        }
+        if left < right {
+            self.leave_out(past, &run[left..right]);
+        }
+        // A stretch between declarations is one node, so only what lies between two of them comes over.
+        let is_node = |index: &&usize| past.items[**index].shape != Shape::Plain;
+        if let (Some(first), Some(last)) = (run.iter().find(is_node), run.iter().rfind(is_node)) {
+            // Inside a declaration that is one node, there is nothing to come over but what is nested in it.
+            self.carried.push(past.spans[*first].lines.start..past.spans[*last].lines.end + 1);
         }
     }
 
-    /// Leaves out most of what is in a shield: its first and last lines are what shields.
-    fn thin(&mut self, shield: usize, children: &[Vec<usize>], items: &[Item], spans: &[Span]) {
-        let mut pending = vec![shield];
+    /// Leaves out neighbours and all that is in them.
+    fn leave_out(&mut self, past: &Past<'_>, run: &[usize]) {
+        self.left_out.push(past.spans[run[0]].lines.start..past.spans[run[run.len() - 1]].lines.end + 1);
+        let mut pending = run.to_vec();
         while let Some(index) = pending.pop() {
-            if !items[index].shape.is_open() {
-                continue;
-            }
-            let inside = &children[index];
+            self.fates[index] = Fate::LeftOut;
+            pending.extend(&past.children[index]);
+        }
+    }
+
+    /// Leaves out most of what is in something that stays: its first and last lines are what shields.
+    fn thin(&mut self, past: &Past<'_>, kept: usize) {
+        let mut pending = vec![kept];
+        while let Some(index) = pending.pop() {
+            let inside = &past.children[index];
+            let last = inside.len() - usize::from(!past.spans[index].ends_itself && !inside.is_empty());
             let mut at = 0;
             while at < inside.len() {
-                let group = items[inside[at]].group;
-                let whole = |index: &usize| items[*index].group == group && spans[*index].whole;
-                let last = inside.len() - usize::from(!spans[index].ends_itself);
                 // A body must not become empty: in Python it cannot be.
                 pending.push(inside[at]);
+                let group = past.items[inside[at]].group;
                 at += 1;
-                let length = inside[at..last.max(at)].iter().take_while(|index| whole(index)).count();
+                let goes = |index: &&usize| past.items[**index].group == group && past.spans[**index].whole;
+                let length = inside[at..last.max(at)].iter().take_while(goes).count();
                 if length > 0 {
-                    self.leave_out(&inside[at..at + length], children, spans);
+                    self.leave_out(past, &inside[at..at + length]);
+                    at += length;
                 }
-                at += length;
             }
         }
     }
@@ -307,9 +343,15 @@ struct Span {
     lines: Range<usize>,
     /// Whether it shares none of them.
     whole: bool,
-    /// The block that holds all of its lines, if none has changed and all of it parsed.
+    /// The block that holds all of its lines, if none has changed.
     block: Option<usize>,
-    /// Whether its end is a bracket. If not, it ends with what is in it, which must then be parsed.
+    /// Whether it begins with a word or the like. A lone backslash or semicolon is a statement too, but means what is
+    /// beside it.
+    can_shield: bool,
+    /// Whether something in it did not parse.
+    flawed: bool,
+    /// Whether a bracket ends it, behind all that is in it. If not, it ends where its last part does, which must then be
+    /// parsed.
     ends_itself: bool,
 }
 
@@ -317,22 +359,15 @@ impl Span {
     fn of(before: &Outline, index: usize, old: &Lines<'_>, blocks: &[Block]) -> Span {
         let extent = &before.extents[index];
         let lines = old.index(extent.start)..old.index(extent.end);
-        let block = block_of(blocks, lines.start).filter(|at| lines.end < blocks[*at].old.end);
         Span {
             whole: before.whole[index],
-            block: block.filter(|_| clear(&before.errors, old, &lines)),
-            ends_itself: before.items[index].shape.is_open() && old.source[..extent.end].trim_end().ends_with('}'),
+            block: block_of(blocks, lines.start).filter(|at| lines.end < blocks[*at].old.end),
+            can_shield: old.source[before.items[index].extent.clone()]
+                .starts_with(|letter: char| letter.is_alphanumeric() || "_#@\"'/".contains(letter)),
+            flawed: false,
+            ends_itself: false,
             lines,
         }
-    }
-}
-
-/// Whether these lines, the last one inclusive, hold no error.
-fn clear(errors: &[Range<usize>], old: &Lines<'_>, lines: &Range<usize>) -> bool {
-    errors.is_empty() || {
-        let start = old.starts[lines.start];
-        let end = old.end(old.starts[lines.end]);
-        !errors.iter().any(|error| error.start <= end && start <= error.end)
     }
 }
 
@@ -358,17 +393,15 @@ impl Joining<'_> {
         Some(start..start + range.len())
     }
 
-    fn join(&self, found: Found) -> Option<Found> {
-        self.check_errors(&found)?;
+    fn join(&self, mut found: Found) -> Option<Found> {
         let old = &self.before.items;
-        let place = |item: &Item| (item.extent.start, item.extent.end, item.shape);
         let mut by_place: HashMap<_, Vec<usize>> = HashMap::with_capacity(found.items.len());
         for (index, item) in found.items.iter().enumerate().rev() {
-            by_place.entry(place(item)).or_default().push(index);
+            by_place.entry((item.extent.start, item.extent.end, item.shape)).or_default().push(index);
         }
         // The new place of each old item that was parsed, and of each that holds one.
         let mut counterpart: Vec<Option<usize>> = vec![None; old.len()];
-        let mut groups: HashMap<(Option<usize>, Option<usize>), Option<usize>> = HashMap::new();
+        let mut groups: HashMap<(Option<u32>, Option<u32>), Option<u32>> = HashMap::new();
         for (index, item) in old.iter().enumerate() {
             if self.plan.fates[index] != Fate::Shield {
                 continue;
@@ -379,8 +412,8 @@ impl Joining<'_> {
                 return None;
             }
             counterpart[index] = Some(new);
-            self.match_parents(&found, &mut counterpart, index, new)?;
-            groups.insert((item.parent, item.group), found.items[new].group);
+            self.match_holders(&found, &mut counterpart, index, new)?;
+            groups.insert((item.within, item.group), found.items[new].group);
         }
         // All in file order: what was parsed, with its index, and what was left out, with its old one.
         let mut order: Vec<(Range<usize>, Result<usize, usize>)> =
@@ -393,8 +426,8 @@ impl Joining<'_> {
         let mut of_old = vec![None; old.len()];
         for (at, (_, origin)) in order.iter().enumerate() {
             match origin {
-                Ok(index) => of_found[*index] = at,
-                Err(index) => of_old[*index] = Some(at),
+                Ok(index) => of_found[*index] = at as u32,
+                Err(index) => of_old[*index] = Some(at as u32),
             }
         }
         for (index, new) in counterpart.iter().enumerate() {
@@ -408,36 +441,41 @@ impl Joining<'_> {
             items.push(match origin {
                 Ok(index) => {
                     let item = found_items[index].take().expect("because each index comes once");
-                    Item { parent: item.parent.map(|parent| of_found[parent]), ..item }
+                    let moved = |index: Option<u32>| index.map(|index| of_found[index as usize]);
+                    Item { parent: moved(item.parent), within: moved(item.within), ..item }
                 }
                 Err(index) => {
                     let item = &old[index];
-                    let parent = match item.parent {
-                        Some(parent) => Some(of_old[parent]?),
-                        None => None,
+                    let moved = |index: Option<u32>| match index {
+                        Some(index) => of_old[index as usize].map(Some),
+                        None => Some(None),
                     };
-                    let group = match groups.get(&(item.parent, item.group)) {
-                        Some(group) => *group,
-                        None => item.group.map(|start| (start + extent.start).saturating_sub(item.extent.start)),
-                    };
-                    Item { parent, group, extent, ..item.clone() }
+                    let shifted = |start: u32| (start as usize + extent.start).saturating_sub(item.extent.start) as u32;
+                    let group = groups.get(&(item.within, item.group)).copied();
+                    Item {
+                        parent: moved(item.parent)?,
+                        within: moved(item.within)?,
+                        group: group.unwrap_or_else(|| item.group.map(shifted)),
+                        extent,
+                        ..item.clone()
+                    }
                 }
             });
         }
+        found
+            .errors
+            .extend(self.before.errors.iter().filter(|error| self.is_left_out(error)).filter_map(|e| self.now(e)));
         Some(Found { items, errors: found.errors, reports: found.reports })
     }
 
-    /// The errors must be those of unchanged lines, all of them.
-    fn check_errors(&self, found: &Found) -> Option<()> {
-        let mut expected: Vec<Range<usize>> = self.before.errors.iter().filter_map(|error| self.now(error)).collect();
-        let mut errors = found.errors.clone();
-        expected.sort_unstable_by_key(|error| (error.start, error.end));
-        errors.sort_unstable_by_key(|error| (error.start, error.end));
-        (expected == errors).then_some(())
+    fn is_left_out(&self, bytes: &Range<usize>) -> bool {
+        let line = self.old_lines.index(bytes.start);
+        let at = self.plan.left_out.partition_point(|lines| lines.end <= line);
+        self.plan.left_out.get(at).is_some_and(|lines| lines.start <= line)
     }
 
     /// What holds a shield must be what held it, by name.
-    fn match_parents(
+    fn match_holders(
         &self,
         found: &Found,
         counterpart: &mut [Option<usize>],
@@ -445,15 +483,16 @@ impl Joining<'_> {
         mut new: usize,
     ) -> Option<()> {
         loop {
-            match (self.before.items[old].parent, found.items[new].parent) {
+            match (self.before.items[old].within, found.items[new].within) {
                 (None, None) => return Some(()),
-                (Some(old_parent), Some(new_parent)) => {
-                    match counterpart[old_parent] {
-                        Some(known) => return (known == new_parent).then_some(()),
-                        None if !same_item(&self.before.items[old_parent], &found.items[new_parent]) => return None,
-                        None => counterpart[old_parent] = Some(new_parent),
+                (Some(old_holder), Some(new_holder)) => {
+                    let (old_holder, new_holder) = (old_holder as usize, new_holder as usize);
+                    match counterpart[old_holder] {
+                        Some(known) => return (known == new_holder).then_some(()),
+                        None if !same_item(&self.before.items[old_holder], &found.items[new_holder]) => return None,
+                        None => counterpart[old_holder] = Some(new_holder),
                     }
-                    (old, new) = (old_parent, new_parent);
+                    (old, new) = (old_holder, new_holder);
                 }
                 _ => return None,
             }
@@ -462,7 +501,7 @@ impl Joining<'_> {
 }
 
 fn same_item(one: &Item, two: &Item) -> bool {
-    one.shape == two.shape && one.name == two.name && one.interface == two.interface && one.is_test == two.is_test
+    one.shape == two.shape && one.label == two.label && one.is_test == two.is_test
 }
 
 #[cfg(test)]

@@ -1,0 +1,133 @@
+//! Guards: what a grammar's own scanner cannot take is kept from it.
+//!
+//! The scanners that some grammars bring are C code with fixed buffers and assertions. Where a source could overrun the
+//! one or trip the other, it is parsed as a copy of the same length without what is dangerous. Places in the tree are
+//! then places in the source, and all text is still taken from the source.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::ops::Range;
+
+/// What a scanner cannot take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hazard {
+    None,
+    /// Heredocs as in Ruby. tree-sitter-ruby's scanner keeps the words of all that are open in a buffer of 1,024 bytes,
+    /// beside five bytes for each string that it believes open, and can write one byte too many; and a word of more than
+    /// 255 bytes trips an assertion. Both end the process.
+    Heredocs,
+}
+
+impl Hazard {
+    /// The source as the scanner may see it; `None` when it cannot be made safe.
+    pub(super) fn tame(self, source: &str) -> Option<Cow<'_, str>> {
+        match self {
+            Hazard::None => Some(Cow::Borrowed(source)),
+            Hazard::Heredocs if heredoc(source, 0).is_none() => Some(Cow::Borrowed(source)),
+            Hazard::Heredocs => without_heredocs(source).filter(|tame| heredoc(tame, 0).is_none()).map(Cow::Owned),
+        }
+    }
+}
+
+/// What may open a heredoc: `<<`, `-` or `~`, and a word or a string.
+struct Opener {
+    whole: Range<usize>,
+    word: Range<usize>,
+}
+
+/// The first such place from here on. The scanner would take no other.
+fn heredoc(source: &str, from: usize) -> Option<Opener> {
+    source[from..].match_indices("<").map(|(at, _)| from + at).find_map(|start| {
+        let after = source[start..].strip_prefix("<<")?;
+        let after = after.strip_prefix(['-', '~']).unwrap_or(after);
+        let at = source.len() - after.len();
+        let (word, end) = match after.chars().next()? {
+            quote @ ('"' | '\'' | '`') => {
+                let end = at + 1 + after[1..].find([quote, '\n']).unwrap_or(after.len() - 1);
+                (at + 1..end, (end + 1).min(source.len()))
+            }
+            first if !first.is_ascii() || first.is_ascii_alphanumeric() || first == '_' => {
+                let in_word = |letter: char| !letter.is_ascii() || letter.is_ascii_alphanumeric() || letter == '_';
+                let end = at + after.find(|letter| !in_word(letter)).unwrap_or(after.len());
+                (at..end, end)
+            }
+            _ => return None,
+        };
+        Some(Opener { whole: start..end, word })
+    })
+}
+
+/// A source with a string in place of what opens a heredoc, and a comment in place of its body. Where no line ends one,
+/// an operator stands in its place.
+fn without_heredocs(source: &str) -> Option<String> {
+    let mut tame = source.as_bytes().to_vec();
+    let mut lines = Vec::new();
+    let mut ends: HashMap<&str, Vec<usize>> = HashMap::new();
+    for line in source.split_inclusive('\n') {
+        let start = lines.last().map_or(0, |last: &Range<usize>| last.end);
+        ends.entry(line.trim()).or_default().push(lines.len());
+        lines.push(start..start + line.len());
+    }
+    let mut number = 0;
+    while let Some(line) = lines.get(number) {
+        let is_comment = source[line.clone()].trim_start().starts_with('#');
+        let mut at = line.start;
+        let mut body = number + 1;
+        while let Some(opener) = heredoc(&source[..line.end], at) {
+            at = opener.whole.start + 1;
+            let word = source[opener.word].trim();
+            let end = ends
+                .get(word)
+                .filter(|_| !word.is_empty() && !is_comment)
+                .and_then(|numbers| numbers.get(numbers.partition_point(|end| *end < body)).copied());
+            let Some(end) = end else {
+                tame[opener.whole.start..opener.whole.start + 2].copy_from_slice(b"+ ");
+                continue;
+            };
+            at = opener.whole.end;
+            tame[opener.whole.clone()].fill(b'_');
+            tame[opener.whole.start] = b'"';
+            tame[opener.whole.end - 1] = b'"';
+            for masked in &lines[body..=end] {
+                let text = masked.start..masked.start + source[masked.clone()].trim_end().len();
+                tame[text.clone()].fill(b' ');
+                tame[text].iter_mut().take(1).for_each(|first| *first = b'#');
+            }
+            body = end + 1;
+        }
+        number = body;
+    }
+    String::from_utf8(tame).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_heredocs(source: &str, expected: Option<&str>) {
+        assert_eq!(Hazard::Heredocs.tame(source).as_deref(), expected, "{source}");
+    }
+
+    #[test]
+    fn heredocs_become_strings_and_comments() {
+        check_heredocs("x = 1\nclass << self\n", Some("x = 1\nclass << self\n"));
+        check_heredocs("f(<<~EOS, 1)\n  a\n\n  EOS\ng\n", Some("f(\"____\", 1)\n#  \n\n#    \ng\n"));
+        check_heredocs("a <<A, <<-'B C'\nx\nA\ny\nB C\nz", Some("a \"_\", \"______\"\n#\n#\n#\n#  \nz"));
+        check_heredocs("x = <<É\né\nÉ\n", Some("x = \"__\"\n# \n# \n"));
+    }
+
+    #[test]
+    fn what_no_line_ends_becomes_an_operator() {
+        check_heredocs("a <<b\nc", Some("a + b\nc"));
+        check_heredocs("# as <<A\nb\nA", Some("# as + A\nb\nA"));
+        check_heredocs("a <<\"b", Some("a + \"b"));
+        check_heredocs(&format!("<<{}", "A".repeat(300)), Some(&format!("+ {}", "A".repeat(300))));
+        check_heredocs("<<\"\"", Some("+ \"\""));
+    }
+
+    #[test]
+    fn what_stays_dangerous_is_refused() {
+        check_heredocs("<<<<A\nA\n", None);
+    }
+}
