@@ -112,6 +112,13 @@ pub(super) const FRAGMENTS: &[&str] = &[
     "]]",
     "const A = struct {",
     "\\\\ line",
+    "def f =\n",
+    "object A:\n  ",
+    "end A\n",
+    "extension A {",
+    "init() {",
+    "#\"a\\#(",
+    "s\"\"\"$",
 ];
 
 fn source() -> impl Strategy<Value = String> {
@@ -218,6 +225,8 @@ pub(super) const NESTS: &[(&str, &str, usize, &[&str])] = &[
     ("class A\n", "end\n", 5_000, &["ruby"]),
     ("describe 'x' do\n", "end\n", 2_000, &["ruby"]),
     ("\"#{", "}\"", 1_000, &["ruby"]),
+    ("class A { ", "}", 5_000, &["scala", "swift"]),
+    ("object A:\n  ", "", 2_000, &["scala"]),
     ("f() { ", "}", 5_000, &["bash"]),
     ("if a; then ", "fi;", 2_000, &["bash"]),
     ("$(", ")", 2_000, &["bash"]),
