@@ -2,9 +2,9 @@
 //!
 //! The flow: [`classify_path`] decides by name alone whether a file is read at all and in which [`Language`];
 //! [`classify_content`] decides again once the bytes are there; [`nodes()`] cuts the text. A language with a grammar is cut
-//! at its items (`items.rs`, `extent.rs`, `nodes.rs`), a text format at its headings and blank
-//! lines (`blocks.rs`); whatever is too long is cut once more (`split.rs`). [`anatomy()`] looks inside one node,
-//! [`similarity()`] compares two.
+//! at its items (`rules.rs`, `items.rs`, `extent.rs`, `nodes.rs`), a text format at its headings and blank lines
+//! (`blocks.rs`); whatever is too long is cut once more (`split.rs`). What a grammar's scanner cannot take is kept from it
+//! (`guard.rs`). [`anatomy()`] looks inside one node, [`similarity()`] compares two.
 //!
 //! This room reads text and returns text. It knows nothing of Git, of commits or of files on disk, and it never fails: a
 //! file that does not parse gives fewer and larger nodes, never lost lines.
