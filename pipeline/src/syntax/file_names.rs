@@ -170,11 +170,11 @@ pub(super) const BINARY: &[&str] = &[
 
 /// Endings of programming languages that have no grammar here.
 pub(super) const LANGUAGES_TO_COME: &[&str] = &[
-    "m", "mm", "vue", "svelte", "scala", "sc", "groovy", "gradle", "fs", "fsx", "vb", "swift", "dart", "pl", "pm", "t",
-    "r", "jl", "hs", "lhs", "ml", "mli", "ex", "exs", "erl", "hrl", "clj", "cljs", "cljc", "edn", "lisp", "el", "scm",
-    "rkt", "nim", "d", "v", "sv", "vhd", "vhdl", "asm", "s", "f", "f90", "f95", "for", "pas", "pp", "ada", "adb",
-    "ads", "cob", "cbl", "cl", "glsl", "vert", "frag", "comp", "hlsl", "wgsl", "metal", "sol", "move", "cairo", "pyx",
-    "pxd", "tcl", "awk", "sed", "vim", "coffee", "elm", "purs", "bzl", "bazel", "tf", "hcl", "graphql", "gql",
-    "thrift", "fbs", "capnp", "wit", "wat", "ll", "td", "y", "lex", "proto3", "ipynb", "rego", "cr", "hx", "gd", "st",
-    "sml", "idr", "agda", "lean", "roc", "gleam", "odin",
+    "m", "mm", "vue", "svelte", "groovy", "gradle", "fs", "fsx", "vb", "dart", "pl", "pm", "t", "r", "jl", "hs", "lhs",
+    "ml", "mli", "ex", "exs", "erl", "hrl", "clj", "cljs", "cljc", "edn", "lisp", "el", "scm", "rkt", "nim", "d", "v",
+    "sv", "vhd", "vhdl", "asm", "s", "f", "f90", "f95", "for", "pas", "pp", "ada", "adb", "ads", "cob", "cbl", "cl",
+    "glsl", "vert", "frag", "comp", "hlsl", "wgsl", "metal", "sol", "move", "cairo", "pyx", "pxd", "tcl", "awk", "sed",
+    "vim", "coffee", "elm", "purs", "bzl", "bazel", "tf", "hcl", "graphql", "gql", "thrift", "fbs", "capnp", "wit",
+    "wat", "ll", "td", "y", "lex", "proto3", "ipynb", "rego", "cr", "hx", "gd", "st", "sml", "idr", "agda", "lean",
+    "roc", "gleam", "odin",
 ];

@@ -3,7 +3,7 @@
 //! Rust and Python have their tests beside the code that they drive, in `nodes.rs`. Here, each node is written as its
 //! kind, its symbol and its lines; the first line of a source is 1.
 
-use super::{Node, language, nodes};
+use super::{Node, anatomy, language, nodes};
 
 /// Checks nodes, written as `kind symbol first-last`.
 #[track_caller]
@@ -1026,4 +1026,180 @@ test "adds" {
             "test adds 32-34",
         ],
     );
+}
+
+#[test]
+fn scala() {
+    check(
+        "scala",
+        r#"
+package a
+
+import b.C
+
+/** A box. */
+@deprecated("x")
+final case class Box[T](size: Int) extends Base {
+  private val limit = 10
+
+  /** Grows. */
+  def grow(by: Int): Int = {
+    def inner = by
+    size + inner
+  }
+
+  def this() = this(1)
+}
+
+object Box {
+  def of(size: Int): Box[Int] = new Box(size)
+}
+
+trait Shape:
+  def area: Double
+
+enum Color:
+  case Red, Green
+  def f = 1
+
+type Boxes = List[Box[Int]]
+
+given ordering: Ordering[Shape] with
+  def compare(a: Shape, b: Shape) = 0
+
+extension (s: String)
+  def shout: String = s.toUpperCase
+
+class BoxSuite {
+  @Test def small(): Unit = ()
+}
+"#,
+        &[
+            "run (top) 1-3",
+            "class Box 5-17",
+            "function Box.grow 10-14",
+            "function Box.grow.inner 12-12",
+            "function Box.this 16-16",
+            "class Box 19-21",
+            "function Box.of 20-20",
+            "trait Shape 23-24",
+            "function Shape.area 24-24",
+            "enum Color 26-28",
+            "function Color.f 28-28",
+            "type-alias Boxes 30-30",
+            "class ordering 32-33",
+            "function ordering.compare 33-33",
+            "run (top) 35-35",
+            "function shout 36-36",
+            "class BoxSuite 38-40",
+            "test BoxSuite.small 39-39",
+        ],
+    );
+}
+
+#[test]
+fn swift() {
+    check(
+        "swift",
+        r#"
+import Foundation
+
+/// A box.
+@frozen
+public struct Box<T>: Shape {
+    private let limit = 10
+    var size: Int { 1 }
+
+    /// Makes.
+    public init(size: Int) {
+        self.size = size
+    }
+
+    deinit {}
+
+    @discardableResult
+    func grow(by amount: Int) -> Int {
+        func inner() -> Int { amount }
+        return size + inner()
+    }
+
+    subscript(index: Int) -> Int { index }
+}
+
+protocol Shape {
+    func area() -> Double
+}
+
+enum Color {
+    case red
+    func f() {}
+}
+
+extension Box: Equatable {
+    static func == (a: Box, b: Box) -> Bool { true }
+}
+
+class BoxTests: XCTestCase {
+    func testSize() {}
+    func helper() {}
+}
+
+actor Counter { func add() {} }
+typealias Boxes = [Box<Int>]
+func free() {}
+"#,
+        &[
+            "run (top) 1-1",
+            "struct Box 3-23",
+            "function Box.init 9-12",
+            "function Box.deinit 14-14",
+            "function Box.grow 16-20",
+            "function Box.grow.inner 18-18",
+            "function Box.subscript 22-22",
+            "trait Shape 25-27",
+            "function Shape.area 26-26",
+            "enum Color 29-32",
+            "function Color.f 31-31",
+            "impl impl Box 34-36",
+            "function Box.== 35-35",
+            "class BoxTests 38-41",
+            "test BoxTests.testSize 39-39",
+            "function BoxTests.helper 40-40",
+            "class Counter 43-43",
+            "function Counter.add 43-43",
+            "type-alias Boxes 44-44",
+            "function free 45-45",
+        ],
+    );
+}
+
+#[test]
+fn java_has_parameters() {
+    let java = language("java").expect("because the table has it");
+    let parameters = |text: &str| anatomy(java, text).parameters;
+    let source = "/** @param a x */\n@X(b)\n<T> void f(@Named(\"c\") final List<D> a, int[] e, String... rest) {}";
+    assert_eq!(parameters(source), ["a", "e", "rest"]);
+    assert_eq!(parameters("int f(Outer this, int a) { Runnable r = b -> {}; }"), ["a"]);
+    // A constructor does not parse without its class.
+    assert_eq!(parameters("Box(int a) {}"), [""; 0]);
+    let found = anatomy(java, "/**\n * Does.\n * @param a x\n */\nvoid f(int b) { return b; }");
+    let doc: Vec<_> = found.doc.iter().map(|line| (line.line, line.text.as_str())).collect();
+    assert_eq!(doc, [(1, "Does."), (2, "@param a x")]);
+}
+
+#[test]
+fn of_other_languages_nothing_is_said_about_parameters() {
+    for (name, text) in [
+        ("javascript", "function f(a) {}"),
+        ("typescript", "function f(a: B) {}"),
+        ("go", "func f(a int) {}"),
+        ("c", "int f(int a) { return 1; }"),
+        ("csharp", "int F(int a) { return 1; }"),
+        ("ruby", "def f(a)\nend"),
+        ("php", "<?php function f($a) {}"),
+        ("kotlin", "fun f(a: Int) {}"),
+    ] {
+        let language = language(name).expect("because the table has it");
+        assert_eq!(anatomy(language, text).parameters, [""; 0], "{name}");
+    }
 }

@@ -7,7 +7,7 @@ use super::split::MAX_NODE_BYTES;
 use super::*;
 
 /// Fragments that make, mixed, something like source code.
-pub(super) const FRAGMENTS: &[&str] = &[
+const FRAGMENTS: &[&str] = &[
     "fn f() {",
     "}",
     "impl<T> A<T> for B {",
@@ -112,6 +112,13 @@ pub(super) const FRAGMENTS: &[&str] = &[
     "]]",
     "const A = struct {",
     "\\\\ line",
+    "def f =\n",
+    "object A:\n  ",
+    "end A\n",
+    "extension A {",
+    "init() {",
+    "#\"a\\#(",
+    "s\"\"\"$",
 ];
 
 fn source() -> impl Strategy<Value = String> {
@@ -187,7 +194,7 @@ proptest! {
 
 /// What opens a level, what closes it, how many levels to build, and in which languages. Others take tree-sitter's error
 /// recovery too long.
-pub(super) const NESTS: &[(&str, &str, usize, &[&str])] = &[
+const NESTS: &[(&str, &str, usize, &[&str])] = &[
     ("{", "}", 200_000, &["rust", "javascript", "java", "c"]),
     ("(", ")", 200_000, &["python"]),
     ("[", "", 50_000, &["rust", "python"]),
@@ -218,6 +225,8 @@ pub(super) const NESTS: &[(&str, &str, usize, &[&str])] = &[
     ("class A\n", "end\n", 5_000, &["ruby"]),
     ("describe 'x' do\n", "end\n", 2_000, &["ruby"]),
     ("\"#{", "}\"", 1_000, &["ruby"]),
+    ("class A { ", "}", 5_000, &["scala", "swift"]),
+    ("object A:\n  ", "", 2_000, &["scala"]),
     ("f() { ", "}", 5_000, &["bash"]),
     ("if a; then ", "fi;", 2_000, &["bash"]),
     ("$(", ")", 2_000, &["bash"]),
@@ -244,4 +253,19 @@ fn python_is_not_parsed_where_its_scanner_would_overrun() {
     let python = language("python").expect("because the table has it");
     check_file(python, &source);
     assert!(nodes(python, &source).iter().all(|node| node.kind == Kind::Run));
+}
+
+#[test]
+fn heredocs_do_not_overrun_the_scanner_of_ruby() {
+    let ruby = language("ruby").expect("because the table has it");
+    let after = "\ndef f\nend\n";
+    for source in [
+        format!("x = <<{}", "A".repeat(300)),
+        format!("x = <<'{}'", "a ".repeat(300)),
+        format!("x = [<<RUBY, {}", "\"#{".repeat(230)),
+        format!("x = [{}", "<<~ABC, ".repeat(300)),
+        format!("x = [{}\nABC", "<<~ABC, ".repeat(300)),
+    ] {
+        check_file(ruby, &(source + after));
+    }
 }

@@ -19,6 +19,8 @@ mod php;
 mod python;
 mod ruby;
 mod rust;
+mod scala;
+mod swift;
 mod zig;
 
 pub(super) use formats::{Format, Style};
@@ -81,6 +83,8 @@ static WITH_GRAMMAR: &[&Language] = &[
     &php::PHP,
     &bash::BASH,
     &kotlin::KOTLIN,
+    &scala::SCALA,
+    &swift::SWIFT,
     &lua::LUA,
     &zig::ZIG,
 ];
