@@ -3,8 +3,12 @@
 //! Answers are as of a commit: *known at* it is what its ancestors introduced, *alive at* it is what
 //! its tree holds. Both follow the graph, never the dates.
 
+mod trace;
+
 use std::collections::HashMap;
 use std::sync::Arc;
+
+pub use trace::{Return, Step, Via};
 
 use crate::PipelineError;
 use crate::chunker::Chunker;
@@ -222,74 +226,6 @@ impl Archive {
                 None => return trace,
             }
         }
-    }
-
-    /// The edits of one node as known, newest first, followed across renames and moves.
-    ///
-    /// `text` is the number of its present text. It decides where a file holds several nodes of one name and kind, as
-    /// under `cfg`: then only edits that lead to that text are its own.
-    pub fn trace(&self, known: &Known, path: &str, symbol: &str, kind: &str, text: Option<u32>) -> Vec<&EditRow> {
-        let mut trace: Vec<&EditRow> = Vec::new();
-        let mut place: (Arc<str>, Arc<str>) = (path.into(), symbol.into());
-        let mut before = u32::MAX;
-        let mut text = text;
-        loop {
-            let mut came_from = None;
-            let is_own = |edit: &EditRow| {
-                known.has(edit.commit)
-                    && edit.symbol.as_deref() == Some(&*place.1)
-                    && edit.kind.as_deref() == Some(kind)
-            };
-            let shares_its_name = self.shares_its_name(&place.0, &is_own);
-            for edit in self.edits_at(&place.0).rev() {
-                if edit.commit >= before || !is_own(edit) {
-                    continue;
-                }
-                if shares_its_name && text.is_some() {
-                    if edit.after != text {
-                        continue;
-                    }
-                    text = edit.before;
-                    if text.is_none() {
-                        trace.push(edit);
-                        return trace;
-                    }
-                }
-                trace.push(edit);
-                if matches!(edit.change, Change::Moved | Change::Renamed) {
-                    let path = edit.before_path.clone().unwrap_or_else(|| place.0.clone());
-                    let symbol = edit.before_symbol.clone().unwrap_or_else(|| place.1.clone());
-                    came_from = Some((path, symbol, edit.commit));
-                    break;
-                }
-            }
-            match came_from {
-                Some((path, symbol, commit)) => {
-                    place = (path, symbol);
-                    before = commit;
-                }
-                None => return trace,
-            }
-        }
-    }
-
-    /// Whether several nodes of one name and kind ever stood side by side in a file.
-    fn shares_its_name(&self, path: &str, is_own: &dyn Fn(&EditRow) -> bool) -> bool {
-        let (mut standing, mut last) = (0i64, None);
-        for edit in self.edits_at(path).filter(|edit| is_own(edit)) {
-            if last.replace(edit.commit) == Some(edit.commit) {
-                return true;
-            }
-            match edit.change {
-                Change::Removed => standing -= 1,
-                Change::Modified => {}
-                _ => standing += 1,
-            }
-            if standing > 1 {
-                return true;
-            }
-        }
-        false
     }
 
     /// Every node in the tree of `commit`.

@@ -15,7 +15,7 @@ use crate::history::{AttributeRules, Commit, Entry, FileChange, Repository};
 use crate::ingest::Run;
 use crate::lineage::{self, NodeEdit, Placed};
 use crate::shard::{Change, ChunkId, ChunkRow, CommitRow, EditRow, Generation, ObjectId, SpanRow, Store, StoreError};
-use crate::syntax::{Bag, Language, Skip, similarity};
+use crate::syntax::{Bag, Language, Skip};
 
 /// What the run knows while it goes through the batches.
 pub(crate) struct Known {
@@ -292,10 +292,7 @@ fn node_edits(changes: &[Classified], known: &Known) -> Vec<NodeEdit> {
             after: nodes(&file.after),
         })
         .collect();
-    lineage::edits(&files, &|one, two| match (known.bags.get(one), known.bags.get(two)) {
-        (Some(one), Some(two)) => similarity(one, two),
-        _ => 0.0,
-    })
+    lineage::edits(&files, &known.bags)
 }
 
 fn push_rows(

@@ -27,7 +27,7 @@ mod split;
 pub use anatomy::{Anatomy, DocLine, anatomy};
 pub use classify::{MAX_FILE_BYTES, Skip, classify_content, classify_name, classify_path};
 pub use languages::{Language, language};
-pub use similarity::{Bag, similarity};
+pub use similarity::{Bag, containment, shared, similarity};
 
 /// The fingerprint of everything in this room that decides what a node is.
 ///
