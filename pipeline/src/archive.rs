@@ -6,14 +6,14 @@
 mod trace;
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 pub use trace::{Return, Step, Via};
 
 use crate::PipelineError;
 use crate::chunker::Chunker;
 use crate::history::{AttributeRules, Objects};
-use crate::shard::{Change, ChunkHead, ChunkId, CommitRow, EditRow, ObjectId, Store, StoreError};
+use crate::shard::{ChunkHead, ChunkId, CommitRow, EditRow, ObjectId, Store, StoreError};
 
 /// A store with its commits and edits in memory.
 pub struct Archive {
@@ -23,6 +23,8 @@ pub struct Archive {
     edits: Vec<EditRow>,
     by_path: HashMap<Arc<str>, Vec<u32>>,
     heads: Vec<ChunkHead>,
+    /// Removals by text, made when first asked for.
+    removals: OnceLock<HashMap<u32, Vec<u32>>>,
 }
 
 /// The commits known at a tip: the tip and its ancestors.
@@ -113,7 +115,7 @@ impl Archive {
             by_path.entry(edit.path.clone()).or_default().push(at as u32);
         }
         let numbers = commits.iter().map(|commit| (commit.id, commit.number)).collect();
-        Ok(Archive { store, commits, numbers, edits, by_path, heads })
+        Ok(Archive { store, commits, numbers, edits, by_path, heads, removals: OnceLock::new() })
     }
 
     /// The store underneath.
@@ -199,33 +201,6 @@ impl Archive {
     /// The number of each text, by its identity.
     pub fn chunk_numbers(&self) -> HashMap<ChunkId, u32> {
         self.heads.iter().map(|head| (head.id, head.number)).collect()
-    }
-
-    /// The edits of a file as known, newest first, followed where it moved unchanged.
-    pub fn trace_file(&self, known: &Known, path: &str) -> Vec<&EditRow> {
-        let mut trace: Vec<&EditRow> = Vec::new();
-        let mut path: Arc<str> = path.into();
-        let mut before = u32::MAX;
-        loop {
-            let mut came_from = None;
-            for edit in self.edits_at(&path).rev() {
-                if edit.commit >= before || !known.has(edit.commit) || edit.symbol.is_some() {
-                    continue;
-                }
-                trace.push(edit);
-                if let (Change::Moved, Some(source)) = (edit.change, &edit.before_path) {
-                    came_from = Some((source.clone(), edit.commit));
-                    break;
-                }
-            }
-            match came_from {
-                Some((source, commit)) => {
-                    path = source;
-                    before = commit;
-                }
-                None => return trace,
-            }
-        }
     }
 
     /// Every node in the tree of `commit`.
