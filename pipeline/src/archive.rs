@@ -25,6 +25,8 @@ pub struct Archive {
     heads: Vec<ChunkHead>,
     /// Removals by text, made when first asked for.
     removals: OnceLock<HashMap<u32, Vec<u32>>>,
+    /// For each commit its date, put after those of its parents where a clock was wrong.
+    dates: Vec<i64>,
 }
 
 /// The commits known at a tip: the tip and its ancestors.
@@ -114,8 +116,14 @@ impl Archive {
         for (at, edit) in edits.iter().enumerate() {
             by_path.entry(edit.path.clone()).or_default().push(at as u32);
         }
-        let numbers = commits.iter().map(|commit| (commit.id, commit.number)).collect();
-        Ok(Archive { store, commits, numbers, edits, by_path, heads, removals: OnceLock::new() })
+        let numbers: HashMap<ObjectId, u32> = commits.iter().map(|commit| (commit.id, commit.number)).collect();
+        let mut dates: Vec<i64> = Vec::with_capacity(commits.len());
+        for commit in &commits {
+            let parents = commit.parents.iter().filter_map(|parent| dates.get(*numbers.get(parent)? as usize));
+            let after = parents.max().map_or(i64::MIN, |date| date.saturating_add(1));
+            dates.push(commit.commit_time.max(after));
+        }
+        Ok(Archive { store, commits, numbers, edits, by_path, heads, removals: OnceLock::new(), dates })
     }
 
     /// The store underneath.

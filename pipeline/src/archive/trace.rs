@@ -4,7 +4,7 @@
 //! them, and depends on the commit from which one looks. So it is told here, when asked, and is not stored.
 
 use std::cell::OnceCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{Archive, Known};
@@ -83,13 +83,16 @@ impl Archive {
     pub fn trace_file(&self, known: &Known, path: &str) -> Vec<&EditRow> {
         let mut trace: Vec<&EditRow> = Vec::new();
         let mut path: Arc<str> = path.into();
-        let mut before = u32::MAX;
+        let mut left = None;
         loop {
             let mut came_from = None;
-            for edit in self.edits_at(&path).rev() {
-                if edit.commit >= before || !known.has(edit.commit) || edit.symbol.is_some() {
-                    continue;
-                }
+            let is_own = |edit: &EditRow| {
+                known.has(edit.commit)
+                    && edit.symbol.is_none()
+                    && left.is_none_or(|left| self.order(edit.commit) < self.order(left))
+            };
+            for at in self.newest_first(&path, &is_own) {
+                let edit = &self.edits[at as usize];
                 trace.push(edit);
                 if let (Change::Moved, Some(source)) = (edit.change, &edit.before_path) {
                     came_from = Some((source.clone(), edit.commit));
@@ -99,7 +102,7 @@ impl Archive {
             match came_from {
                 Some((source, commit)) => {
                     path = source;
-                    before = commit;
+                    left = Some(commit);
                 }
                 None => return trace,
             }
@@ -129,22 +132,23 @@ impl Archive {
         text: Option<u32>,
         follow: bool,
     ) -> Vec<(&EditRow, Option<Via>)> {
-        let first =
-            Leg { path: path.into(), symbol: symbol.into(), kind: kind.into(), text, until: None, via: None };
+        let first = Leg { path: path.into(), symbol: symbol.into(), kind: kind.into(), text, until: None, via: None };
         let mut legs = vec![first];
-        // By place in the table, which orders them. The node's own come first, and so keep what they are.
-        let mut found: BTreeMap<u32, Option<Via>> = BTreeMap::new();
+        // By place in the table. The node's own come first, and so keep what they are.
+        let mut found: HashMap<u32, Option<Via>> = HashMap::new();
         while let Some(leg) = legs.pop() {
             let branches = self.walk_leg(known, leg, follow, &mut found);
             // What is followed last is popped first: the node's own line before its tributaries.
             legs.extend(branches);
             legs.sort_by_key(|leg| leg.via.is_none());
         }
-        found.into_iter().rev().map(|(at, via)| (&self.edits[at as usize], via)).collect()
+        let mut found: Vec<(u32, Option<Via>)> = found.into_iter().collect();
+        found.sort_by_key(|(at, _)| std::cmp::Reverse(self.edit_order(*at)));
+        found.into_iter().map(|(at, via)| (&self.edits[at as usize], via)).collect()
     }
 
     /// Follows one name to the edit that brought the node there; returns what to follow from there.
-    fn walk_leg(&self, known: &Known, leg: Leg, follow: bool, found: &mut BTreeMap<u32, Option<Via>>) -> Vec<Leg> {
+    fn walk_leg(&self, known: &Known, leg: Leg, follow: bool, found: &mut HashMap<u32, Option<Via>>) -> Vec<Leg> {
         let later: OnceCell<Vec<bool>> = OnceCell::new();
         let is_own = |edit: &EditRow| {
             known.has(edit.commit)
@@ -156,15 +160,13 @@ impl Archive {
                             && !later.get_or_init(|| self.descendants(until))[(edit.commit - until) as usize]
                 })
         };
-        let shares_its_name = self.shares_its_name(&leg.path, &is_own);
+        let own = self.newest_first(&leg.path, &is_own);
+        let shares_its_name = self.shares_its_name(&own);
         let mut text = leg.text.filter(|_| shares_its_name);
         let mut born: Option<Vec<bool>> = None;
         let mut branches = Vec::new();
-        for &at in self.by_path.get(&leg.path).map_or(&[][..], Vec::as_slice).iter().rev() {
+        for at in own {
             let edit = &self.edits[at as usize];
-            if !is_own(edit) {
-                continue;
-            }
             if text.is_some() && edit.after != text {
                 continue;
             }
@@ -228,10 +230,30 @@ impl Archive {
         branches
     }
 
-    /// Whether several nodes of one name and kind ever stood side by side in a file.
-    fn shares_its_name(&self, path: &str, is_own: &dyn Fn(&EditRow) -> bool) -> bool {
+    /// Where commits stand in time, the same in whatever order they were indexed; after all ancestors.
+    fn order(&self, commit: u32) -> (i64, ObjectId) {
+        (self.dates[commit as usize], self.commits[commit as usize].id)
+    }
+
+    /// The same for edits, by their places in the table.
+    fn edit_order(&self, at: u32) -> (i64, ObjectId, u32) {
+        let (date, id) = self.order(self.edits[at as usize].commit);
+        (date, id, at)
+    }
+
+    /// Some of the edits at a path, newest first, by their places in the table.
+    fn newest_first(&self, path: &str, is_wanted: &dyn Fn(&EditRow) -> bool) -> Vec<u32> {
+        let at_path = self.by_path.get(path).map_or(&[][..], Vec::as_slice);
+        let mut edits: Vec<u32> = at_path.iter().copied().filter(|at| is_wanted(&self.edits[*at as usize])).collect();
+        edits.sort_by_key(|at| std::cmp::Reverse(self.edit_order(*at)));
+        edits
+    }
+
+    /// Whether several nodes of one name and kind ever stood side by side in a file, by its edits of that name.
+    fn shares_its_name(&self, newest_first: &[u32]) -> bool {
         let (mut standing, mut last) = (0i64, None);
-        for edit in self.edits_at(path).filter(|edit| is_own(edit) && edit.change != Change::Joined) {
+        let oldest_first = newest_first.iter().rev().map(|at| &self.edits[*at as usize]);
+        for edit in oldest_first.filter(|edit| edit.change != Change::Joined) {
             if last.replace(edit.commit) == Some(edit.commit) {
                 return true;
             }
@@ -326,21 +348,22 @@ impl Archive {
         if !matches!(edit.change, Change::Added | Change::Split | Change::Copied) {
             return None;
         }
-        let here = |other: &&EditRow| {
+        let here = |other: &EditRow| {
             other.change == Change::Removed
-                && other.commit < edit.commit
                 && other.symbol == edit.symbol
                 && other.kind == edit.kind
                 && is_before(other.commit)
         };
         let is_same = |other: &&EditRow| after(edit).is_some() && before(other) == after(edit);
-        let removals = || self.edits_at(&edit.path).rev().filter(here);
+        let removals = self.newest_first(&edit.path, &here);
+        let mut removals = removals.iter().map(|at| &self.edits[*at as usize]);
         let of = |gone: &EditRow, similarity| Return { commit: gone.commit, text: gone.before, similarity };
-        removals()
+        removals
+            .clone()
             .find(is_same)
             .or_else(|| self.removed_elsewhere(edit, ancestors))
             .map(|gone| of(gone, Some(1.0)))
-            .or_else(|| removals().next().map(|gone| of(gone, None)))
+            .or_else(|| removals.next().map(|gone| of(gone, None)))
     }
 
     /// The newest removal of the very text that an edit brings, in another place, where it has not been since.
@@ -352,24 +375,26 @@ impl Archive {
         let removals = self.removals().get(&text)?;
         let known = ancestors();
         let is_known = |commit: u32| commit < edit.commit && known[commit as usize];
+        let is_back = |gone: &EditRow| {
+            self.edits_at(&gone.path).any(|other| {
+                other.after.is_some()
+                    && other.commit > gone.commit
+                    && other.symbol == gone.symbol
+                    && other.kind == gone.kind
+                    && is_known(other.commit)
+                    && self.ancestors(other.commit)[gone.commit as usize]
+            })
+        };
+        let is_elsewhere = |gone: &EditRow| (&gone.path, &gone.symbol) != (&edit.path, &edit.symbol);
         removals
             .iter()
-            .rev()
-            .map(|at| &self.edits[*at as usize])
-            .filter(|gone| (&gone.path, &gone.symbol) != (&edit.path, &edit.symbol) && is_known(gone.commit))
-            .find(|gone| {
-                !self.edits_at(&gone.path).any(|other| {
-                    other.after.is_some()
-                        && other.commit > gone.commit
-                        && other.symbol == gone.symbol
-                        && other.kind == gone.kind
-                        && is_known(other.commit)
-                        && self.ancestors(other.commit)[gone.commit as usize]
-                })
-            })
+            .map(|at| (self.edit_order(*at), &self.edits[*at as usize]))
+            .filter(|(_, gone)| is_elsewhere(gone) && is_known(gone.commit) && !is_back(gone))
+            .max_by_key(|(order, _)| *order)
+            .map(|(_, gone)| gone)
     }
 
-    /// Removals of code, by the text that was removed, oldest first.
+    /// Removals of code, by the text that was removed.
     fn removals(&self) -> &HashMap<u32, Vec<u32>> {
         self.removals.get_or_init(|| {
             let mut removals: HashMap<u32, Vec<u32>> = HashMap::new();
@@ -493,9 +518,10 @@ mod tests {
     #[test]
     fn a_revert_is_named_in_gits_words() {
         let check = |message: &str, expected: &[&str]| assert_eq!(reverted_ids(message), expected, "{message}");
-        check("Revert \"x\"\n\nThis reverts commit 0123456789abcdef0123456789abcdef01234567.", &[
-            "0123456789abcdef0123456789abcdef01234567",
-        ]);
+        check(
+            "Revert \"x\"\n\nThis reverts commit 0123456789abcdef0123456789abcdef01234567.",
+            &["0123456789abcdef0123456789abcdef01234567"],
+        );
         check("back\n\nThis reverts commit ABCDEF0, reversing\nchanges made to 7654321.", &["abcdef0"]);
         check("This reverts commits 1234567, 89abcde and `fedcba9`.", &["1234567", "89abcde", "fedcba9"]);
         check("This reverts commit 1234567.\nThis reverts commit 89abcde.", &["1234567", "89abcde"]);

@@ -9,12 +9,19 @@ use super::{NodeEdit, Placed, Texts, last_name};
 use crate::shard::Change;
 use crate::syntax::{Bag, Kind, containment, shared, similarity};
 
-/// Fewer tokens than this are shared by accident.
-const MIN_TOKENS: usize = 16;
-/// The share of a part's tokens that the other node must have lost (split) or won (joined).
+/// Where the other node began to call the part as it was split off, or ceased to as it was joined: the share of the
+/// part's tokens that the other node lost (split) or won (joined), or else the similarity of part and loss or gain.
+const CALLED_PART: f32 = 0.6;
+/// A part that is called has at least this many tokens. Fewer are shared by accident.
+const MIN_CALLED_TOKENS: usize = 20;
+/// Where no call tells, the similarity of part and loss or gain.
+const PART_SIMILARITY: f32 = 0.75;
+/// Or else the share of the part's tokens in them. Then the part must also be a good share of them: a long text holds
+/// any short one.
 const PART: f32 = 0.8;
-/// The same where the other node began to call the part as it was split off, or ceased to as it was joined.
-const CALLED_PART: f32 = 0.55;
+const MIN_SHARE_OF_WHOLE: f32 = 0.2;
+/// A part that is not called has at least this many tokens.
+const MIN_TOKENS: usize = 40;
 /// A copy is at least this similar.
 const COPY_SIMILARITY: f32 = 0.8;
 /// A copy with another name, or in another language's words, is at least this long.
@@ -27,7 +34,7 @@ pub(super) type Standing<'a> = (Arc<str>, &'a Placed);
 
 /// Tells splits, joins and copies among the edits of one commit.
 pub(super) fn tell<'a>(edits: &mut Vec<NodeEdit>, standing: &dyn Fn() -> Vec<Standing<'a>>, texts: &dyn Texts) {
-    let is_one = |edit: &NodeEdit, change| edit.change == change && size(edit, texts) >= MIN_TOKENS;
+    let is_one = |edit: &NodeEdit, change| edit.change == change && size(edit, texts) >= MIN_CALLED_TOKENS;
     let added: Vec<usize> = (0..edits.len()).filter(|at| is_one(&edits[*at], Change::Added)).collect();
     let removed: Vec<usize> = (0..edits.len()).filter(|at| is_one(&edits[*at], Change::Removed)).collect();
     let splits = matched(edits, &added, Side::Lost, texts);
@@ -110,7 +117,7 @@ impl Whole {
             (None, None) => return None,
         };
         let compared = if side == Side::Lost { &lost } else { &won };
-        (compared.len() >= MIN_TOKENS / 2).then_some(Whole { at, lost, won })
+        (compared.len() >= MIN_CALLED_TOKENS / 2).then_some(Whole { at, lost, won })
     }
 
     fn side(&mut self, side: Side) -> &mut Bag {
@@ -120,10 +127,13 @@ impl Whole {
     /// How much of a part this side holds, if that is enough.
     fn holds(&self, part: &Bag, name: &str, side: Side) -> Option<f32> {
         let (text, calls) = if side == Side::Lost { (&self.lost, &self.won) } else { (&self.won, &self.lost) };
-        let common = shared(part, text);
-        let share = common as f32 / part.len() as f32;
-        let bar = if calls.count(name) > 0 { CALLED_PART } else { PART };
-        (common >= MIN_TOKENS / 2 && share >= bar).then_some(share)
+        let common = shared(part, text) as f32;
+        let share = common / part.len() as f32;
+        let alike = 2.0 * common / (part.len() + text.len()) as f32;
+        let is_called = calls.count(name) > 0 && share.max(alike) >= CALLED_PART;
+        let is_large = share >= PART && common >= MIN_SHARE_OF_WHOLE * text.len() as f32;
+        let is_plain = part.len() >= MIN_TOKENS && (alike >= PART_SIMILARITY || is_large);
+        (is_called || is_plain).then_some(share.max(alike))
     }
 }
 
