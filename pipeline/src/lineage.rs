@@ -20,9 +20,11 @@ const SAME_NAME_SIMILARITY: f32 = 0.5;
 const SAME_FILE_SIMILARITY: f32 = 0.6;
 /// A different name in a different file needs still more.
 const ANYWHERE_SIMILARITY: f32 = 0.75;
-/// More leftovers than this on a side are only paired by text and by name, so that a commit which
-/// imports a directory costs linear time.
-const MAX_COMPARED: usize = 400;
+/// Leftovers of one name that are compared with one another at the most.
+const MAX_NAMESAKES: usize = 400;
+/// More comparisons of different names than this are not made, first between files and then within them, so that a
+/// commit which imports a directory costs linear time.
+const MAX_COMPARISONS: usize = 250_000;
 
 /// A node as it stands in one version of a file.
 #[derive(Debug, Clone)]
@@ -102,7 +104,7 @@ pub fn edits(files: &[FileNodes<'_>], texts: &dyn Texts) -> Vec<NodeEdit> {
     if removed.is_empty() && added.is_empty() {
         return edits;
     }
-    pair_leftovers(removed, added, &similarity, &mut edits);
+    pair_leftovers(removed, added, texts, &similarity, &mut edits);
     let standing = || {
         let mut standing: Vec<parts::Standing<'_>> = Vec::new();
         for (path, matching) in &matches {
@@ -207,6 +209,7 @@ impl<'a> Matching<'a> {
 fn pair_leftovers(
     removed: Vec<(Arc<str>, Placed)>,
     added: Vec<(Arc<str>, Placed)>,
+    texts: &dyn Texts,
     similarity: &dyn Fn(&ChunkId, &ChunkId) -> f32,
     edits: &mut Vec<NodeEdit>,
 ) {
@@ -231,7 +234,7 @@ fn pair_leftovers(
     }
     for (at, (_, node)) in added.iter().enumerate().filter(|(at, _)| source_of[*at].is_none()) {
         let named = by_name.get(&(last_name(&node.symbol), node.kind)).map_or(&[][..], Vec::as_slice);
-        for &source in named.iter().take(MAX_COMPARED) {
+        for &source in named.iter().take(MAX_NAMESAKES) {
             let score = similarity(&removed[source].1.chunk, &node.chunk);
             if score >= SAME_NAME_SIMILARITY {
                 // A shared name decides between equally similar candidates.
@@ -239,21 +242,12 @@ fn pair_leftovers(
             }
         }
     }
-    let open_removed: Vec<usize> = (0..removed.len()).filter(|at| !used[*at]).collect();
-    let open_added: Vec<usize> = (0..added.len()).filter(|at| source_of[*at].is_none()).collect();
-    if open_removed.len() <= MAX_COMPARED && open_added.len() <= MAX_COMPARED {
-        for &at in &open_added {
-            for &source in &open_removed {
-                let (old, new) = (&removed[source], &added[at]);
-                if old.1.kind != new.1.kind || last_name(&old.1.symbol) == last_name(&new.1.symbol) {
-                    continue;
-                }
-                let score = similarity(&old.1.chunk, &new.1.chunk);
-                let bar = if old.0 == new.0 { SAME_FILE_SIMILARITY } else { ANYWHERE_SIMILARITY };
-                if score >= bar {
-                    candidates.push((score, at, source));
-                }
-            }
+    for (at, source) in comparable(&removed, &used, &added, &source_of, texts) {
+        let (old, new) = (&removed[source], &added[at]);
+        let score = similarity(&old.1.chunk, &new.1.chunk);
+        let bar = if old.0 == new.0 { SAME_FILE_SIMILARITY } else { ANYWHERE_SIMILARITY };
+        if score >= bar {
+            candidates.push((score, at, source));
         }
     }
     candidates.sort_by(|one, two| two.0.total_cmp(&one.0).then(one.1.cmp(&two.1)).then(one.2.cmp(&two.2)));
@@ -279,6 +273,52 @@ fn pair_leftovers(
             edits.push(NodeEdit { change: Change::Removed, before: Some(before), after: None, similarity: None });
         }
     }
+}
+
+/// The pairs of added and removed nodes, by their places, that are worth a comparison: of one kind, of different names,
+/// and near enough in size that they can be similar at all.
+fn comparable(
+    removed: &[(Arc<str>, Placed)],
+    used: &[bool],
+    added: &[(Arc<str>, Placed)],
+    source_of: &[Option<(usize, f32)>],
+    texts: &dyn Texts,
+) -> Vec<(usize, usize)> {
+    let size = |(_, node): &(Arc<str>, Placed)| texts.bag(&node.chunk).map_or(0, Bag::len);
+    let mut sources: Vec<(Kind, usize, usize)> =
+        (0..removed.len()).filter(|at| !used[*at]).map(|at| (removed[at].1.kind, size(&removed[at]), at)).collect();
+    sources.sort_unstable();
+    let open: Vec<(usize, usize, usize)> = (0..added.len())
+        .filter(|at| source_of[*at].is_none())
+        .map(|at| {
+            let (kind, size) = (added[at].1.kind, size(&added[at]) as f32);
+            // Two bags of sizes a < b have a similarity of 2a / (a + b) at the most.
+            let reach = SAME_FILE_SIMILARITY / (2.0 - SAME_FILE_SIMILARITY);
+            let (least, most) = ((size * reach) as usize, (size / reach).ceil() as usize);
+            let first = sources.partition_point(|(of, size, _)| (*of, *size) < (kind, least));
+            let end = sources.partition_point(|(of, size, _)| (*of, *size) <= (kind, most));
+            (at, first, end)
+        })
+        .collect();
+    let compared: usize = open.iter().map(|(_, first, end)| end - first).sum();
+    // Going through the pairs is much cheaper than comparing them.
+    if compared > 100 * MAX_COMPARISONS {
+        return Vec::new();
+    }
+    let is_within = compared > MAX_COMPARISONS;
+    let mut pairs = Vec::new();
+    for (at, first, end) in open {
+        for &(_, _, source) in &sources[first..end] {
+            let (old, new) = (&removed[source], &added[at]);
+            if (!is_within || old.0 == new.0) && last_name(&old.1.symbol) != last_name(&new.1.symbol) {
+                pairs.push((at, source));
+            }
+        }
+        if pairs.len() > MAX_COMPARISONS {
+            return Vec::new();
+        }
+    }
+    pairs
 }
 
 /// The last part of a symbol: `next` of `Parser::next`.
@@ -392,15 +432,17 @@ mod tests {
         // With the call that stands for it now, half of the text is enough; without one, it must be nearly all.
         check(&[("a", &["f=ABCD"], "f=AB+g g=CDX")], &["modified a#f a#f", "split a#f a#g"]);
         check(&[("a", &["f=ABCD"], "f=AB g=CDX")], &["added - a#g", "modified a#f a#f"]);
-        check(&[("a", &["f=ABCD"], "f=AB g=CD")], &["modified a#f a#f", "split a#f a#g"]);
+        check(&[("a", &["f=ABCDEF"], "f=AB g=CDEF")], &["modified a#f a#f", "split a#f a#g"]);
+        check(&[("a", &["f=ABCDEF"], "f=AB g=CDEFXYZ")], &["added - a#g", "modified a#f a#f"]);
         check(&[("a", &["f=ABCD"], "f=AB+g"), ("b", &[""], "g=CDX")], &["modified a#f a#f", "split a#f b#g"]);
         // The whole may be gone, or live on under another name as the likest part.
         let parts = &["removed a#f -", "split a#f a#g", "split a#f a#h", "split a#f a#i"];
-        check(&[("a", &["f=ABCDEF"], "g=AB h=CD i=EF")], parts);
-        check(&[("a", &["f=ABCDE"], "g=ABC h=DE")], &["renamed a#f a#g", "split a#f a#h"]);
+        check(&[("a", &["f=ABCDEFGHIJKL"], "g=ABCD h=EFGH i=IJKL")], parts);
+        check(&[("a", &["f=ABCDEFGHIJ"], "g=ABCDEF h=GHIJ")], &["renamed a#f a#g", "split a#f a#h"]);
         // What it keeps was not split off, and what one part took is not there for another.
         check(&[("a", &["f=ABCD"], "f=ABCD+g g=CD")], &["added - a#g", "modified a#f a#f"]);
-        check(&[("a", &["f=ABCD"], "f=AB g=CD h=CD")], &["added - a#h", "modified a#f a#f", "split a#f a#g"]);
+        let one = &["added - a#h", "modified a#f a#f", "split a#f a#g"];
+        check(&[("a", &["f=ABCDEFGH"], "f=ABCD g=EFGH h=EFGH")], one);
         // A handful of tokens is noise.
         check(&[("a", &["f=ABC"], "f=AB+g g=C")], &["added - a#g", "modified a#f a#f"]);
     }
@@ -409,12 +451,12 @@ mod tests {
     fn what_goes_into_another_node_is_joined_to_it() {
         let both = &["joined a#g a#f", "modified a#f a#f", "removed a#g -"];
         check(&[("a", &["f=AB+g g=CDX"], "f=ABCD")], both);
-        check(&[("a", &["f=AB g=CD"], "f=ABCD")], both);
+        check(&[("a", &["f=AB g=CDEF"], "f=ABCDEF")], both);
         check(&[("a", &["f=AB g=CDX"], "f=ABCD")], &["modified a#f a#f", "removed a#g -"]);
         check(&[("a", &["f=ABCD+g g=CD"], "f=ABCD")], &["modified a#f a#f", "removed a#g -"]);
         check(&[("a", &["f=ABC+g g=D"], "f=ABCD")], &["modified a#f a#f", "removed a#g -"]);
         // Two that became one, under a new name: the likest lives on, the other is joined to it.
-        check(&[("a", &["f=ABC g=DE"], "h=ABCDE")], &["joined a#g a#h", "removed a#g -", "renamed a#f a#h"]);
+        check(&[("a", &["f=ABCDEF g=GHIJ"], "h=ABCDEFGHIJ")], &["joined a#g a#h", "removed a#g -", "renamed a#f a#h"]);
     }
 
     #[test]
