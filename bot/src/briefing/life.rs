@@ -59,7 +59,7 @@ impl<'a> Life<'a> {
         let archive = precedents.archive;
         // What another node brought along is that one's; its own edit stands beside it.
         let own = trace.iter().copied().filter(|edit| edit.change != Edit::Joined);
-        let first = own.clone().last()?;
+        let first = own.clone().next_back()?;
         // A text that only went elsewhere was not edited.
         let later: Vec<&EditRow> =
             own.filter(|edit| !std::ptr::eq(*edit, first) && edit.before != edit.after).collect();

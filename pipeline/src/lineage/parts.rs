@@ -24,7 +24,7 @@ const MIN_SHARE_OF_WHOLE: f32 = 0.2;
 const MIN_TOKENS: usize = 40;
 /// A copy is at least this similar.
 const COPY_SIMILARITY: f32 = 0.8;
-/// A copy with another name, or in another language's words, is at least this long.
+/// A copy has at least this many tokens.
 const MIN_COPY_TOKENS: usize = 24;
 /// More comparisons than this are not made, so that a commit which imports a directory costs linear time.
 const MAX_COMPARISONS: usize = 160_000;
@@ -185,13 +185,16 @@ fn is_copied(edit: &NodeEdit) -> bool {
     edit.after.as_ref().is_some_and(|(_, node)| !matches!(node.kind, Kind::Run | Kind::Section | Kind::Impl))
 }
 
+/// A path and a node there, after the node's size.
+type Sized = (usize, (Arc<str>, Placed));
+
 /// Additions that are nearly a node that stood before and still stands: under its name, or elsewhere by now.
 fn copies(edits: &mut [NodeEdit], added: &[usize], standing: Vec<Standing<'_>>, texts: &dyn Texts) {
     let gone_on = edits
         .iter()
         .filter(|edit| matches!(edit.change, Change::Renamed | Change::Moved))
         .filter_map(|edit| edit.before.clone());
-    let mut sources: Vec<(usize, (Arc<str>, Placed))> = standing
+    let mut sources: Vec<Sized> = standing
         .into_iter()
         .map(|(path, node)| (path, node.clone()))
         .chain(gone_on)
@@ -199,7 +202,7 @@ fn copies(edits: &mut [NodeEdit], added: &[usize], standing: Vec<Standing<'_>>, 
         .filter(|(size, _)| *size >= MIN_COPY_TOKENS / 2)
         .collect();
     sources.sort_by_key(|(size, _)| *size);
-    let wanted: Vec<(usize, &[(usize, (Arc<str>, Placed))])> = added
+    let wanted: Vec<(usize, &[Sized])> = added
         .iter()
         .filter(|at| is_copied(&edits[**at]))
         .filter_map(|&at| {
