@@ -156,6 +156,10 @@ class Git:
         out = run("git", "-C", self.repo, "log", "--format=%H", "-s", f"-L{start},{end}:{path}", "HEAD", check=False)
         return None if out is None else out.split()
 
+    def files(self, commit):
+        """The files that a commit changes, before and after."""
+        return set(self("show", "--format=", "--name-only", "--no-renames", "-m", commit).splitlines())
+
     def changes(self, commit, *options):
         """The hunks of a commit as `git show` prints them."""
         return self("show", "--format=", "-U0", "--no-renames", *options, commit)
@@ -181,8 +185,10 @@ def explain_blame(git, chain, lines):
         kind = {"copied": "older than a copy", "split": "older than a split"}.get(birth)
         if kind:
             return f"{kind} that the chain begins with"
-        if any(path not in paths for path, _ in found):
-            return "lines that the first commit took from another file, followed by -C"
+        if elsewhere := {path for path, _ in found if path not in paths}:
+            if elsewhere & git.files(oldest["commit"]):
+                return "lines that the first commit took from another file that it changed, followed by -C"
+            return "lines that the first commit took from a file that it left alone, followed by -C"
         return "lines that the first commit took from another place in the file, followed by -C"
     if any(path not in paths for path, _ in found):
         return "lines copied in from another file by a later edit, followed by -C"
