@@ -29,3 +29,12 @@ open-format store:
     python3 -m venv target/open-format
     target/open-format/bin/pip install --quiet --requirement benches/requirements.txt
     target/open-format/bin/python benches/open_format.py {{store}}
+
+# Measure lineage on scripted histories, and against Git on a repository: just lineage path/to/clone
+# Needs Python 3 with venv.
+lineage repo:
+    cargo build --release
+    python3 -m venv target/lineage
+    target/lineage/bin/pip install --quiet --requirement benches/requirements.txt
+    target/lineage/bin/python benches/lineage/measure.py scripted target/release/precedent --seeds test
+    target/lineage/bin/python benches/lineage/measure.py real target/release/precedent {{repo}}

@@ -26,6 +26,7 @@ fn the_index_report_has_the_keys_that_were_promised() {
         "nodes",
         "partial",
         "peak_rss_bytes",
+        "readings",
         "schema",
         "seconds",
         "skipped",
@@ -34,7 +35,7 @@ fn the_index_report_has_the_keys_that_were_promised() {
     ] {
         assert!(report.get(key).is_some(), "{key}: {report}");
     }
-    assert_eq!(keys(&report["seconds"]), ["embed", "history", "syntax", "total", "write"]);
+    assert_eq!(keys(&report["seconds"]), ["embed", "hash", "history", "inflate", "parse", "syntax", "total", "write"]);
     assert_eq!(report["embedded"], report["chunks"]);
 }
 

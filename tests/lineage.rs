@@ -1,6 +1,8 @@
 //! `precedent lineage`: the life of a node, followed where it goes.
 
-use crate::support::Fixture;
+use serde_json::Value;
+
+use crate::support::{Fixture, content};
 
 #[test]
 fn a_node_is_followed_across_a_move() {
@@ -63,4 +65,138 @@ fn a_file_is_followed_across_a_rename_and_a_path_may_hold_a_hash() {
     };
     assert_eq!(changes("a#1/text.rs"), ["moved", "added"]);
     assert_eq!(changes("a#1/text.rs#parse_header"), ["moved", "added"]);
+}
+
+/// The steps of a node, newest first, as `change subject` with what else is told of them.
+fn steps(fixture: &Fixture, place: &str, more: &[&str]) -> Vec<String> {
+    let arguments: Vec<&str> = ["lineage", place, "--json"].iter().chain(more).copied().collect();
+    let lineage = fixture.json(&arguments);
+    let subject = |id: &Value| fixture.git(&["log", "-1", "--format=%s", id.as_str().expect("an id")]);
+    let subjects = |ids: &Value| ids.as_array().expect("a list").iter().map(subject).collect::<Vec<_>>().join(" and ");
+    let edits = lineage["edits"].as_array().expect("edits").iter();
+    edits
+        .map(|edit| {
+            let mut told = format!("{} by `{}`", edit["change"].as_str().expect("text"), subject(&edit["commit"]));
+            for key in ["before_symbol", "via"] {
+                if let Some(text) = edit[key].as_str() {
+                    told.push_str(&format!(", {key} {text}"));
+                }
+            }
+            if !edit["returns"].is_null() {
+                told.push_str(&format!(", removed by `{}`", subject(&edit["returns"])));
+            }
+            for key in ["reverts", "reapplies"] {
+                if edit[key] != serde_json::json!([]) {
+                    told.push_str(&format!(", {key} `{}`", subjects(&edit[key])));
+                }
+            }
+            told
+        })
+        .collect()
+}
+
+#[test]
+fn splits_joins_and_copies_are_told_with_what_they_came_from() {
+    let fixture = Fixture::new("lineage");
+    assert_eq!(
+        steps(&fixture, "src/load.rs#fill", &["--as-of", ":/function of its own"]),
+        ["split by `load: fill in a function of its own`, before_symbol load", "added by `begin`, via split",]
+    );
+    assert_eq!(
+        steps(&fixture, "src/load.rs#load", &[]),
+        [
+            "joined by `load: no need for fill`, before_symbol fill",
+            "modified by `load: no need for fill`, reverts `load: fill in a function of its own`",
+            "split by `load: fill in a function of its own`, before_symbol load, via joined",
+            "modified by `load: fill in a function of its own`",
+            "added by `begin`",
+        ]
+    );
+    assert_eq!(
+        steps(&fixture, "src/sum.rs#rough_mean", &["--as-of", ":/a rough mean"]),
+        ["copied by `sum: a rough mean`, before_symbol mean"]
+    );
+    // A copy begins a life of its own, and Git agrees about where the text came from.
+    let copy = fixture.git(&["rev-parse", ":/a rough mean"]);
+    let blame =
+        fixture.git(&["blame", "--root", "-s", "-l", "-C", "-C", "-L/rough_mean/,+8", &copy, "--", "src/sum.rs"]);
+    let begin = fixture.git(&["rev-parse", ":/^begin"]);
+    let lines = |id: &str| blame.lines().filter(|line| line.starts_with(id)).count();
+    assert_eq!((lines(&begin), lines(&copy)), (2, 6), "{blame}");
+}
+
+#[test]
+fn what_was_removed_and_is_back_says_where_it_was() {
+    let fixture = Fixture::new("lineage");
+    let told = steps(&fixture, "src/sum.rs#total", &["--as-of", ":/needed after all"]);
+    assert_eq!(
+        told,
+        [
+            "added by `total is needed after all`, removed by `drop total and the rough mean`",
+            "removed by `drop total and the rough mean`, via returned",
+            "moved by `keep some of it`, via returned",
+            "added by `begin`, via returned",
+        ]
+    );
+    let before = fixture.git(&["log", "--format=%s", "-Sfn total(", ":/needed after all", "--", "src"]);
+    assert_eq!(before.lines().count(), 4, "Git saw the text come and go as often: {before}");
+}
+
+#[test]
+fn reverts_are_known_from_the_text_and_from_the_message_and_a_revert_of_one_reapplies() {
+    let fixture = Fixture::new("lineage");
+    let told = steps(&fixture, "src/sum.rs#total", &[]);
+    let (change, revert) = ("total: begin with one", "Revert \"total: begin with one\"");
+    let reapply = "Reapply \"total: begin with one\"";
+    assert_eq!(
+        told[..4],
+        [
+            format!("modified by `total: begin with nothing`, reverts `{reapply} and {change}`"),
+            format!("modified by `{reapply}`, reverts `{revert}`, reapplies `{change}`"),
+            format!("modified by `{revert}`, reverts `{change}`"),
+            format!("modified by `{change}`"),
+        ]
+    );
+    // Nothing of it is known on the side branch.
+    assert_eq!(steps(&fixture, "src/sum.rs#total", &["--as-of", "topic"])[0], told[4]);
+    // The merge brought `mean` as it was, and undid nothing.
+    let mean = steps(&fixture, "src/sum.rs#mean", &[]);
+    assert_eq!(mean, ["modified by `mean: say all`", "added by `begin`"]);
+}
+
+#[test]
+fn the_answer_does_not_depend_on_what_else_is_indexed_or_in_which_order() {
+    let (once, pieces) = (Fixture::new("lineage"), Fixture::new("lineage"));
+    once.json(&["index", "--json"]);
+    for tip in [":/a rough mean", "topic", "main~4", "main"] {
+        pieces.json(&["index", "--json", "--tip", tip]);
+    }
+    assert_eq!(content(&once.store()), content(&pieces.store()));
+    for place in ["src/sum.rs#total", "src/load.rs#load", "src/sum.rs"] {
+        assert_eq!(once.json(&["lineage", place, "--json"]), pieces.json(&["lineage", place, "--json"]));
+    }
+}
+
+#[test]
+fn a_revert_may_be_abbreviated_and_one_of_what_is_not_here_stays_unlinked() {
+    let fixture = Fixture::new("lineage");
+    let source = std::fs::read_to_string(fixture.repo().join("src/sum.rs")).expect("a file");
+    fixture.commit("src/sum.rs", &source.replace("let mut sum = 0", "let mut sum = 7"), "seven");
+    let seven = fixture.git(&["rev-parse", "HEAD"]);
+    let undo = |start: &str, message: &str| {
+        fixture.commit("src/sum.rs", &source.replace("let mut sum = 0", start), message);
+        steps(&fixture, "src/sum.rs#total", &[])[0].clone()
+    };
+    let told = undo("let mut sum = 0 + 0", &format!("not seven\n\nThis reverts commit {}.", &seven[..9]));
+    assert_eq!(told, "modified by `not seven`, reverts `seven`");
+    let told = undo("let mut sum = 8", "eight\n\nThis reverts commit 0123456789abcdef0123456789abcdef01234567.");
+    assert_eq!(told, "modified by `eight`");
+}
+
+#[test]
+fn the_terminal_tells_what_came_back_and_what_was_undone() {
+    let fixture = Fixture::new("lineage");
+    let ran = fixture.run(&["lineage", "src/sum.rs#total"]);
+    assert!(ran.stdout.lines().all(|line| line.chars().count() <= 80), "{}", ran.stdout);
+    insta::assert_snapshot!(ran.stdout);
 }

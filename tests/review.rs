@@ -214,6 +214,42 @@ fn a_node_that_was_removed_and_added_again_is_said_to_have_been() {
 }
 
 #[test]
+fn a_life_tells_what_came_back_as_it_was_and_a_revert_without_a_word_of_one() {
+    let fixture = Fixture::new("review");
+    let gone =
+        |value: u8| format!("pub fn other() {{}}\n\npub fn gone() -> u8 {{\n    let one = {value};\n    one\n}}\n");
+    fixture.commit("a.rs", &gone(1), "add");
+    fixture.commit("a.rs", "pub fn other() {}\n", "drop");
+    fixture.commit("a.rs", &gone(1), "again");
+    fixture.commit("a.rs", &gone(2), "two");
+    fixture.commit("a.rs", &gone(1), "one is enough");
+    fixture.commit("a.rs", &gone(3), "edit");
+    let review = fixture.json(&["review", "HEAD~1..HEAD", "--json"]);
+    let life = fact_about(&review, "life", "gone").expect("a life");
+    assert!(life.contains(", 2 edits, one of them a revert, removed and brought back as it was; last by"), "{life}");
+}
+
+#[test]
+fn a_split_begins_a_life_and_a_join_is_no_edit_of_its_own() {
+    let fixture = Fixture::new("lineage");
+    let edit = |from: &str, to: &str, message: &str| {
+        let source = std::fs::read_to_string(fixture.repo().join("src/load.rs")).expect("a file");
+        fixture.commit("src/load.rs", &source.replace(from, to), message);
+        fixture.json(&["review", "HEAD~1..HEAD", "--json"])
+    };
+    let review = edit("table.dedup()", "table.unique()", "unique");
+    let life = fact_about(&review, "life", "load").expect("a life");
+    assert!(
+        life.starts_with("added 2024-01-02") && life.contains(", 2 edits, one of them a revert; last by"),
+        "{life}"
+    );
+    fixture.git(&["reset", "--quiet", "--hard", ":/function of its own"]);
+    let review = edit("key.trim(), value", "key, value", "keep the space");
+    let life = fact_about(&review, "life", "fill").expect("a life");
+    assert!(life.starts_with("split off 2024-01-03") && life.ends_with("never edited since"), "{life}");
+}
+
+#[test]
 fn namesakes_do_not_share_a_life() {
     let fixture = Fixture::new("review");
     let both = |unix: u8, windows: u8| {

@@ -11,7 +11,7 @@ use precedent_pipeline::PipelineError;
 use precedent_pipeline::history::{AttributeRules, Entry, Objects, Repository};
 use precedent_pipeline::lineage::{self, FileNodes, Placed};
 use precedent_pipeline::shard::{Change as Kind, ChunkId, ObjectId};
-use precedent_pipeline::syntax::{Bag, Language, Skip, similarity};
+use precedent_pipeline::syntax::{Bag, Language, Skip};
 
 use crate::diff::FileDiff;
 use crate::finding::{Left, NodeName};
@@ -195,7 +195,7 @@ fn changed_nodes(sides: Vec<Side>) -> Vec<ChangedNode> {
             bags.entry(piece.chunk).or_insert_with(|| Bag::of(&piece.text));
         }
     }
-    let edits = lineage::edits(&files, &|one, two| similarity(&bags[one], &bags[two]));
+    let edits = lineage::edits(&files, &bags);
     let by_path: HashMap<&str, &Side> = sides.iter().map(|side| (&*side.0, side)).collect();
     let find = |path: &Arc<str>, node: &Placed, old: bool| -> (Arc<str>, Piece) {
         let (_, _, before, after) = by_path[&**path];
@@ -210,6 +210,8 @@ fn changed_nodes(sides: Vec<Side>) -> Vec<ChangedNode> {
     };
     let mut changed: Vec<ChangedNode> = edits
         .into_iter()
+        // Of a join, the two nodes have edits of their own.
+        .filter(|edit| edit.change != Kind::Joined)
         .map(|edit| ChangedNode {
             kind: edit.change,
             language: by_path[&**edit
@@ -219,7 +221,11 @@ fn changed_nodes(sides: Vec<Side>) -> Vec<ChangedNode> {
                 .map(|(path, _)| path)
                 .expect("because an edit has a side")]
                 .1,
-            before: edit.before.map(|(path, node)| find(&path, &node, true)),
+            // A split or a copy was not there before, whatever its text came from.
+            before: edit
+                .before
+                .filter(|_| !matches!(edit.change, Kind::Split | Kind::Copied))
+                .map(|(path, node)| find(&path, &node, true)),
             after: edit.after.map(|(path, node)| find(&path, &node, false)),
         })
         .collect();

@@ -3,13 +3,17 @@
 //! Answers are as of a commit: *known at* it is what its ancestors introduced, *alive at* it is what
 //! its tree holds. Both follow the graph, never the dates.
 
+mod trace;
+
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+
+pub use trace::{Return, Step, Via};
 
 use crate::PipelineError;
 use crate::chunker::Chunker;
 use crate::history::{AttributeRules, Objects};
-use crate::shard::{Change, ChunkHead, ChunkId, CommitRow, EditRow, ObjectId, Store, StoreError};
+use crate::shard::{ChunkHead, ChunkId, CommitRow, EditRow, ObjectId, Store, StoreError};
 
 /// A store with its commits and edits in memory.
 pub struct Archive {
@@ -19,6 +23,10 @@ pub struct Archive {
     edits: Vec<EditRow>,
     by_path: HashMap<Arc<str>, Vec<u32>>,
     heads: Vec<ChunkHead>,
+    /// Removals by text, made when first asked for.
+    removals: OnceLock<HashMap<u32, Vec<u32>>>,
+    /// For each commit its date, put after those of its parents where a clock was wrong.
+    dates: Vec<i64>,
 }
 
 /// The commits known at a tip: the tip and its ancestors.
@@ -108,8 +116,14 @@ impl Archive {
         for (at, edit) in edits.iter().enumerate() {
             by_path.entry(edit.path.clone()).or_default().push(at as u32);
         }
-        let numbers = commits.iter().map(|commit| (commit.id, commit.number)).collect();
-        Ok(Archive { store, commits, numbers, edits, by_path, heads })
+        let numbers: HashMap<ObjectId, u32> = commits.iter().map(|commit| (commit.id, commit.number)).collect();
+        let mut dates: Vec<i64> = Vec::with_capacity(commits.len());
+        for commit in &commits {
+            let parents = commit.parents.iter().filter_map(|parent| dates.get(*numbers.get(parent)? as usize));
+            let after = parents.max().map_or(i64::MIN, |date| date.saturating_add(1));
+            dates.push(commit.commit_time.max(after));
+        }
+        Ok(Archive { store, commits, numbers, edits, by_path, heads, removals: OnceLock::new(), dates })
     }
 
     /// The store underneath.
@@ -195,101 +209,6 @@ impl Archive {
     /// The number of each text, by its identity.
     pub fn chunk_numbers(&self) -> HashMap<ChunkId, u32> {
         self.heads.iter().map(|head| (head.id, head.number)).collect()
-    }
-
-    /// The edits of a file as known, newest first, followed where it moved unchanged.
-    pub fn trace_file(&self, known: &Known, path: &str) -> Vec<&EditRow> {
-        let mut trace: Vec<&EditRow> = Vec::new();
-        let mut path: Arc<str> = path.into();
-        let mut before = u32::MAX;
-        loop {
-            let mut came_from = None;
-            for edit in self.edits_at(&path).rev() {
-                if edit.commit >= before || !known.has(edit.commit) || edit.symbol.is_some() {
-                    continue;
-                }
-                trace.push(edit);
-                if let (Change::Moved, Some(source)) = (edit.change, &edit.before_path) {
-                    came_from = Some((source.clone(), edit.commit));
-                    break;
-                }
-            }
-            match came_from {
-                Some((source, commit)) => {
-                    path = source;
-                    before = commit;
-                }
-                None => return trace,
-            }
-        }
-    }
-
-    /// The edits of one node as known, newest first, followed across renames and moves.
-    ///
-    /// `text` is the number of its present text. It decides where a file holds several nodes of one name and kind, as
-    /// under `cfg`: then only edits that lead to that text are its own.
-    pub fn trace(&self, known: &Known, path: &str, symbol: &str, kind: &str, text: Option<u32>) -> Vec<&EditRow> {
-        let mut trace: Vec<&EditRow> = Vec::new();
-        let mut place: (Arc<str>, Arc<str>) = (path.into(), symbol.into());
-        let mut before = u32::MAX;
-        let mut text = text;
-        loop {
-            let mut came_from = None;
-            let is_own = |edit: &EditRow| {
-                known.has(edit.commit)
-                    && edit.symbol.as_deref() == Some(&*place.1)
-                    && edit.kind.as_deref() == Some(kind)
-            };
-            let shares_its_name = self.shares_its_name(&place.0, &is_own);
-            for edit in self.edits_at(&place.0).rev() {
-                if edit.commit >= before || !is_own(edit) {
-                    continue;
-                }
-                if shares_its_name && text.is_some() {
-                    if edit.after != text {
-                        continue;
-                    }
-                    text = edit.before;
-                    if text.is_none() {
-                        trace.push(edit);
-                        return trace;
-                    }
-                }
-                trace.push(edit);
-                if matches!(edit.change, Change::Moved | Change::Renamed) {
-                    let path = edit.before_path.clone().unwrap_or_else(|| place.0.clone());
-                    let symbol = edit.before_symbol.clone().unwrap_or_else(|| place.1.clone());
-                    came_from = Some((path, symbol, edit.commit));
-                    break;
-                }
-            }
-            match came_from {
-                Some((path, symbol, commit)) => {
-                    place = (path, symbol);
-                    before = commit;
-                }
-                None => return trace,
-            }
-        }
-    }
-
-    /// Whether several nodes of one name and kind ever stood side by side in a file.
-    fn shares_its_name(&self, path: &str, is_own: &dyn Fn(&EditRow) -> bool) -> bool {
-        let (mut standing, mut last) = (0i64, None);
-        for edit in self.edits_at(path).filter(|edit| is_own(edit)) {
-            if last.replace(edit.commit) == Some(edit.commit) {
-                return true;
-            }
-            match edit.change {
-                Change::Removed => standing -= 1,
-                Change::Modified => {}
-                _ => standing += 1,
-            }
-            if standing > 1 {
-                return true;
-            }
-        }
-        false
     }
 
     /// Every node in the tree of `commit`.

@@ -16,7 +16,7 @@ use crate::history::{Commit, Entry, Objects, Pool, Repository};
 use crate::ingest::{Reparse, Run};
 use crate::lineage::{self, NodeEdit, Placed};
 use crate::shard::{Change, ChunkId, ChunkRow, CommitRow, EditRow, Generation, ObjectId, SpanRow, Store, StoreError};
-use crate::syntax::{Bag, Language, similarity};
+use crate::syntax::{Bag, Language};
 use crate::version::{Chunked, Key, Version, Versions, chunk};
 
 /// File versions that are cut before their rows are made. It bounds how many texts wait for the ordered part at once.
@@ -228,12 +228,32 @@ fn number_version(job: &Job, chunked: Chunked, known: &mut Known<'_>, generation
     known.versions.insert(job.key(), Ok(version));
 }
 
+fn version<'k>(side: &Option<(Entry, Class)>, known: &'k Known<'_>) -> Option<&'k Version> {
+    let (entry, Ok(language)) = side.as_ref()? else { return None };
+    known.versions.get(&(entry.id, language.name))?.as_deref().ok()
+}
+
+/// The token bags of the nodes that a commit's files hold, put in order when the first is asked for.
+struct Bags<'k> {
+    changes: &'k [Classified],
+    known: &'k Known<'k>,
+    by_chunk: OnceCell<FxHashMap<ChunkId, &'k Bag>>,
+}
+
+impl lineage::Texts for Bags<'_> {
+    fn bag(&self, chunk: &ChunkId) -> Option<&Bag> {
+        let by_chunk = self.by_chunk.get_or_init(|| {
+            let sides = self.changes.iter().flat_map(|file| file.before.iter().chain([&file.after]));
+            let versions = sides.filter_map(|side| version(side, self.known));
+            let nodes = versions.flat_map(|version| version.placed.iter().zip(&version.bags));
+            nodes.map(|(placed, bag)| (placed.chunk, &**bag)).collect()
+        });
+        by_chunk.get(chunk).copied()
+    }
+}
+
 fn node_edits(changes: &[Classified], known: &Known<'_>) -> Vec<NodeEdit> {
-    let version = |side: &Option<(Entry, Class)>| -> Option<&Version> {
-        let (entry, Ok(language)) = side.as_ref()? else { return None };
-        known.versions.get(&(entry.id, language.name))?.as_deref().ok()
-    };
-    let nodes = |side| version(side).map_or(&[][..], |version| &version.placed);
+    let nodes = |side| version(side, known).map_or(&[][..], |version| &version.placed);
     let files: Vec<lineage::FileNodes<'_>> = changes
         .iter()
         .map(|file| lineage::FileNodes {
@@ -242,21 +262,7 @@ fn node_edits(changes: &[Classified], known: &Known<'_>) -> Vec<NodeEdit> {
             after: nodes(&file.after),
         })
         .collect();
-    let bags: OnceCell<FxHashMap<ChunkId, &Bag>> = OnceCell::new();
-    let bag_of = |id: &ChunkId| {
-        let all = bags.get_or_init(|| {
-            let versions = changes.iter().flat_map(|file| file.before.iter().chain([&file.after])).filter_map(version);
-            versions
-                .flat_map(|version| version.placed.iter().zip(&version.bags))
-                .map(|(placed, bag)| (placed.chunk, &**bag))
-                .collect()
-        });
-        all.get(id).copied()
-    };
-    lineage::edits(&files, &|one, two| match (bag_of(one), bag_of(two)) {
-        (Some(one), Some(two)) => similarity(one, two),
-        _ => 0.0,
-    })
+    lineage::edits(&files, &Bags { changes, known, by_chunk: OnceCell::new() })
 }
 
 fn push_rows(

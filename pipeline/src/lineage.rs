@@ -1,14 +1,17 @@
 //! Lineage: two lists of nodes to edits. Pure; it reads neither Git nor the store.
 //!
 //! Within a file, nodes meet by symbol and kind. What is left over on both sides of a whole commit
-//! meets by text (moved or renamed unchanged), then by name, then by similarity.
+//! meets by text (moved or renamed unchanged), then by name, then by similarity. Of what is left then, some came out
+//! of another node, went into one, or copies one (`parts.rs`). `docs/lineage.md` has the definitions and figures.
 //! In a merge, an edit is what differs from every parent.
 
-use std::collections::HashMap;
+mod parts;
+
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::shard::{Change, ChunkId};
-use crate::syntax::Kind;
+use crate::syntax::{Bag, Kind, similarity};
 
 /// Two versions of one name are still the same node from this similarity on; below it, the pair is
 /// one removal and one addition.
@@ -17,9 +20,11 @@ const SAME_NAME_SIMILARITY: f32 = 0.5;
 const SAME_FILE_SIMILARITY: f32 = 0.6;
 /// A different name in a different file needs still more.
 const ANYWHERE_SIMILARITY: f32 = 0.75;
-/// More leftovers than this on a side are only paired by text and by name, so that a commit which
-/// imports a directory costs linear time.
-const MAX_COMPARED: usize = 400;
+/// Leftovers of one name that are compared with one another at the most.
+const MAX_NAMESAKES: usize = 400;
+/// More comparisons of different names than this are not made, first between files and then within them, so that a
+/// commit which imports a directory costs linear time.
+const MAX_COMPARISONS: usize = 250_000;
 
 /// A node as it stands in one version of a file.
 #[derive(Debug, Clone)]
@@ -46,12 +51,24 @@ pub struct FileNodes<'a> {
     pub after: &'a [Placed],
 }
 
+/// The tokens of the texts that the nodes name.
+pub trait Texts {
+    /// The bag of a text; `None` where it is not known, and then it is like nothing.
+    fn bag(&self, chunk: &ChunkId) -> Option<&Bag>;
+}
+
+impl Texts for HashMap<ChunkId, Bag> {
+    fn bag(&self, chunk: &ChunkId) -> Option<&Bag> {
+        self.get(chunk)
+    }
+}
+
 /// What happened to one node.
 #[derive(Debug, Clone)]
 pub struct NodeEdit {
     /// The kind of change.
     pub change: Change,
-    /// Path and node before; `None` for an addition.
+    /// Path and node before; `None` for an addition. For a split, a join and a copy it is the other node.
     pub before: Option<(Arc<str>, Placed)>,
     /// Path and node after; `None` for a removal.
     pub after: Option<(Arc<str>, Placed)>,
@@ -59,13 +76,18 @@ pub struct NodeEdit {
     pub similarity: Option<f32>,
 }
 
-/// The edits of one commit. `similarity` compares the texts of two chunks, 0 to 1.
-pub fn edits(files: &[FileNodes<'_>], similarity: &dyn Fn(&ChunkId, &ChunkId) -> f32) -> Vec<NodeEdit> {
+/// The edits of one commit.
+pub fn edits(files: &[FileNodes<'_>], texts: &dyn Texts) -> Vec<NodeEdit> {
+    let similarity = |one: &ChunkId, two: &ChunkId| match (texts.bag(one), texts.bag(two)) {
+        (Some(one), Some(two)) => similarity(one, two),
+        _ => 0.0,
+    };
     let mut edits = Vec::new();
     let mut removed: Vec<(Arc<str>, Placed)> = Vec::new();
     let mut added: Vec<(Arc<str>, Placed)> = Vec::new();
+    let mut matches: Vec<(&Arc<str>, Vec<Matching<'_>>)> = Vec::with_capacity(files.len());
     for file in files {
-        let local = file_edits(file);
+        let (local, matching) = file_edits(file);
         for (before, after) in local.modified {
             let score = similarity(&before.chunk, &after.chunk);
             edits.push(NodeEdit {
@@ -77,8 +99,23 @@ pub fn edits(files: &[FileNodes<'_>], similarity: &dyn Fn(&ChunkId, &ChunkId) ->
         }
         removed.extend(local.removed.into_iter().map(|node| (file.path.clone(), node.clone())));
         added.extend(local.added.into_iter().map(|node| (file.path.clone(), node.clone())));
+        matches.push((&file.path, matching));
     }
-    pair_leftovers(removed, added, similarity, &mut edits);
+    if removed.is_empty() && added.is_empty() {
+        return edits;
+    }
+    pair_leftovers(removed, added, texts, &similarity, &mut edits);
+    let standing = || {
+        let mut standing: Vec<parts::Standing<'_>> = Vec::new();
+        for (path, matching) in &matches {
+            for at in 0..matching.first().map_or(0, |first| first.of_after.len()) {
+                let counterpart = matching.iter().find_map(|matching| matching.of_after[at]);
+                standing.extend(counterpart.map(|node| ((*path).clone(), node)));
+            }
+        }
+        standing
+    };
+    parts::tell(&mut edits, &standing, texts);
     edits
 }
 
@@ -90,10 +127,10 @@ struct LocalEdits<'a> {
 }
 
 /// Nodes of one file, matched against each parent; only what differs from all of them remains.
-fn file_edits<'a>(file: &FileNodes<'a>) -> LocalEdits<'a> {
+fn file_edits<'a>(file: &FileNodes<'a>) -> (LocalEdits<'a>, Vec<Matching<'a>>) {
     let matches: Vec<Matching<'a>> = file.before.iter().map(|before| Matching::new(before, file.after)).collect();
     let Some((first, others)) = matches.split_first() else {
-        return LocalEdits::default();
+        return Default::default();
     };
     let mut local = LocalEdits::default();
     for (at, after) in file.after.iter().enumerate() {
@@ -106,16 +143,13 @@ fn file_edits<'a>(file: &FileNodes<'a>) -> LocalEdits<'a> {
             None => local.added.push(after),
         }
     }
-    for node in &first.removed {
-        // Also gone from every other parent's point of view: there, and not taken over.
-        let gone_everywhere = others
-            .iter()
-            .all(|other| other.removed.iter().any(|there| there.symbol == node.symbol && there.kind == node.kind));
-        if gone_everywhere {
-            local.removed.push(node);
-        }
-    }
-    local
+    // Also gone from every other parent's point of view: there, and not taken over.
+    let gone: Vec<HashSet<(&str, Kind)>> =
+        others.iter().map(|other| other.removed.iter().map(|node| (&*node.symbol, node.kind)).collect()).collect();
+    local.removed.extend(
+        first.removed.iter().filter(|node| gone.iter().all(|there| there.contains(&(&*node.symbol, node.kind)))),
+    );
+    (local, matches)
 }
 
 /// One parent's nodes against the present ones.
@@ -128,20 +162,36 @@ struct Matching<'a> {
 
 impl<'a> Matching<'a> {
     /// By symbol and kind; among equals of both, equal text first, then in order.
+    ///
+    /// Most of a file is as it was: what is equal at its beginning and at its end meets without a look at the rest.
     fn new(before: &'a [Placed], after: &'a [Placed]) -> Matching<'a> {
-        let mut waiting: HashMap<(&str, Kind), Vec<&'a Placed>> = HashMap::with_capacity(before.len());
-        for node in before {
+        let is_same = |(one, two): &(&Placed, &Placed)| {
+            one.chunk == two.chunk && one.kind == two.kind && one.symbol == two.symbol
+        };
+        let head = before.iter().zip(after).take_while(is_same).count();
+        let tail = before[head..].iter().rev().zip(after[head..].iter().rev()).take_while(is_same).count();
+        let (old, new) = (head..before.len() - tail, head..after.len() - tail);
+        let mut of_after: Vec<Option<&'a Placed>> = Vec::with_capacity(after.len());
+        of_after.extend(before[..head].iter().map(Some));
+        of_after.resize(new.end, None);
+        of_after.extend(before[old.end..].iter().map(Some));
+        if old.is_empty() || new.is_empty() {
+            return Matching { of_after, removed: before[old].iter().collect() };
+        }
+        let mut waiting: HashMap<(&str, Kind), Vec<&'a Placed>> = HashMap::with_capacity(old.len());
+        for node in &before[old] {
             waiting.entry((&node.symbol, node.kind)).or_default().push(node);
         }
-        let mut of_after: Vec<Option<&'a Placed>> = vec![None; after.len()];
-        for (at, node) in after.iter().enumerate() {
+        for at in new.clone() {
+            let node = &after[at];
             if let Some(group) = waiting.get_mut(&(&*node.symbol, node.kind))
                 && let Some(place) = group.iter().position(|candidate| candidate.chunk == node.chunk)
             {
                 of_after[at] = Some(group.remove(place));
             }
         }
-        for (at, node) in after.iter().enumerate() {
+        for at in new {
+            let node = &after[at];
             if of_after[at].is_none()
                 && let Some(group) = waiting.get_mut(&(&*node.symbol, node.kind))
                 && !group.is_empty()
@@ -159,6 +209,7 @@ impl<'a> Matching<'a> {
 fn pair_leftovers(
     removed: Vec<(Arc<str>, Placed)>,
     added: Vec<(Arc<str>, Placed)>,
+    texts: &dyn Texts,
     similarity: &dyn Fn(&ChunkId, &ChunkId) -> f32,
     edits: &mut Vec<NodeEdit>,
 ) {
@@ -183,7 +234,7 @@ fn pair_leftovers(
     }
     for (at, (_, node)) in added.iter().enumerate().filter(|(at, _)| source_of[*at].is_none()) {
         let named = by_name.get(&(last_name(&node.symbol), node.kind)).map_or(&[][..], Vec::as_slice);
-        for &source in named.iter().take(MAX_COMPARED) {
+        for &source in named.iter().take(MAX_NAMESAKES) {
             let score = similarity(&removed[source].1.chunk, &node.chunk);
             if score >= SAME_NAME_SIMILARITY {
                 // A shared name decides between equally similar candidates.
@@ -191,21 +242,12 @@ fn pair_leftovers(
             }
         }
     }
-    let open_removed: Vec<usize> = (0..removed.len()).filter(|at| !used[*at]).collect();
-    let open_added: Vec<usize> = (0..added.len()).filter(|at| source_of[*at].is_none()).collect();
-    if open_removed.len() <= MAX_COMPARED && open_added.len() <= MAX_COMPARED {
-        for &at in &open_added {
-            for &source in &open_removed {
-                let (old, new) = (&removed[source], &added[at]);
-                if old.1.kind != new.1.kind || last_name(&old.1.symbol) == last_name(&new.1.symbol) {
-                    continue;
-                }
-                let score = similarity(&old.1.chunk, &new.1.chunk);
-                let bar = if old.0 == new.0 { SAME_FILE_SIMILARITY } else { ANYWHERE_SIMILARITY };
-                if score >= bar {
-                    candidates.push((score, at, source));
-                }
-            }
+    for (at, source) in comparable(&removed, &used, &added, &source_of, texts) {
+        let (old, new) = (&removed[source], &added[at]);
+        let score = similarity(&old.1.chunk, &new.1.chunk);
+        let bar = if old.0 == new.0 { SAME_FILE_SIMILARITY } else { ANYWHERE_SIMILARITY };
+        if score >= bar {
+            candidates.push((score, at, source));
         }
     }
     candidates.sort_by(|one, two| two.0.total_cmp(&one.0).then(one.1.cmp(&two.1)).then(one.2.cmp(&two.2)));
@@ -233,6 +275,52 @@ fn pair_leftovers(
     }
 }
 
+/// The pairs of added and removed nodes, by their places, that are worth a comparison: of one kind, of different names,
+/// and near enough in size that they can be similar at all.
+fn comparable(
+    removed: &[(Arc<str>, Placed)],
+    used: &[bool],
+    added: &[(Arc<str>, Placed)],
+    source_of: &[Option<(usize, f32)>],
+    texts: &dyn Texts,
+) -> Vec<(usize, usize)> {
+    let size = |(_, node): &(Arc<str>, Placed)| texts.bag(&node.chunk).map_or(0, Bag::len);
+    let mut sources: Vec<(Kind, usize, usize)> =
+        (0..removed.len()).filter(|at| !used[*at]).map(|at| (removed[at].1.kind, size(&removed[at]), at)).collect();
+    sources.sort_unstable();
+    let open: Vec<(usize, usize, usize)> = (0..added.len())
+        .filter(|at| source_of[*at].is_none())
+        .map(|at| {
+            let (kind, size) = (added[at].1.kind, size(&added[at]) as f32);
+            // Two bags of sizes a < b have a similarity of 2a / (a + b) at the most.
+            let reach = SAME_FILE_SIMILARITY / (2.0 - SAME_FILE_SIMILARITY);
+            let (least, most) = ((size * reach) as usize, (size / reach).ceil() as usize);
+            let first = sources.partition_point(|(of, size, _)| (*of, *size) < (kind, least));
+            let end = sources.partition_point(|(of, size, _)| (*of, *size) <= (kind, most));
+            (at, first, end)
+        })
+        .collect();
+    let compared: usize = open.iter().map(|(_, first, end)| end - first).sum();
+    // Going through the pairs is much cheaper than comparing them.
+    if compared > 100 * MAX_COMPARISONS {
+        return Vec::new();
+    }
+    let is_within = compared > MAX_COMPARISONS;
+    let mut pairs = Vec::new();
+    for (at, first, end) in open {
+        for &(_, _, source) in &sources[first..end] {
+            let (old, new) = (&removed[source], &added[at]);
+            if (!is_within || old.0 == new.0) && last_name(&old.1.symbol) != last_name(&new.1.symbol) {
+                pairs.push((at, source));
+            }
+        }
+        if pairs.len() > MAX_COMPARISONS {
+            return Vec::new();
+        }
+    }
+    pairs
+}
+
 /// The last part of a symbol: `next` of `Parser::next`.
 pub fn last_name(symbol: &str) -> &str {
     let after_colons = symbol.rsplit("::").next().unwrap_or(symbol);
@@ -244,34 +332,42 @@ pub fn last_name(symbol: &str) -> &str {
 mod tests {
     use super::*;
 
-    /// Nodes written as `symbol=text`; the text is one byte, repeated into a chunk id.
-    fn nodes(list: &str) -> Vec<Placed> {
+    /// Nodes written as `symbol=text`. A small letter is a text of ten tokens, as similar to another one as the two are
+    /// close in the alphabet. Of other texts each letter is ten tokens of its own, and `+g` is the one word `g`.
+    fn nodes(list: &str, texts: &mut HashMap<ChunkId, Bag>) -> Vec<Placed> {
         list.split_whitespace()
             .enumerate()
             .map(|(at, item)| {
                 let (symbol, text) = item.split_once('=').expect("because the test writes it so");
-                Placed {
-                    symbol: symbol.into(),
-                    kind: Kind::Function,
-                    chunk: ChunkId([text.as_bytes()[0]; 16]),
-                    start_line: at as u32 + 1,
-                    end_line: at as u32 + 1,
-                }
+                let mut chunk = ChunkId([0; 16]);
+                chunk.0[..text.len()].copy_from_slice(text.as_bytes());
+                texts.insert(chunk, Bag::of(&words(text)));
+                let kind = if symbol.starts_with("test") { Kind::Test } else { Kind::Function };
+                let line = at as u32 + 1;
+                Placed { symbol: symbol.into(), kind, chunk, start_line: line, end_line: line }
             })
             .collect()
     }
 
-    /// Letters are as similar as they are close in the alphabet.
-    fn closeness(one: &ChunkId, two: &ChunkId) -> f32 {
-        1.0 - f32::from(one.0[0].abs_diff(two.0[0])) / 10.0
+    fn words(text: &str) -> String {
+        match text.as_bytes() {
+            [letter @ b'a'..=b'z'] => (0..10).map(|step| format!("w{} ", letter + step)).collect(),
+            _ => {
+                let (letters, calls) = text.split_once('+').unwrap_or((text, ""));
+                let block = |letter| (0..10).map(move |step| format!("{letter}{step} "));
+                letters.chars().flat_map(block).chain([calls.to_owned()]).collect()
+            }
+        }
     }
 
     fn check(files: &[(&str, &[&str], &str)], expected: &[&str]) {
         type Sides = (Vec<Vec<Placed>>, Vec<Placed>);
+        let mut texts = HashMap::new();
         let parsed: Vec<(Arc<str>, Sides)> = files
             .iter()
             .map(|(path, before, after)| {
-                ((*path).into(), (before.iter().map(|list| nodes(list)).collect(), nodes(after)))
+                let before = before.iter().map(|list| nodes(list, &mut texts)).collect();
+                ((*path).into(), (before, nodes(after, &mut texts)))
             })
             .collect();
         let inputs: Vec<FileNodes<'_>> = parsed
@@ -282,7 +378,7 @@ mod tests {
                 after,
             })
             .collect();
-        let mut found: Vec<String> = edits(&inputs, &closeness)
+        let mut found: Vec<String> = edits(&inputs, &texts)
             .iter()
             .map(|edit| {
                 let side = |place: &Option<(Arc<str>, Placed)>| {
@@ -329,6 +425,67 @@ mod tests {
         // Removed against one parent only: that was the other side's work.
         check(&[("a", &["f=a g=b", "f=a"], "f=a")], &[]);
         check(&[("a", &["f=a g=b", "f=a g=b"], "f=a")], &["removed a#g -"]);
+    }
+
+    #[test]
+    fn what_comes_out_of_another_node_is_a_split() {
+        // With the call that stands for it now, half of the text is enough; without one, it must be nearly all.
+        check(&[("a", &["f=ABCD"], "f=AB+g g=CDX")], &["modified a#f a#f", "split a#f a#g"]);
+        check(&[("a", &["f=ABCD"], "f=AB g=CDX")], &["added - a#g", "modified a#f a#f"]);
+        check(&[("a", &["f=ABCDEF"], "f=AB g=CDEF")], &["modified a#f a#f", "split a#f a#g"]);
+        check(&[("a", &["f=ABCDEF"], "f=AB g=CDEFXYZ")], &["added - a#g", "modified a#f a#f"]);
+        check(&[("a", &["f=ABCD"], "f=AB+g"), ("b", &[""], "g=CDX")], &["modified a#f a#f", "split a#f b#g"]);
+        // The whole may be gone, or live on under another name as the likest part.
+        let parts = &["removed a#f -", "split a#f a#g", "split a#f a#h", "split a#f a#i"];
+        check(&[("a", &["f=ABCDEFGHIJKL"], "g=ABCD h=EFGH i=IJKL")], parts);
+        check(&[("a", &["f=ABCDEFGHIJ"], "g=ABCDEF h=GHIJ")], &["renamed a#f a#g", "split a#f a#h"]);
+        // What it keeps was not split off, and what one part took is not there for another.
+        check(&[("a", &["f=ABCD"], "f=ABCD+g g=CD")], &["added - a#g", "modified a#f a#f"]);
+        let one = &["added - a#h", "modified a#f a#f", "split a#f a#g"];
+        check(&[("a", &["f=ABCDEFGH"], "f=ABCD g=EFGH h=EFGH")], one);
+        // A handful of tokens is noise.
+        check(&[("a", &["f=ABC"], "f=AB+g g=C")], &["added - a#g", "modified a#f a#f"]);
+    }
+
+    #[test]
+    fn what_goes_into_another_node_is_joined_to_it() {
+        let both = &["joined a#g a#f", "modified a#f a#f", "removed a#g -"];
+        check(&[("a", &["f=AB+g g=CDX"], "f=ABCD")], both);
+        check(&[("a", &["f=AB g=CDEF"], "f=ABCDEF")], both);
+        check(&[("a", &["f=AB g=CDX"], "f=ABCD")], &["modified a#f a#f", "removed a#g -"]);
+        check(&[("a", &["f=ABCD+g g=CD"], "f=ABCD")], &["modified a#f a#f", "removed a#g -"]);
+        check(&[("a", &["f=ABC+g g=D"], "f=ABCD")], &["modified a#f a#f", "removed a#g -"]);
+        // Two that became one, under a new name: the likest lives on, the other is joined to it.
+        check(&[("a", &["f=ABCDEF g=GHIJ"], "h=ABCDEFGHIJ")], &["joined a#g a#h", "removed a#g -", "renamed a#f a#h"]);
+    }
+
+    #[test]
+    fn what_is_nearly_a_node_that_still_stands_is_a_copy() {
+        check(&[("a", &["f=ABCDE"], "f=ABCDE g=ABCDX")], &["copied a#f a#g"]);
+        check(&[("a", &["f=ABCDE"], "f=ABCDX"), ("b", &[""], "f=ABCDE")], &["copied a#f b#f", "modified a#f a#f"]);
+        // One of two is the move, the other the copy.
+        check(&[("a", &["f=ABC"], ""), ("b", &[""], "f=ABC g=ABC")], &["copied a#f b#g", "moved a#f b#f"]);
+        // Not alike enough, too short, or of another kind; and what is new twice copies nothing.
+        check(&[("a", &["f=ABCDE"], "f=ABCDE g=ABCXY")], &["added - a#g"]);
+        check(&[("a", &["f=AB"], "f=AB g=AB")], &["added - a#g"]);
+        check(&[("a", &["f=ABCDE"], "f=ABCDE test=ABCDE")], &["added - a#test"]);
+        check(&[("a", &[""], "f=ABC g=ABC")], &["added - a#f", "added - a#g"]);
+    }
+
+    #[test]
+    fn a_merge_makes_no_parts_of_what_its_parents_brought() {
+        // The split was made on one side.
+        check(&[("a", &["f=AB+g g=CD", "f=ABCD"], "f=AB+g g=CD")], &[]);
+        // It was made in the merge itself.
+        check(&[("a", &["f=ABCD", "f=ABCDE"], "f=AB+g g=CD")], &["modified a#f a#f", "split a#f a#g"]);
+    }
+
+    #[test]
+    fn equal_ends_of_a_file_change_nothing() {
+        check(&[("a", &["f=a f=b f=a"], "f=a f=c f=a")], &["modified a#f a#f"]);
+        check(&[("a", &["f=a f=a f=b"], "f=a f=b")], &["removed a#f -"]);
+        check(&[("a", &["f=a g=b h=c"], "f=a h=c g=b")], &[]);
+        check(&[("a", &["f=a"], "f=a f=a")], &["added - a#f"]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Life: how old a changed node is, how often it was edited, and how much of that was repair.
 
+use precedent_pipeline::archive::Step;
 use precedent_pipeline::history::Objects;
 use precedent_pipeline::shard::{Change as Edit, CommitRow, EditRow};
 use precedent_pipeline::syntax::Kind;
@@ -25,7 +26,7 @@ pub(super) fn facts(change: &Change, precedents: &Precedents<'_>, objects: &Obje
             if kind == Kind::Run {
                 return None;
             }
-            let life = Life::of(trace, precedents);
+            let life = Life::of(trace, precedents)?;
             let citations = life.citations(objects, precedents);
             Some(Fact {
                 kind: FactKind::Life,
@@ -47,31 +48,47 @@ struct Life<'a> {
     edits: usize,
     /// How often it was added again after it had been removed.
     returns: usize,
+    /// How often it came back as the very text that was removed.
+    unchanged_returns: usize,
     fixes: usize,
     reverts: usize,
 }
 
 impl<'a> Life<'a> {
-    fn of(trace: &[&'a EditRow], precedents: &Precedents<'_>) -> Life<'a> {
-        let (first, later) = trace.split_last().expect("because a life has a beginning");
+    fn of(trace: &[&'a EditRow], precedents: &Precedents<'_>) -> Option<Life<'a>> {
+        let archive = precedents.archive;
+        // What another node brought along is that one's; its own edit stands beside it.
+        let own = trace.iter().copied().filter(|edit| edit.change != Edit::Joined);
+        let first = own.clone().next_back()?;
         // A text that only went elsewhere was not edited.
-        let later: Vec<&EditRow> = later.iter().copied().filter(|edit| edit.before != edit.after).collect();
-        let (mut edits, mut returns, mut fixes, mut reverts) = (0, 0, 0, 0);
+        let later: Vec<&EditRow> =
+            own.filter(|edit| !std::ptr::eq(*edit, first) && edit.before != edit.after).collect();
+        let steps = archive.steps(trace.iter().map(|edit| (*edit, None)));
+        let step_of = |edit: &EditRow| steps.iter().find(|step| std::ptr::eq(step.edit, edit));
+        let (mut edits, mut returns, mut unchanged_returns, mut fixes, mut reverts) = (0, 0, 0, 0, 0);
         for edit in &later {
+            let step = step_of(edit);
+            // Only what was edited is counted as repaired, so that the parts never exceed the whole.
             match edit.change {
-                Edit::Added => returns += 1,
-                Edit::Removed => {}
+                Edit::Added | Edit::Split | Edit::Copied => {
+                    returns += 1;
+                    let is_same = |step: &Step<'_>| step.returns.is_some_and(|found| found.similarity == Some(1.0));
+                    unchanged_returns += usize::from(step.is_some_and(is_same));
+                    continue;
+                }
+                Edit::Removed => continue,
                 _ => edits += 1,
             }
-            // Only what was edited is counted as repaired, so that the parts never exceed the whole.
-            let edited = !matches!(edit.change, Edit::Added | Edit::Removed);
-            match repair(precedents.archive.commit(edit.commit)).filter(|_| edited) {
+            let is_undoing = step.is_some_and(|step| !step.reverts.is_empty());
+            match repair(archive.commit(edit.commit)) {
+                _ if is_undoing => reverts += 1,
                 Some(Repair::Fix) => fixes += 1,
                 Some(Repair::Revert) => reverts += 1,
                 None => {}
             }
         }
-        Life { first, last: later.first().copied().unwrap_or(first), edits, returns, fixes, reverts }
+        let last = later.first().copied().unwrap_or(first);
+        Some(Life { first, last, edits, returns, unchanged_returns, fixes, reverts })
     }
 
     fn weight(&self) -> f64 {
@@ -82,6 +99,8 @@ impl<'a> Life<'a> {
         let first = precedents.archive.commit(self.first.commit);
         let began = match self.first.change {
             Edit::Added => "added",
+            Edit::Split => "split off",
+            Edit::Copied => "copied",
             Edit::Present => "older than this shallow clone, which begins",
             _ => "known since",
         };
@@ -99,8 +118,10 @@ impl<'a> Life<'a> {
                 _ => text.push_str(&format!(", {count} of them {many}")),
             }
         }
-        if self.returns > 0 {
-            text.push_str(", removed and added again");
+        match self.returns {
+            0 => {}
+            all if all == self.unchanged_returns => text.push_str(", removed and brought back as it was"),
+            _ => text.push_str(", removed and added again"),
         }
         let last = precedents.archive.commit(self.last.commit);
         text.push_str(&format!(

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use precedent_bot::render::{day, short, visible, wrap};
-use precedent_pipeline::archive::Archive;
+use precedent_pipeline::archive::{Archive, Step};
 use precedent_pipeline::history::Objects;
 use precedent_pipeline::shard::{EditRow, ObjectId};
 use serde::Serialize;
@@ -14,6 +14,9 @@ use crate::args::LineageArguments;
 use crate::failure::{Failure, Kind};
 use crate::place::{Place, Settings};
 use crate::screen;
+
+/// Commits that an edit is shown to revert.
+const MAX_LISTED: usize = 3;
 
 pub(crate) fn run(settings: &Settings, options: &LineageArguments) -> Result<ExitCode, Failure> {
     let place = Place::open(settings)?;
@@ -46,18 +49,19 @@ fn trace(
 ) -> Result<(String, Option<String>, Vec<Row>), Failure> {
     let known = archive.known_at(tip).unwrap_or_default();
     let (path, node) = find(archive, objects, tip, typed)?;
-    let edits: Vec<&EditRow> = match &node {
-        Some(node) => archive.trace(&known, &path, &node.symbol, &node.kind, node.text),
-        None => archive.trace_file(&known, &path),
+    let mut steps = match &node {
+        Some(node) => archive.lineage(&known, &path, &node.symbol, &node.kind, node.text),
+        None => archive.steps(archive.trace_file(&known, &path).into_iter().map(|edit| (edit, None))),
     };
+    archive.compare_returns(&mut steps)?;
     let symbol = node.map(|node| node.symbol);
-    if edits.is_empty() {
+    if steps.is_empty() {
         let what = symbol.as_ref().map_or(path.clone(), |symbol| format!("{path}#{symbol}"));
         return Err(Failure::new(Kind::Data, format!("`{what}` has no history as of {}", short(tip))).with_hint(
             "paths are relative to the root of the repository; name a node as in: src/lib.rs#Parser::next",
         ));
     }
-    let rows = edits.iter().map(|edit| Row::of(archive, edit)).collect();
+    let rows = steps.iter().map(|step| Row::of(archive, step)).collect();
     Ok((path, symbol, rows))
 }
 
@@ -128,10 +132,18 @@ struct Row {
     similarity: Option<f32>,
     before: Option<String>,
     after: Option<String>,
+    /// For an edit of another node: how that one belongs here.
+    via: Option<&'static str>,
+    /// The commit that had removed what is there again.
+    returns: Option<String>,
+    reverts: Vec<String>,
+    reapplies: Vec<String>,
 }
 
 impl Row {
-    fn of(archive: &Archive, edit: &EditRow) -> Row {
+    fn of(archive: &Archive, step: &Step<'_>) -> Row {
+        let edit: &EditRow = step.edit;
+        let ids = |numbers: &[u32]| numbers.iter().map(|number| archive.commit(*number).id.to_string()).collect();
         let commit = archive.commit(edit.commit);
         let chunk = |number: Option<u32>| number.map(|number| archive.head(number).id.to_string());
         Row {
@@ -145,9 +157,13 @@ impl Row {
             before_path: edit.before_path.clone(),
             before_symbol: edit.before_symbol.clone(),
             lines: edit.symbol.as_ref().map(|_| [edit.start_line, edit.end_line]),
-            similarity: edit.similarity,
+            similarity: edit.similarity.or(step.returns.and_then(|found| found.similarity)),
             before: chunk(edit.before),
             after: chunk(edit.after),
+            via: step.via.map(|via| via.as_str()),
+            returns: step.returns.map(|found| archive.commit(found.commit).id.to_string()),
+            reverts: ids(&step.reverts),
+            reapplies: ids(&step.reapplies),
         }
     }
 }
@@ -171,9 +187,33 @@ fn shown(path: &str, symbol: Option<&str>, rows: &[Row]) -> String {
         }
         let from: Vec<String> =
             [row.before_path.as_deref(), row.before_symbol.as_deref()].into_iter().flatten().map(visible).collect();
+        let mut notes = Vec::new();
         if !from.is_empty() {
-            out.push_str(&format!("{}from {}\n", " ".repeat(37), from.join("#")));
+            notes.push(format!("from {}", from.join("#")));
+        }
+        if let (Some(via), Some(symbol)) = (row.via, &row.symbol) {
+            notes.push(format!("{via}: {}#{}", visible(&row.path), visible(symbol)));
+        }
+        if let Some(commit) = &row.returns {
+            notes.push(format!("removed in {}", &commit[..7]));
+        }
+        for (word, commits) in [("reverts", &row.reverts), ("reapplies", &row.reapplies)] {
+            if !commits.is_empty() {
+                notes.push(format!("{word} {}", listed(commits)));
+            }
+        }
+        for note in notes {
+            out.push_str(&format!("{}{note}\n", " ".repeat(37)));
         }
     }
     out
+}
+
+/// Commits by their short ids, the first few of many.
+fn listed(commits: &[String]) -> String {
+    let shown: Vec<&str> = commits.iter().take(MAX_LISTED).map(|commit| &commit[..7]).collect();
+    match commits.len().saturating_sub(MAX_LISTED) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
 }

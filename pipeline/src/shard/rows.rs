@@ -77,13 +77,29 @@ pub enum Change {
     Moved,
     /// It is not there any more.
     Removed,
+    /// It was not there before, and its text came out of another node that lost it; `before` is that node.
+    Split,
+    /// The text of another node, which is gone, went into it; `before` is that node.
+    Joined,
+    /// It was not there before, and it is (nearly) a copy of another node that still stands; `before` is that node.
+    Copied,
     /// It was there at the boundary of a shallow clone, and how it came there is unknown.
     Present,
 }
 
 impl Change {
     /// Every kind of change.
-    pub const ALL: [Self; 6] = [Self::Added, Self::Modified, Self::Renamed, Self::Moved, Self::Removed, Self::Present];
+    pub const ALL: [Self; 9] = [
+        Self::Added,
+        Self::Modified,
+        Self::Renamed,
+        Self::Moved,
+        Self::Removed,
+        Self::Split,
+        Self::Joined,
+        Self::Copied,
+        Self::Present,
+    ];
 
     /// The word that the store holds.
     pub fn as_str(self) -> &'static str {
@@ -93,6 +109,9 @@ impl Change {
             Self::Renamed => "renamed",
             Self::Moved => "moved",
             Self::Removed => "removed",
+            Self::Split => "split",
+            Self::Joined => "joined",
+            Self::Copied => "copied",
             Self::Present => "present",
         }
     }

@@ -42,7 +42,7 @@ fn sample(first: u32, count: u32) -> Generation {
         path: format!("src/{}.rs", number % 5).into(),
         symbol: number.is_multiple_of(2).then(|| format!("f{}", number % 7).into()),
         kind: number.is_multiple_of(2).then(|| "function".into()),
-        change: Change::ALL[number as usize % 6],
+        change: Change::ALL[number as usize % Change::ALL.len()],
         before: number.checked_sub(1),
         after: Some(number),
         before_path: None,

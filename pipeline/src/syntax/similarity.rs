@@ -42,6 +42,30 @@ impl Bag {
     pub const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
+    /// How often it holds a word.
+    pub fn count(&self, word: &str) -> usize {
+        let token = fnv1a(word.as_bytes());
+        let first = self.0.partition_point(|held| *held < token);
+        self.0[first..].iter().take_while(|held| **held == token).count()
+    }
+
+    /// What is left when the tokens of another are taken out of it, each as often as it occurs there.
+    pub fn without(&self, other: &Bag) -> Bag {
+        let mut left = Vec::new();
+        let mut at = 0;
+        for token in &self.0 {
+            while other.0.get(at).is_some_and(|taken| taken < token) {
+                at += 1;
+            }
+            if other.0.get(at) == Some(token) {
+                at += 1;
+            } else {
+                left.push(*token);
+            }
+        }
+        Bag(left.into_boxed_slice())
+    }
 }
 
 fn is_word(letter: char) -> bool {
@@ -54,6 +78,19 @@ pub fn similarity(a: &Bag, b: &Bag) -> f32 {
     if a.is_empty() && b.is_empty() {
         return 1.0;
     }
+    2.0 * shared(a, b) as f32 / (a.len() + b.len()) as f32
+}
+
+/// How much of the smaller bag the other holds, |A∩B| / min(|A|, |B|) with multiplicities. The empty bag is in every one.
+pub fn containment(a: &Bag, b: &Bag) -> f32 {
+    match a.len().min(b.len()) {
+        0 => 1.0,
+        smaller => shared(a, b) as f32 / smaller as f32,
+    }
+}
+
+/// How many tokens two bags share, |A∩B| with multiplicities.
+pub fn shared(a: &Bag, b: &Bag) -> usize {
     let (mut at_a, mut at_b, mut shared) = (0, 0, 0_usize);
     while let (Some(token_a), Some(token_b)) = (a.0.get(at_a), b.0.get(at_b)) {
         let order = token_a.cmp(token_b);
@@ -61,7 +98,7 @@ pub fn similarity(a: &Bag, b: &Bag) -> f32 {
         at_b += usize::from(order != Ordering::Less);
         shared += usize::from(order == Ordering::Equal);
     }
-    2.0 * shared as f32 / (a.len() + b.len()) as f32
+    shared
 }
 
 /// FNV-1a with 32 bits (Fowler, Noll and Vo): the same everywhere, and good enough where a collision costs little.
@@ -102,6 +139,28 @@ mod tests {
     }
 
     #[test]
+    fn a_part_is_contained_in_its_whole() {
+        let check = |a: &str, b: &str, expected: f32| {
+            let measured = containment(&Bag::of(a), &Bag::of(b));
+            assert!((measured - expected).abs() < 1e-6, "{measured} for {a:?} and {b:?}");
+        };
+        check("b c", "a b c d", 1.0);
+        check("a b c d", "b x", 0.5);
+        check("a a", "a b b b", 0.5);
+        check("", "a", 1.0);
+    }
+
+    #[test]
+    fn a_bag_without_another_keeps_what_is_too_many() {
+        let left = |a: &str, b: &str| Bag::of(a).without(&Bag::of(b));
+        assert_eq!(left("a a b c", "a c d"), Bag::of("a b"));
+        assert_eq!(left("a", ""), Bag::of("a"));
+        assert_eq!(left("", "a"), Bag::of(""));
+        let bag = Bag::of("f(a, f.b)");
+        assert_eq!((bag.count("f"), bag.count("a"), bag.count("g")), (2, 1, 0));
+    }
+
+    #[test]
     fn the_hash_is_the_published_one() {
         assert_eq!(fnv1a(b""), 0x811c_9dc5);
         assert_eq!(fnv1a(b"foobar"), 0xbf9c_f968);
@@ -115,6 +174,8 @@ mod tests {
             prop_assert!((0.0..=1.0).contains(&measured));
             prop_assert_eq!(measured, similarity(&b, &a));
             prop_assert_eq!(similarity(&a, &a), 1.0);
+            prop_assert!((0.0..=1.0).contains(&containment(&a, &b)));
+            prop_assert_eq!(a.without(&b).len(), a.len() - shared(&a, &b));
         }
     }
 }

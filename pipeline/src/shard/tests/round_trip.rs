@@ -46,7 +46,7 @@ fn commit() -> impl Strategy<Value = CommitRow> {
 fn edit() -> impl Strategy<Value = EditRow> {
     let names = (option::of(shared()), option::of(shared()), option::of(shared()), option::of(shared()));
     let numbers = (any::<[u32; 3]>(), any::<[Option<u32>; 2]>(), any::<Option<f32>>());
-    let rest = (0..6_usize, option::of(id()), option::of(id()), option::of(shared()));
+    let rest = (0..Change::ALL.len(), option::of(id()), option::of(id()), option::of(shared()));
     (shared(), names, numbers, rest).prop_map(
         |(path, (symbol, kind, before_path, before_symbol), (lines, texts, similarity), rest)| EditRow {
             commit: lines[0],
