@@ -1,4 +1,4 @@
-//! Guards: what a grammar's own scanner cannot take is kept from it.
+//! Guards: what a grammar or its own scanner cannot take is kept from it.
 //!
 //! The scanners that some grammars bring are C code with fixed buffers and assertions. Where a source could overrun the
 //! one or trip the other, it is parsed as a copy of the same length without what is dangerous. Places in the tree are
@@ -16,7 +16,13 @@ pub(super) enum Hazard {
     /// beside five bytes for each string that it believes open, and can write one byte too many; and a word of more than
     /// 255 bytes trips an assertion. Both end the process.
     Heredocs,
+    /// Macros that are called as a keyword or a type is, `try!(…)` and `str![…]`. tree-sitter-rust knows none of them, and
+    /// its error recovery costs more time than the rest of the file; another name of the same length stands in.
+    KeywordMacros,
 }
+
+/// The names of such macros with the mark of a call, and what stands in.
+const KEYWORD_MACROS: [(&str, &[u8]); 2] = [("try!", b"tr_!"), ("str!", b"st_!")];
 
 impl Hazard {
     /// The source as the scanner may see it; `None` when it cannot be made safe.
@@ -24,9 +30,24 @@ impl Hazard {
         match self {
             Hazard::None => Some(Cow::Borrowed(source)),
             Hazard::Heredocs if heredoc(source, 0).is_none() => Some(Cow::Borrowed(source)),
+            Hazard::KeywordMacros => Some(without_keyword_macros(source)),
             Hazard::Heredocs => without_heredocs(source).filter(|tame| heredoc(tame, 0).is_none()).map(Cow::Owned),
         }
     }
+}
+
+fn without_keyword_macros(source: &str) -> Cow<'_, str> {
+    let mut tame: Option<Vec<u8>> = None;
+    for (name, other) in KEYWORD_MACROS {
+        for at in memchr::memmem::find_iter(source.as_bytes(), name) {
+            let ends_a_word = source[..at].ends_with(|letter: char| letter.is_alphanumeric() || "_#'".contains(letter));
+            if !ends_a_word && source[at + name.len()..].starts_with(['(', '[', '{', ' ']) {
+                tame.get_or_insert_with(|| source.as_bytes().to_vec())[at..at + other.len()].copy_from_slice(other);
+            }
+        }
+    }
+    // What was replaced and what replaces it are ASCII, so it is still UTF-8.
+    tame.and_then(|tame| String::from_utf8(tame).ok()).map_or(Cow::Borrowed(source), Cow::Owned)
 }
 
 /// What may open a heredoc: `<<`, `-` or `~`, and a word or a string.
@@ -124,6 +145,14 @@ mod tests {
         check_heredocs("a <<\"b", Some("a + \"b"));
         check_heredocs(&format!("<<{}", "A".repeat(300)), Some(&format!("+ {}", "A".repeat(300))));
         check_heredocs("<<\"\"", Some("+ \"\""));
+    }
+
+    #[test]
+    fn macros_that_are_called_as_keywords_get_other_names() {
+        let tame =
+            |source| Hazard::KeywordMacros.tame(source).expect("because there is nothing to refuse").into_owned();
+        assert_eq!(tame("try!(a); x(str![[b]], \"str!\")"), "tr_!(a); x(st_![[b]], \"str!\")");
+        assert_eq!(tame("my_try!(a); r#try!(b); substr![c]; try {}"), "my_try!(a); r#try!(b); substr![c]; try {}");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::grammar::{Grammar, Shape, When, item};
 use super::{Language, Rules, SLASHES};
 use crate::syntax::Kind;
+use crate::syntax::guard::Hazard;
 
 pub(super) static RUST: Language =
     Language { name: "rust", extensions: &["rs"], file_names: &[], comments: SLASHES, rules: Rules::Grammar(&GRAMMAR) };
@@ -54,5 +55,6 @@ static GRAMMAR: Grammar = Grammar {
     identifiers: &["identifier", "type_identifier", "field_identifier", "shorthand_field_identifier", "metavariable"],
     captures: &["string_content"],
     captures_in: &["token_tree"],
+    hazard: Hazard::KeywordMacros,
     ..Grammar::of(|| tree_sitter_rust::LANGUAGE.into())
 };
