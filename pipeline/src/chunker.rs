@@ -75,7 +75,10 @@ impl Chunker {
         }
         let content = objects.blob(id).ok_or(Skip::Missing)?;
         syntax::classify_content(path, language, &content)?;
-        Ok((String::from_utf8_lossy(&content).into_owned(), content.len() as u64))
+        let bytes = content.len() as u64;
+        let text =
+            String::from_utf8(content).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
+        Ok((text, bytes))
     }
 
     /// Reads and chunks one blob; also its size in bytes.

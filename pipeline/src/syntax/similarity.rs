@@ -16,18 +16,20 @@ impl Bag {
     /// The bag of a text.
     pub fn of(text: &str) -> Bag {
         let mut tokens = Vec::with_capacity(text.len() / 6);
-        let mut rest = text;
-        while let Some(first) = rest.chars().next() {
-            let length = if is_word(first) {
-                rest.find(|letter| !is_word(letter)).unwrap_or(rest.len())
-            } else {
-                first.len_utf8()
-            };
-            let (token, after) = rest.split_at(length);
-            if !first.is_whitespace() && !"\"'`,;()[]{}".contains(first) {
+        let bytes = text.as_bytes();
+        let mut at = 0;
+        while at < bytes.len() {
+            let start = at;
+            at = word_end(text, at);
+            if at > start {
+                tokens.push(fnv1a(&bytes[start..at]));
+                continue;
+            }
+            at += if bytes[at].is_ascii() { 1 } else { text[at..].chars().next().map_or(1, char::len_utf8) };
+            let token = &text[start..at];
+            if !token.contains(|letter: char| letter.is_whitespace() || "\"'`,;()[]{}".contains(letter)) {
                 tokens.push(fnv1a(token.as_bytes()));
             }
-            rest = after;
         }
         tokens.sort_unstable();
         Bag(tokens.into_boxed_slice())
@@ -68,8 +70,22 @@ impl Bag {
     }
 }
 
-fn is_word(letter: char) -> bool {
-    letter.is_alphanumeric() || letter == '_'
+/// Where the word ends that begins here; here, if none does.
+fn word_end(text: &str, from: usize) -> usize {
+    let bytes = text.as_bytes();
+    let mut at = from;
+    while let Some(byte) = bytes.get(at) {
+        let length = match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' => 1,
+            0..=127 => 0,
+            _ => text[at..].chars().next().filter(|letter| letter.is_alphanumeric()).map_or(0, char::len_utf8),
+        };
+        if length == 0 {
+            break;
+        }
+        at += length;
+    }
+    at
 }
 
 /// The Dice coefficient of two bags, 2·|A∩B| / (|A| + |B|) with multiplicities: 1 for equal bags, also for two empty

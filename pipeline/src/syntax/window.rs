@@ -86,7 +86,16 @@ pub(super) fn find_from(before: &Outline, lines: &Lines<'_>) -> Option<Windowed>
     if reports > budget(lines.source.len()) || !found.errors.is_empty() {
         return None;
     }
-    let joined = Joining { before, old_lines: &old_lines, lines, blocks: &blocks, plan: &plan }.join(found)?;
+    let mut holds_names = vec![false; before.items.len()];
+    for item in before.items.iter().rev().filter(|item| item.label.is_some()) {
+        let mut holder = item.within;
+        while let Some(index) = holder.filter(|index| !holds_names[*index as usize]) {
+            holds_names[index as usize] = true;
+            holder = before.items[index as usize].within;
+        }
+    }
+    let joining = Joining { before, old_lines: &old_lines, lines, blocks: &blocks, plan: &plan, holds_names };
+    let joined = joining.join(found)?;
     let carried = plan.carried.iter().map(|old| {
         let block = &blocks[block_of(&blocks, old.start)?];
         Some(Carried { old: old.clone(), new_start: old.start - block.old.start + block.new_start })
@@ -378,6 +387,8 @@ struct Joining<'a> {
     lines: &'a Lines<'a>,
     blocks: &'a [Block],
     plan: &'a Plan,
+    /// Which old items hold declarations.
+    holds_names: Vec<bool>,
 }
 
 impl Joining<'_> {
@@ -487,11 +498,15 @@ impl Joining<'_> {
                 (None, None) => return Some(()),
                 (Some(old_holder), Some(new_holder)) => {
                     let (old_holder, new_holder) = (old_holder as usize, new_holder as usize);
+                    let (old_item, new_item) = (&self.before.items[old_holder], &found.items[new_holder]);
                     match counterpart[old_holder] {
                         Some(known) => return (known == new_holder).then_some(()),
-                        None if !same_item(&self.before.items[old_holder], &found.items[new_holder]) => return None,
-                        None => counterpart[old_holder] = Some(new_holder),
+                        // Statements do not care for the name of what they are in.
+                        None if old_item.shape == new_item.shape && !self.holds_names[old_holder] => {}
+                        None if same_item(old_item, new_item) => {}
+                        None => return None,
                     }
+                    counterpart[old_holder] = Some(new_holder);
                     (old, new) = (old_holder, new_holder);
                 }
                 _ => return None,
