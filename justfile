@@ -38,3 +38,8 @@ lineage repo:
     target/lineage/bin/pip install --quiet --requirement benches/requirements.txt
     target/lineage/bin/python benches/lineage/measure.py scripted target/release/precedent --seeds test
     target/lineage/bin/python benches/lineage/measure.py real target/release/precedent {{repo}}
+
+# Time Git, a full re-parse and the windowed one on a repository, and compare what they find: just history path/to/clone
+history repo:
+    cargo build --release
+    python3 benches/history/compare.py target/release/precedent {{repo}}

@@ -79,11 +79,23 @@ impl Job {
 fn spanned(store: &Store) -> Result<FxHashSet<(ObjectId, Arc<str>)>, StoreError> {
     let heads = store.chunk_heads()?;
     let mut spanned = FxHashSet::default();
-    for (blob, chunk) in store.span_chunks()? {
-        let unknown = || StoreError::Damaged { what: "spans".into(), why: format!("no chunk has the number {chunk}") };
-        spanned.insert((blob, heads.get(chunk as usize).ok_or_else(unknown)?.lang.clone()));
+    let mut last: Option<(ObjectId, &Arc<str>)> = None;
+    let mut unknown = None;
+    store.each_span(|blob, chunk| match heads.get(chunk as usize) {
+        // The spans of a blob stand together.
+        Some(head) if last != Some((blob, &head.lang)) => {
+            last = Some((blob, &head.lang));
+            spanned.insert((blob, head.lang.clone()));
+        }
+        Some(_) => {}
+        None => unknown = Some(chunk),
+    })?;
+    match unknown {
+        Some(chunk) => {
+            Err(StoreError::Damaged { what: "spans".into(), why: format!("no chunk has the number {chunk}") })
+        }
+        None => Ok(spanned),
     }
-    Ok(spanned)
 }
 
 /// Cuts, numbers and matches what a batch of commits changed; the rows go into `generation`.

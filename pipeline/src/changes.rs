@@ -2,13 +2,14 @@
 //!
 //! Reading is spread over the threads. Attributes build up from commit to commit, so classifying is done in order.
 
+use std::collections::HashSet;
 use std::time::Instant;
 
 use rayon::prelude::*;
 
 use crate::PipelineError;
 use crate::chunker::Chunker;
-use crate::history::{AttributeRules, Commit, Entry, FileChange, Objects, Pool, Repository};
+use crate::history::{AttributeRules, Commit, Entry, FileChange, Objects, Pool, Repository, Walk};
 use crate::shard::ObjectId;
 use crate::syntax::{Language, Skip};
 
@@ -31,6 +32,43 @@ pub(crate) struct Batch {
     pub(crate) seconds: f64,
 }
 
+fn read(
+    repository: &Repository,
+    objects: &Pool<'_>,
+    ids: &[ObjectId],
+) -> Result<Vec<(Commit, Vec<FileChange>)>, PipelineError> {
+    ids.par_iter()
+        .with_min_len(16)
+        .map_init(
+            || objects.take(),
+            |objects, id| {
+                let commit = objects.commit(repository, id)?;
+                let changes = objects.changes(&commit)?;
+                Ok((commit, changes))
+            },
+        )
+        .collect()
+}
+
+/// Gives every commit that the tips reach, parents first, with the files that it changed: the first stage of a run alone.
+///
+/// # Errors
+/// History that cannot be read.
+pub fn each_change(
+    repository: &Repository,
+    tips: &[ObjectId],
+    mut each: impl FnMut(&Commit, &[FileChange]),
+) -> Result<(), PipelineError> {
+    let walk = Walk::new(repository, tips, &HashSet::new())?;
+    let objects = Pool::new(repository, Objects::for_trees);
+    for ids in walk.order.chunks(1024) {
+        for (commit, changes) in read(repository, &objects, ids)? {
+            each(&commit, &changes);
+        }
+    }
+    Ok(())
+}
+
 /// Reads batches, one after the other.
 pub(crate) struct Changes<'r> {
     repository: &'r Repository,
@@ -51,19 +89,10 @@ impl<'r> Changes<'r> {
     /// History that cannot be read.
     pub(crate) fn read(&mut self, ids: &[ObjectId]) -> Result<Batch, PipelineError> {
         let started = Instant::now();
-        let read = ids
-            .par_iter()
-            .with_min_len(16)
-            .map_init(
-                || self.objects.take(),
-                |objects, id| {
-                    let commit = objects.commit(self.repository, id)?;
-                    let changes = objects.changes(&commit)?;
-                    Ok((commit, changes))
-                },
-            )
-            .collect::<Result<Vec<_>, PipelineError>>()?;
-        let commits = read.into_iter().map(|(commit, changes)| self.classify(commit, changes)).collect();
+        let commits = read(self.repository, &self.objects, ids)?
+            .into_iter()
+            .map(|(commit, changes)| self.classify(commit, changes))
+            .collect();
         Ok(Batch { commits, attribute_dirs: self.rules.directories(), seconds: started.elapsed().as_secs_f64() })
     }
 

@@ -235,7 +235,7 @@ pub fn is_indexed(store: &Store, tips: &[ObjectId]) -> Result<bool, StoreError> 
 }
 
 fn commit_ids(store: &Store) -> Result<HashSet<ObjectId>, StoreError> {
-    Ok(store.commits()?.into_iter().map(|commit| commit.id).collect())
+    Ok(store.commit_ids()?.into_iter().collect())
 }
 
 /// The report of a run that had nothing to do.

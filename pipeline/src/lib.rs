@@ -26,6 +26,7 @@ pub mod syntax;
 mod upkeep;
 mod version;
 
+pub use changes::each_change;
 pub use chunker::{Chunker, FileNodes, Piece, chunk_id};
 pub use embed::{embed_document, fingerprint};
 pub use ingest::{

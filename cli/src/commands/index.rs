@@ -22,6 +22,9 @@ pub(crate) fn run(settings: &Settings, options: &IndexArguments) -> Result<ExitC
     if tips.is_empty() {
         tips.push(place.repository.head()?);
     }
+    if options.list_changes {
+        return list_changes(&place, &tips);
+    }
     let rebuild = options.rebuild.then(|| "that was asked for".to_owned());
     let index = IndexOptions {
         reparse: match options.reparse {
@@ -44,6 +47,18 @@ pub(crate) fn run(settings: &Settings, options: &IndexArguments) -> Result<ExitC
         screen::print(&screen::index_summary(report, &shown_path(&ready.directory)))?;
     }
     if report.interrupted { Err(Failure::interrupted()) } else { Ok(ExitCode::SUCCESS) }
+}
+
+/// What benches compare with `git log --raw -c`.
+fn list_changes(place: &Place, tips: &[ObjectId]) -> Result<ExitCode, Failure> {
+    let mut lines = String::new();
+    precedent_pipeline::each_change(&place.repository, tips, |commit, changes| {
+        for change in changes {
+            lines.push_str(&format!("{}\t{}\n", commit.id, change.path));
+        }
+    })?;
+    screen::print(&lines)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 #[derive(Serialize)]

@@ -133,21 +133,35 @@ impl Store {
         Ok(RowSelection::from_consecutive_ranges(ranges.into_iter(), row))
     }
 
-    /// Blob and chunk of every span, in the order in which they were stored.
-    pub fn span_chunks(&self) -> Result<Vec<(ObjectId, u32)>, StoreError> {
-        let mut pairs: Vec<(ObjectId, u32)> = Vec::new();
+    /// Gives blob and chunk of every span to `each`, in the order in which they were stored.
+    pub fn each_span(&self, mut each: impl FnMut(ObjectId, u32)) -> Result<(), StoreError> {
         for shard in self.shards(Table::Spans) {
             let part = Part { columns: Some(&["blob", "chunk"]), rows: None };
             self.read_shard(Table::Spans, shard, part, |batch| {
                 let blobs: &BinaryArray = required(batch, "blob")?;
                 let chunks: &UInt32Array = required(batch, "chunk")?;
                 for (row, chunk) in chunks.values().iter().enumerate() {
-                    pairs.push((object_id(blobs.value(row))?, *chunk));
+                    each(object_id(blobs.value(row))?, *chunk);
                 }
                 Ok(())
             })?;
         }
-        Ok(pairs)
+        Ok(())
+    }
+
+    /// The object id of every commit, in the order in which they were stored.
+    pub fn commit_ids(&self) -> Result<Vec<ObjectId>, StoreError> {
+        let mut ids = Vec::new();
+        for shard in self.shards(Table::Commits) {
+            let part = Part { columns: Some(&["id"]), rows: None };
+            self.read_shard(Table::Commits, shard, part, |batch| {
+                for id in required::<BinaryArray>(batch, "id")?.iter().flatten() {
+                    ids.push(object_id(id)?);
+                }
+                Ok(())
+            })?;
+        }
+        Ok(ids)
     }
 
     /// Every vector, in the order in which they were stored.

@@ -110,7 +110,8 @@ fn read_all(store: &Store) -> Result<(), StoreError> {
     let ids = store.chunk_ids()?;
     store.chunks_by_number(&ids.iter().map(|(number, _)| *number).collect::<Vec<_>>())?;
     store.spans()?;
-    store.span_chunks()?;
+    store.each_span(|_, _| {})?;
+    store.commit_ids()?;
     store.vectors()?;
     Ok(())
 }

@@ -260,7 +260,7 @@ impl<'s> Walk<'s> {
 
     /// The items inside a macro call, if there are any and nothing else that does not parse.
     fn inside_macro(&self, node: Syntax<'_>) -> Option<Vec<Item>> {
-        let last = node.child(u32::try_from(node.child_count()).ok()?.checked_sub(1)?)?;
+        let last = node.child(node.child_count().checked_sub(1)?)?;
         let body = last.byte_range();
         let text = &self.lines.source[body.clone()];
         let braced = text.len() > 2 && text.starts_with('{') && text.ends_with('}');
