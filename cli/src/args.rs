@@ -59,7 +59,7 @@ pub(crate) struct IndexArguments {
     pub(crate) reparse: Reparse,
 
     /// About how much memory to use, in MiB
-    #[arg(long, value_name = "MIB", default_value_t = 512, value_parser = clap::value_parser!(u32).range(32..=1_048_576))]
+    #[arg(long, value_name = "MIB", default_value_t = 384, value_parser = clap::value_parser!(u32).range(32..=1_048_576))]
     pub(crate) memory: u32,
 
     /// Only list what each commit changed, one `COMMIT TAB PATH` a line, and index nothing

@@ -16,7 +16,7 @@ use crate::{PipelineError, embed};
 
 /// Commits taken together. More gives the threads more to share; fewer bounds memory and makes an
 /// interrupt answer sooner.
-const BATCH_COMMITS: usize = 256;
+const BATCH_COMMITS: usize = 128;
 /// Batches that are read ahead.
 const BATCHES_AHEAD: usize = 1;
 
@@ -41,7 +41,7 @@ pub struct IndexOptions {
 
 impl Default for IndexOptions {
     fn default() -> Self {
-        IndexOptions { reparse: Reparse::Window, memory: 512 << 20 }
+        IndexOptions { reparse: Reparse::Window, memory: 384 << 20 }
     }
 }
 

@@ -17,7 +17,7 @@ use crate::shard::ObjectId;
 /// Bytes of decoded objects that each thread keeps for the next tree difference.
 const OBJECT_CACHE_BYTES: usize = 32 << 20;
 /// Bytes of objects that each thread keeps as bases of deltas. Versions of one file are stored as deltas of each other.
-const DELTA_CACHE_BYTES: usize = 48 << 20;
+const DELTA_CACHE_BYTES: usize = 32 << 20;
 
 /// Why history could not be read.
 #[derive(Debug, thiserror::Error)]
