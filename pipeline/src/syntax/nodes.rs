@@ -9,7 +9,7 @@ use super::extent::{Lines, NumberedLine, dedent, gaps, paragraphs, widen};
 use super::items::{Item, find};
 use super::languages::{Grammar, Shape};
 use super::split::emit;
-use super::window::{Carried, Outline, find_from};
+use super::window::{Carried, Outline, PlacedNode, find_from};
 use super::{Cut, Kind, Node, Reading, Version};
 
 /// A symbol that is longer is not extended by the names of what stands inside it.
@@ -23,7 +23,7 @@ pub(super) fn nodes(grammar: &'static Grammar, source: &str) -> Vec<Node> {
     let (extents, _) = widened(&lines, &items);
     let cuts = assemble(grammar, &lines, &items, &extents, &[], &[]);
     cuts.into_iter()
-        .map(|cut| match cut {
+        .map(|(cut, _)| match cut {
             Cut::New(node) => node,
             Cut::Same { .. } => unreachable!("because nothing is carried over from nothing"),
         })
@@ -49,12 +49,14 @@ pub(super) fn cut(grammar: &'static Grammar, source: &str, before: Option<&Outli
     let found = found.unwrap_or_default();
     let (extents, whole) = widened(&lines, &found.items);
     let old_nodes = before.map_or(&[][..], |before| &before.nodes);
-    let cuts = assemble(grammar, &lines, &found.items, &extents, &carried, old_nodes);
+    let owned = assemble(grammar, &lines, &found.items, &extents, &carried, old_nodes);
+    let nodes = owned.iter().map(|(cut, owner)| PlacedNode { lines: cut.lines(), owner: *owner }).collect();
+    let cuts = owned.into_iter().map(|(cut, _)| cut).collect();
     let outline = parsed.then(|| Outline {
         grammar,
         source: source.into(),
         starts: lines.starts.into(),
-        nodes: cuts.iter().map(Cut::lines).collect(),
+        nodes,
         items: found.items,
         extents,
         whole,
@@ -82,15 +84,16 @@ fn widened(lines: &Lines<'_>, items: &[Item]) -> (Vec<Range<usize>>, Vec<bool>) 
     (extents, whole)
 }
 
-/// Items and the stretches between them become nodes, but for the lines that are carried over.
+/// Items and the stretches between them become nodes, but for the lines that are carried over. With each node comes the
+/// first line of the item that it is, or is a part of.
 fn assemble(
     grammar: &Grammar,
     lines: &Lines<'_>,
     items: &[Item],
     extents: &[Range<usize>],
     carried: &[Carried],
-    old_nodes: &[(u32, u32)],
-) -> Vec<Cut> {
+    old_nodes: &[PlacedNode],
+) -> Vec<(Cut, u32)> {
     let is_carried = |line: usize| {
         let at = carried.partition_point(|carried| carried.new_end() <= line);
         at < carried.len() && carried[at].new_start <= line
@@ -103,6 +106,7 @@ fn assemble(
         item.parent.map_or(&mut top, |parent| &mut inside[parent as usize]).push(extent.clone());
     }
     let mut out = Vec::new();
+    let mut owners = Vec::new();
     runs(&Place::default(), grammar, left(gaps(lines, 0..lines.source.len(), &top), &is_carried), &mut out);
     for (index, place) in places(grammar, items, &come_over).iter().enumerate() {
         if come_over[index] {
@@ -110,30 +114,41 @@ fn assemble(
         }
         let (item, extent) = (&items[index], extents[index].clone());
         let (start_line, end_line) = (lines.number(extent.start), lines.number(extent.end));
+        // A stretch between items owns itself, whole or in parts.
+        owners.extend(out[owners.len()..].iter().map(|node: &Node| node.start_line));
         let node = |kind| place.node(kind, item, start_line, end_line);
         match item.shape {
-            Shape::Leaf(kind) => emit(node(kind), &dedent(&lines.within(extent)), &mut out),
+            Shape::Leaf(kind) => {
+                emit(node(kind), &dedent(&lines.within(extent)), &mut out);
+                owners.resize(out.len(), start_line);
+            }
             Shape::Container(kind) => {
                 emit(node(kind), &dedent(&gaps(lines, extent, &inside[index]).concat()), &mut out);
+                owners.resize(out.len(), start_line);
             }
             Shape::Scope if place.in_leaf => {}
             Shape::Plain => {}
             Shape::Scope => runs(place, grammar, left(gaps(lines, extent, &inside[index]), &is_carried), &mut out),
         }
     }
-    let mut cuts: Vec<Cut> = out.into_iter().map(Cut::New).collect();
+    owners.extend(out[owners.len()..].iter().map(|node| node.start_line));
+    let mut cuts: Vec<(Cut, u32)> = out.into_iter().map(Cut::New).zip(owners).collect();
     for lines in carried {
-        let first = old_nodes.partition_point(|(start, _)| (*start as usize) <= lines.old.start);
+        let first = old_nodes.partition_point(|node| (node.lines.0 as usize) <= lines.old.start);
         let now = |line: u32| u32::try_from(line as usize - lines.old.start + lines.new_start).unwrap_or(u32::MAX);
-        for (index, (start, end)) in old_nodes.iter().enumerate().skip(first) {
-            if *start as usize > lines.old.end {
+        for (index, node) in old_nodes.iter().enumerate().skip(first) {
+            if node.lines.0 as usize > lines.old.end {
                 break;
             }
-            cuts.push(Cut::Same { index, start_line: now(*start), end_line: now(*end) });
+            // A part of what begins before these lines was cut anew with the whole of it.
+            if node.owner as usize > lines.old.start {
+                let (start_line, end_line) = (now(node.lines.0), now(node.lines.1));
+                cuts.push((Cut::Same { index, start_line, end_line }, now(node.owner)));
+            }
         }
     }
     // The sort is stable, and an outer item comes before those inside it.
-    cuts.sort_by_key(|cut| cut.lines().0);
+    cuts.sort_by_key(|(cut, _)| cut.lines().0);
     cuts
 }
 

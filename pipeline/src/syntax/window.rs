@@ -35,10 +35,18 @@ pub struct Outline {
     /// Which of them share no line with anything.
     pub(super) whole: Vec<bool>,
     pub(super) errors: Vec<Range<usize>>,
-    /// First and last line of each node, from 1.
-    pub(super) nodes: Vec<(u32, u32)>,
+    pub(super) nodes: Vec<PlacedNode>,
     /// At least as many reports of progress as parsing it whole would make.
     pub(super) reports: usize,
+}
+
+/// Where a node stands, in lines from 1.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PlacedNode {
+    /// First and last.
+    pub(super) lines: (u32, u32),
+    /// The first line of the item that it is, or is a part of.
+    pub(super) owner: u32,
 }
 
 impl Outline {
@@ -291,7 +299,6 @@ impl Plan {
         // A stretch between declarations is one node, so only what lies between two of them comes over.
         let is_node = |index: &&usize| past.items[**index].shape != Shape::Plain;
         if let (Some(first), Some(last)) = (run.iter().find(is_node), run.iter().rfind(is_node)) {
-            // Inside a declaration that is one node, there is nothing to come over but what is nested in it.
             self.carried.push(past.spans[*first].lines.start..past.spans[*last].lines.end + 1);
         }
     }

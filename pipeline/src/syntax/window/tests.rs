@@ -197,3 +197,14 @@ fn most_nodes_of_a_long_file_come_over() {
     let new: Vec<_> = version.cuts.iter().filter(|cut| matches!(cut, Cut::New(_))).collect();
     assert_eq!((version.reading, version.cuts.len(), new.len()), (Reading::Windows, 100, 1), "{new:?}");
 }
+
+#[test]
+fn parts_of_a_long_function_do_not_come_over_with_what_is_nested_in_it() {
+    let statements =
+        |from: usize| -> String { (from..from + 400).map(|at| format!("    g({at}, \"{at}\");\n")).collect() };
+    let nested =
+        |at: usize| format!("    fn n{at}() {{\n{}    }}\n", statements(1_000 * at).replace("    g", "        g"));
+    let source = format!("fn f() {{\n    a();\n{}{}{}{}    b();\n}}\n", nested(1), nested(2), nested(3), nested(4));
+    let readings = check("rust", &[source.clone(), source.replace("a();", "c();"), source.replace("b();", "d();")]);
+    assert_eq!(readings[1..], [Reading::Windows, Reading::Windows]);
+}
