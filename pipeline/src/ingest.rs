@@ -383,8 +383,10 @@ impl Ingest<'_> {
             }
         }
         (self.progress)(Progress { stage: Stage::Store, done: run.commits, total });
-        // A writer that has failed says why.
-        let _ = generations.send(self.closed(generation, &reached));
+        if !generation.commits.is_empty() {
+            // A writer that has failed says why.
+            let _ = generations.send(self.closed(generation, &reached));
+        }
         failure.map_or(Ok(()), Err)
     }
 
