@@ -1,6 +1,6 @@
 //! Bad input gets a sentence and the right exit code, and nothing is lost.
 
-use crate::support::{Fixture, git, precedent};
+use crate::support::{Fixture, Ran, content, git, precedent};
 
 /// The run ends with this code and begins with this sentence; never with a backtrace.
 fn check(fixture: &Fixture, arguments: &[&str], code: i32, sentence: &str) -> String {
@@ -235,4 +235,109 @@ fn names_of_kinds_and_languages_are_checked() {
     assert!(said.contains("function"), "{said}");
     check(&fixture, &["search", "x", "--lang", "cobol"], 2, "`cobol` is not indexed");
     check(&fixture, &["index", "--store", ""], 2, "--store is empty");
+}
+
+#[test]
+fn a_damaged_pack_is_an_error_that_names_the_object_or_does_not_matter() {
+    let fixture = Fixture::new("review");
+    let (good, store) = (fixture.beside("good"), fixture.beside("store"));
+    fixture.json(&["index", "--json", "--tip", "main", "--store", &good.to_string_lossy()]);
+    let expected = content(&good);
+    fixture.git(&["repack", "-adfq"]);
+    let packs = std::fs::read_dir(fixture.repo().join(".git/objects/pack")).expect("a folder");
+    let mut packs = packs.map(|entry| entry.expect("an entry").path());
+    let pack = packs.find(|path| path.extension().is_some_and(|end| end == "pack")).expect("a pack");
+    let bytes = std::fs::read(&pack).expect("a pack");
+    let mut named = std::collections::BTreeSet::new();
+    for step in 1..60 {
+        let mut damaged = bytes.clone();
+        damaged[bytes.len() * step / 60] ^= 0x11;
+        // A pack is read-only, so it is replaced.
+        std::fs::remove_file(&pack).expect("gone");
+        std::fs::write(&pack, damaged).expect("a pack");
+        let ran = fixture.run(&["index", "--json", "--tip", "main", "--store", &store.to_string_lossy()]);
+        if ran.code == 0 {
+            assert!(content(&store) == expected, "byte {step} of 60");
+        } else {
+            assert_eq!(ran.code, 3, "{}", ran.stderr);
+            assert!(ran.stderr.contains("git fsck") && !ran.stderr.contains("panicked"), "{}", ran.stderr);
+            let said = ran.stderr.strip_prefix("error: cannot read ").unwrap_or_else(|| panic!("{}", ran.stderr));
+            named.insert(said.split(' ').next().expect("a word").to_owned());
+        }
+        let _ = std::fs::remove_dir_all(&store);
+    }
+    assert_eq!(named.iter().map(String::as_str).collect::<Vec<_>>(), ["blob", "commit", "tree"]);
+}
+
+#[test]
+fn a_missing_object_is_named_and_once_it_is_back_the_next_run_goes_on() {
+    let fixture = Fixture::new("review");
+    for (kind, revision) in
+        [("commit", "main"), ("commit", "main~3"), ("tree", "main~3^{tree}"), ("blob", "main~3:src/client.rs")]
+    {
+        let id = fixture.git(&["rev-parse", revision]);
+        let file = fixture.repo().join(".git/objects").join(&id[..2]).join(&id[2..]);
+        let aside = fixture.beside("aside");
+        std::fs::rename(&file, &aside).expect("a loose object");
+        let said =
+            check(&fixture, &["index", "--tip", "main"], 3, &format!("{kind} {id} is missing from the repository"));
+        assert!(said.contains("git fsck"), "{said}");
+        std::fs::rename(&aside, &file).expect("a loose object");
+    }
+    assert_eq!(fixture.json(&["index", "--json", "--tip", "main"])["totals"]["commits"], 8);
+}
+
+#[test]
+fn a_clone_without_trees_says_what_brings_them() {
+    let fixture = Fixture::new("review");
+    fixture.git(&["config", "uploadpack.allowFilter", "true"]);
+    let clone = fixture.beside("clone");
+    let from = format!("file://{}", fixture.repo().display());
+    git(&fixture.repo(), &["clone", "--quiet", "--bare", "--filter=tree:0", &from, &clone.to_string_lossy()]);
+    let ran = Ran::of(precedent(&clone, &["index"]).output().expect("the binary"));
+    assert_eq!(ran.code, 3, "{}", ran.stderr);
+    assert!(ran.stderr.contains("error: tree ") && ran.stderr.contains("is missing"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("git fetch --refetch --no-filter"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_repository_that_is_repacked_meanwhile_gives_the_same_store() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let fixture = Fixture::new("many");
+    let good = fixture.beside("good");
+    fixture.json(&["index", "--json", "--store", &good.to_string_lossy()]);
+    let expected = content(&good);
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let repacking = scope.spawn(|| {
+            let mut rounds = 0;
+            while !done.load(Ordering::Relaxed) {
+                // Another window each time, so that each pack has another name and the one before it goes.
+                let window = format!("--window={}", rounds % 7 + 1);
+                fixture.git(&["repack", "-adfq", &window]);
+                fixture.git(&["prune"]);
+                rounds += 1;
+            }
+            rounds
+        });
+        let mut runs = 0;
+        while runs < 12 {
+            let store = fixture.beside("store");
+            let ran = fixture.run(&["index", "--store", &store.to_string_lossy()]);
+            if ran.code == 0 {
+                assert!(content(&store) == expected, "run {runs}: {}", ran.stderr);
+                std::fs::remove_dir_all(&store).expect("gone");
+            } else {
+                // Not a store that is less than it seems: the run says so, and the next one goes on.
+                assert_eq!(ran.code, 3, "{}", ran.stderr);
+                assert!(ran.stderr.starts_with("error: "), "{}", ran.stderr);
+            }
+            runs += 1;
+        }
+        done.store(true, Ordering::Relaxed);
+        assert!(repacking.join().expect("an end") > 3);
+    });
+    let store = fixture.beside("store");
+    fixture.json(&["index", "--json", "--store", &store.to_string_lossy()]);
+    assert!(content(&store) == expected);
 }

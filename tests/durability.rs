@@ -1,7 +1,11 @@
 //! A run that is stopped loses nothing that was durable, and the next one goes on.
 
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
+
+use precedent_pipeline::shard::Store;
 
 use crate::support::{Fixture, Ran, content, precedent};
 
@@ -42,28 +46,78 @@ fn a_full_disk_is_said_and_what_was_there_stays() {
     assert_eq!(fixture.json(&["index", "--json"])["commits"], 3);
 }
 
-#[test]
-fn a_run_killed_at_any_moment_leaves_a_store_that_the_next_run_completes() {
-    let fixture = Fixture::new("review");
-    let whole = fixture.beside("whole");
-    fixture.json(&["index", "--json", "--store", &whole.to_string_lossy()]);
-    let expected = content(&whole);
-    let store = fixture.beside("killed");
-    let store_text = store.to_string_lossy().into_owned();
-    for delay_ms in (0..60).step_by(3) {
-        let mut child = precedent(&fixture.repo(), &["index", "--store", &store_text])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the binary");
-        std::thread::sleep(Duration::from_millis(delay_ms));
-        let _ = child.kill();
-        child.wait().expect("an end");
+/// What a killed run left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Left {
+    /// Not even the folder.
+    Nothing,
+    /// A folder, and no manifest yet.
+    NoManifest,
+    /// So many commits, and not all of them.
+    Part(u64),
+    /// All commits; the run was about to end.
+    Whole,
+}
+
+fn left(store: &Path, all: u64) -> Left {
+    if !store.exists() {
+        return Left::Nothing;
     }
-    let report = fixture.json(&["index", "--json", "--store", &store_text]);
-    assert_eq!(report["totals"]["commits"], 9);
-    assert_eq!(content(&store), expected);
-    assert_eq!(fixture.json(&["store", "check", "--json", "--store", &store_text])["ok"], true);
+    match Store::open(store).expect("a store that opens") {
+        None => Left::NoManifest,
+        Some(store) if store.manifest().rows("commits") == all => Left::Whole,
+        Some(store) => Left::Part(store.manifest().rows("commits")),
+    }
+}
+
+#[test]
+fn a_run_killed_at_any_of_200_instants_leaves_a_store_that_the_next_run_completes() {
+    const KILLS: usize = 200;
+    const COMMITS: u64 = 1024;
+    let fixture = Fixture::new("generations");
+    let index = |store: &Path| {
+        let mut command = precedent(&fixture.repo(), &["index", "--memory", "32", "--store", &store.to_string_lossy()]);
+        command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the binary")
+    };
+    let whole = fixture.beside("whole");
+    let undisturbed = || {
+        let _ = std::fs::remove_dir_all(&whole);
+        let begun = Instant::now();
+        assert!(index(&whole).wait().expect("an end").success());
+        begun.elapsed()
+    };
+    // The first run reads from the disk, and the others from memory.
+    let length = (0..3).map(|_| undisturbed()).min().expect("three runs");
+    let expected = content(&whole);
+    assert_eq!(left(&whole, COMMITS), Left::Whole);
+    let generations = Store::open(&whole).expect("opens").expect("is there").manifest().shards_of("commits").count();
+    assert!(generations == 4, "{generations} generations");
+
+    let store = fixture.beside("killed");
+    let mut random: u64 = 20_240_101;
+    let mut states: BTreeMap<Left, usize> = BTreeMap::new();
+    let (mut kills, mut completed) = (0, 0);
+    while kills < KILLS {
+        // Knuth's constants; the low bits of such a sequence are poor.
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let mut run = index(&store);
+        std::thread::sleep(length.mul_f64((random >> 40) as f64 / (1 << 24) as f64));
+        run.kill().expect("a process that was not waited for");
+        let status = run.wait().expect("an end");
+        if status.success() {
+            assert!(content(&store) == expected, "after {kills} kills");
+            std::fs::remove_dir_all(&store).expect("gone");
+            completed += 1;
+        } else {
+            assert_eq!(status.code(), None, "the run failed by itself");
+            *states.entry(left(&store, COMMITS)).or_default() += 1;
+            kills += 1;
+        }
+    }
+    assert!(index(&store).wait().expect("an end").success());
+    assert!(content(&store) == expected, "after the last kill");
+    let parts = states.keys().filter(|state| matches!(state, Left::Part(_))).count();
+    assert!(states.contains_key(&Left::NoManifest) && parts >= 3 && completed >= 5, "{completed}: {states:?}");
 }
 
 #[test]

@@ -254,3 +254,229 @@ fn the_same_store_comes_of_one_thread_and_of_many() {
     };
     assert_eq!(shards("1"), shards("3"));
 }
+
+/// Every fixture there is.
+const ALL: [&str; 7] = ["generations", "hostile", "lineage", "many", "merges", "numeric", "review"];
+
+#[test]
+fn parsing_whole_and_parsing_windows_give_the_same_shards() {
+    for name in ALL {
+        let fixture = Fixture::new(name);
+        let shards = |reparse: &str| -> Vec<String> {
+            let store = fixture.beside(reparse);
+            fixture.json(&["index", "--json", "--reparse", reparse, "--store", &store.to_string_lossy()]);
+            let store = precedent_pipeline::shard::Store::open(&store).expect("opens").expect("is there");
+            store.manifest().shards.iter().map(|shard| shard.blake3.clone()).collect()
+        };
+        assert_eq!(shards("full"), shards("window"), "{name}");
+    }
+}
+
+#[test]
+fn little_memory_gives_the_same_store() {
+    for name in ALL {
+        let fixture = Fixture::new(name);
+        let (much, little) = (fixture.beside("much"), fixture.beside("little"));
+        let much_report = fixture.json(&["index", "--json", "--store", &much.to_string_lossy()]);
+        let report = fixture.json(&["index", "--json", "--memory", "32", "--store", &little.to_string_lossy()]);
+        assert_eq!(name == "generations", report["generation"] != much_report["generation"], "{name}");
+        assert!(content(&much) == content(&little), "{name}");
+    }
+}
+
+#[test]
+fn a_rewritten_branch_costs_only_its_new_commits() {
+    let fixture = Fixture::new("review");
+    fixture.json(&["index", "--json", "--tip", "main"]);
+    // The last two commits of the branch are made again on the one before them, and the first says something else.
+    fixture.git(&["switch", "--quiet", "main"]);
+    let old = fixture.git(&["rev-parse", "main"]);
+    fixture.git(&["reset", "--quiet", "--hard", "main~2"]);
+    fixture.commit("src/rewritten.rs", "pub fn rewritten() -> u8 {\n    1\n}\n", "said otherwise");
+    fixture.git(&["checkout", "--quiet", &old, "--", "."]);
+    fixture.commit("src/rewritten.rs", "pub fn rewritten() -> u8 {\n    2\n}\n", "and the rest");
+    let report = fixture.json(&["index", "--json", "--tip", "main"]);
+    assert_eq!((report["commits"].as_u64(), report["totals"]["commits"].as_u64()), (Some(2), Some(10)));
+    // Everything else that the new commits hold was read before the branch was rewritten.
+    assert_eq!(report["file_versions"], 2, "{report}");
+}
+
+#[test]
+fn a_second_worktree_costs_only_its_new_commits() {
+    let fixture = Fixture::new("review");
+    fixture.json(&["index", "--json", "--tip", "main"]);
+    let other = fixture.beside("other");
+    fixture.git(&["worktree", "add", "--quiet", "-b", "side", &other.to_string_lossy(), "main"]);
+    std::fs::write(other.join("side.rs"), "pub fn side() -> u8 {\n    1\n}\n").expect("a file");
+    crate::support::git(&other, &["add", "--all"]);
+    crate::support::git(&other, &["commit", "--quiet", "--message", "aside"]);
+    let index = || {
+        let ran = crate::support::precedent(&other, &["index", "--json"]).output().expect("the binary");
+        let ran = crate::support::Ran::of(ran);
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        serde_json::from_str::<serde_json::Value>(&ran.stdout).expect("JSON")
+    };
+    let report = index();
+    assert_eq!((report["commits"].as_u64(), report["file_versions"].as_u64()), (Some(1), Some(1)), "{report}");
+    assert_eq!(report["totals"]["commits"], 9);
+    assert_eq!(fixture.json(&["index", "--json", "--tip", "side"])["commits"], 0);
+}
+
+/// Makes commits from a stream for `git fast-import`.
+fn import(fixture: &Fixture, stream: &[u8]) {
+    use std::io::Write;
+    fixture.git(&["init", "--quiet", "--initial-branch=main"]);
+    let mut import = std::process::Command::new("git")
+        .args(["fast-import", "--quiet"])
+        .current_dir(fixture.repo())
+        .stdin(std::process::Stdio::piped())
+        .spawn()
+        .expect("git");
+    import.stdin.take().expect("a pipe").write_all(stream).expect("a reader");
+    assert!(import.wait().expect("an end").success());
+}
+
+/// A commit of that stream, which changes files to texts.
+fn stream_commit(stream: &mut Vec<u8>, time: &str, message: &str, files: &[(&str, &str)]) {
+    let head = format!("commit refs/heads/main\ncommitter Ada <ada@example.org> {time} +0000\n");
+    stream.extend_from_slice(format!("{head}data {}\n{message}\n", message.len()).as_bytes());
+    for (path, text) in files {
+        stream.extend_from_slice(format!("M 100644 inline {path}\ndata {}\n{text}\n", text.len()).as_bytes());
+    }
+}
+
+#[test]
+fn a_commit_of_20000_files_is_indexed() {
+    let fixture = Fixture::empty();
+    let texts: Vec<(String, String)> = (0..20_000)
+        .map(|at| (format!("src/{}/{at}.rs", at % 100), format!("pub fn f{at}() -> u32 {{\n    {at}\n}}\n")))
+        .collect();
+    let files: Vec<(&str, &str)> = texts.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+    let mut stream = Vec::new();
+    stream_commit(&mut stream, "1710000000", "all", &files);
+    import(&fixture, &stream);
+    let report = fixture.json(&["index", "--json", "--memory", "32"]);
+    assert_eq!((report["file_versions"].as_u64(), report["chunks"].as_u64()), (Some(20_000), Some(20_000)));
+}
+
+#[test]
+fn a_line_of_50_mb_is_left_out_and_one_of_1_mb_is_not() {
+    let fixture = Fixture::empty();
+    let (long, shorter) = ("x".repeat(50 << 20), "x".repeat(1_000_000));
+    let files = [("long.md", long.as_str()), ("shorter.md", &shorter), ("a.rs", "fn a() {}\n")];
+    let mut stream = Vec::new();
+    stream_commit(&mut stream, "1710000000", "all", &files);
+    import(&fixture, &stream);
+    let report = fixture.json(&["index", "--json"]);
+    assert_eq!(skipped(&report, "huge"), 1, "{report}");
+    assert_eq!(report["file_versions"].as_u64().expect("a count") + skipped(&report, "generated"), 2, "{report}");
+}
+
+#[test]
+fn a_file_of_as_many_nodes_as_fit_is_indexed_and_so_is_its_next_version() {
+    let fixture = Fixture::empty();
+    let first = "fn a(){}\n".repeat((1 << 20) / 9);
+    let mut second = first.clone();
+    second.replace_range(450_000..450_009, "fn b(){}\n");
+    let mut stream = Vec::new();
+    stream_commit(&mut stream, "1710000000", "one", &[("a.rs", &first)]);
+    stream_commit(&mut stream, "1710000001", "two", &[("a.rs", &second)]);
+    import(&fixture, &stream);
+    let report = fixture.json(&["index", "--json"]);
+    assert_eq!(report["file_versions"], 2, "{report}");
+    let lineage = fixture.json(&["lineage", "a.rs#b", "--json"]);
+    assert_eq!(lineage["edits"].as_array().map(Vec::len), Some(1), "{lineage}");
+}
+
+#[test]
+fn paths_that_differ_in_case_alone_are_two_paths() {
+    let fixture = Fixture::empty();
+    let mut stream = Vec::new();
+    let files = [("a.rs", "fn lower() {}\n"), ("A.rs", "fn upper() {}\n"), ("Src/a.rs", "fn far() {}\n")];
+    stream_commit(&mut stream, "1710000000", "one", &files);
+    stream_commit(&mut stream, "1710000001", "two", &[("src/a.rs", "fn near() {}\n")]);
+    import(&fixture, &stream);
+    assert_eq!(fixture.json(&["index", "--json"])["file_edits"], 4);
+    for (place, symbol) in [("a.rs:1", "lower"), ("A.rs:1", "upper"), ("Src/a.rs:1", "far"), ("src/a.rs:1", "near")] {
+        assert_eq!(fixture.json(&["lineage", place, "--json"])["symbol"], symbol, "{place}");
+    }
+}
+
+#[test]
+fn clocks_that_run_backwards_or_mad_change_nothing_but_dates() {
+    let fixture = Fixture::empty();
+    fixture.git(&["init", "--quiet", "--initial-branch=main"]);
+    let mut parent = String::new();
+    for (at, time) in ["1710000000", "1000", "-86400", "99999999999999", "5"].iter().enumerate() {
+        std::fs::write(fixture.repo().join("a.rs"), format!("fn a() {{\n    step({at});\n}}\n")).expect("a file");
+        fixture.git(&["add", "--all"]);
+        let tree = fixture.git(&["write-tree"]);
+        let above = if parent.is_empty() { String::new() } else { format!("parent {parent}\n") };
+        let who = format!("Ada <ada@example.org> {time} +0000");
+        let commit = format!("tree {tree}\n{above}author {who}\ncommitter {who}\n\nstep {at}\n");
+        std::fs::write(fixture.beside("commit"), commit).expect("a file");
+        let file = fixture.beside("commit").to_string_lossy().into_owned();
+        parent = fixture.git(&["hash-object", "-w", "--literally", "-t", "commit", &file]);
+    }
+    fixture.git(&["update-ref", "refs/heads/main", &parent]);
+    assert_eq!(fixture.json(&["index", "--json"])["commits"], 5);
+    let lineage = fixture.json(&["lineage", "a.rs#a", "--json"]);
+    let subjects: Vec<_> = lineage["edits"].as_array().expect("edits").iter().map(|edit| &edit["subject"]).collect();
+    assert_eq!(subjects, ["step 4", "step 3", "step 2", "step 1", "step 0"]);
+    assert_eq!(fixture.json(&["store", "check", "--json"])["ok"], true);
+}
+
+#[test]
+fn a_mailmap_that_goes_in_circles_changes_nothing() {
+    let fixture = Fixture::new("numeric");
+    let map = "Ada <ada@example.org> <bob@example.org>\nBob <bob@example.org> <ada@example.org>\n";
+    fixture.commit(".mailmap", map, "circles");
+    assert_eq!(fixture.json(&["index", "--json"])["commits"], 4);
+    assert_eq!(fixture.run(&["lineage", "src/numeric.rs#gcd"]).code, 0);
+}
+
+#[test]
+fn an_octopus_edits_what_git_log_says_it_does() {
+    let fixture = Fixture::new("numeric");
+    let base = fixture.git(&["rev-parse", "HEAD"]);
+    for (name, text) in [("one", "1"), ("two", "2"), ("three", "3")] {
+        fixture.git(&["switch", "--quiet", "--create", name, &base]);
+        fixture.commit("shared.rs", &format!("fn shared() {{\n    {text};\n}}\n"), name);
+        fixture.commit(&format!("{name}.rs"), &format!("fn {name}() {{}}\n"), name);
+    }
+    // Nobody's `shared`, somebody's `two`, and a file that was in no parent.
+    std::fs::write(fixture.repo().join("shared.rs"), "fn shared() {\n    4;\n}\n").expect("a file");
+    std::fs::write(fixture.repo().join("two.rs"), "fn two() {}\n").expect("a file");
+    std::fs::write(fixture.repo().join("new.rs"), "fn new() {}\n").expect("a file");
+    fixture.git(&["add", "--all"]);
+    let tree = fixture.git(&["write-tree"]);
+    let merge =
+        fixture.git(&["commit-tree", &tree, "-p", "one", "-p", "two", "-p", "three", "-p", &base, "-m", "octopus"]);
+    fixture.git(&["reset", "--quiet", "--hard", &merge]);
+    let raw = fixture.git(&["log", "-1", "--raw", "-c", "--format=", "--no-renames"]);
+    let shown: Vec<&str> = raw.lines().filter_map(|line| line.split('\t').nth(1)).collect();
+    fixture.json(&["index", "--json"]);
+    let store = precedent_pipeline::shard::Store::open(&fixture.store()).expect("opens").expect("is there");
+    let commits = store.commits().expect("commits");
+    let octopus = commits.iter().find(|commit| commit.id.to_string() == merge).expect("the merge");
+    assert_eq!(octopus.parents.len(), 4);
+    let edits = store.edits().expect("edits");
+    let own = || edits.iter().filter(|edit| edit.commit == octopus.number);
+    let mut paths: Vec<&str> = own().filter(|edit| edit.symbol.is_none()).map(|edit| &*edit.path).collect();
+    paths.sort_unstable();
+    assert_eq!((paths.as_slice(), shown.as_slice()), (&["new.rs", "shared.rs"][..], &["new.rs", "shared.rs"][..]));
+    let mut nodes: Vec<&str> = own().filter_map(|edit| edit.symbol.as_deref()).collect();
+    nodes.sort_unstable();
+    assert_eq!(nodes, ["new", "shared"]);
+}
+
+#[test]
+fn grafts_are_not_history() {
+    let fixture = Fixture::new("review");
+    let id = fixture.git(&["rev-parse", "main~2"]);
+    std::fs::create_dir_all(fixture.repo().join(".git/info")).expect("a folder");
+    std::fs::write(fixture.repo().join(".git/info/grafts"), format!("{id}\n")).expect("a file");
+    // Git still follows them, and says that it will not for long; `git replace` took their place.
+    assert_eq!(fixture.git(&["rev-list", "--count", "main"]), "3");
+    assert_eq!(fixture.json(&["index", "--json", "--tip", "main"])["commits"], 8);
+}

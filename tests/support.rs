@@ -1,5 +1,6 @@
 //! Fixtures and the binary under test.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -139,8 +140,10 @@ pub(crate) fn content(store: &Path) -> Vec<String> {
     let store = Store::open(store).expect("a store that opens").expect("a store");
     let commits = store.commits().expect("commits");
     let chunks = store.chunks().expect("chunks");
-    let commit = |number: u32| commits.iter().find(|row| row.number == number).expect("a commit").id;
-    let chunk = |number: u32| chunks.iter().find(|row| row.number == number).expect("a chunk").id;
+    let commit_ids: HashMap<u32, _> = commits.iter().map(|row| (row.number, row.id)).collect();
+    let chunk_ids: HashMap<u32, _> = chunks.iter().map(|row| (row.number, row.id)).collect();
+    let commit = |number: u32| commit_ids[&number];
+    let chunk = |number: u32| chunk_ids[&number];
     let mut lines: Vec<String> = Vec::new();
     lines.extend(commits.iter().map(|row| format!("commit {} {:?} {}", row.id, row.parents, row.message)));
     lines.extend(chunks.iter().map(|row| format!("chunk {} {} {} {}", row.id, row.kind, row.name, row.text)));

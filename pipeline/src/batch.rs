@@ -12,11 +12,11 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::changes::{Class, Classified};
 use crate::chunker::Interner;
-use crate::history::{Commit, Entry, Objects, Pool, Repository};
+use crate::history::{Commit, Entry, HistoryError, Objects, Pool, Repository};
 use crate::ingest::{Reparse, Run};
 use crate::lineage::{self, NodeEdit, Placed};
 use crate::shard::{Change, ChunkId, ChunkRow, CommitRow, EditRow, Generation, ObjectId, SpanRow, Store, StoreError};
-use crate::syntax::{Bag, Language};
+use crate::syntax::{Bag, Language, Skip};
 use crate::version::{Chunked, Key, Version, Versions, chunk};
 
 /// File versions that are cut before their rows are made. It bounds how many texts wait for the ordered part at once.
@@ -99,19 +99,23 @@ fn spanned(store: &Store) -> Result<FxHashSet<(ObjectId, Arc<str>)>, StoreError>
 }
 
 /// Cuts, numbers and matches what a batch of commits changed; the rows go into `generation`.
+///
+/// # Errors
+/// A blob that is damaged, or missing and not on purpose; `generation` then holds a part of the batch.
 pub(crate) fn ingest_batch(
     commits: Vec<(Commit, Vec<Classified>)>,
     known: &mut Known<'_>,
     generation: &mut Generation,
     run: &mut Run,
-) {
+) -> Result<(), HistoryError> {
     let jobs = jobs_of(&commits, known);
-    cut_versions(&jobs, known, generation, run);
+    cut_versions(&jobs, known, generation, run)?;
     let edits: Vec<Vec<NodeEdit>> = commits.par_iter().map(|(_, changes)| node_edits(changes, known)).collect();
     for ((commit, changes), edits) in commits.into_iter().zip(edits) {
         push_rows(commit, changes, edits, known, generation, run);
     }
     known.versions.settle();
+    Ok(())
 }
 
 /// The file versions that this batch needs and that are not at hand, each once, in order.
@@ -134,7 +138,12 @@ fn jobs_of(commits: &[(Commit, Vec<Classified>)], known: &mut Known<'_>) -> Vec<
 }
 
 /// Cuts versions, each after the one that it is cut from, and makes their rows in order.
-fn cut_versions(jobs: &[Job], known: &mut Known<'_>, generation: &mut Generation, run: &mut Run) {
+fn cut_versions(
+    jobs: &[Job],
+    known: &mut Known<'_>,
+    generation: &mut Generation,
+    run: &mut Run,
+) -> Result<(), HistoryError> {
     for slice in jobs.chunks(SLICE_VERSIONS) {
         let places: FxHashMap<Key, usize> = slice.iter().enumerate().map(|(at, job)| (job.key(), at)).collect();
         let mut next_of: Vec<Vec<usize>> = vec![Vec::new(); slice.len()];
@@ -157,9 +166,10 @@ fn cut_versions(jobs: &[Job], known: &mut Known<'_>, generation: &mut Generation
             in_order[at] = Some(chunked);
         }
         for (job, chunked) in slice.iter().zip(in_order) {
-            number_version(job, chunked.expect("because every job hangs on a first one"), known, generation, run);
+            number_version(job, chunked.expect("because every job hangs on a first one"), known, generation, run)?;
         }
     }
+    Ok(())
 }
 
 /// Cuts a version and those that are cut from it.
@@ -190,16 +200,27 @@ fn cut_chain(
 }
 
 /// Gives new chunks their numbers, in order, and records where the nodes stand.
-fn number_version(job: &Job, chunked: Chunked, known: &mut Known<'_>, generation: &mut Generation, run: &mut Run) {
+fn number_version(
+    job: &Job,
+    chunked: Chunked,
+    known: &mut Known<'_>,
+    generation: &mut Generation,
+    run: &mut Run,
+) -> Result<(), HistoryError> {
     run.seconds.inflate += chunked.work.inflate;
     run.seconds.parse += chunked.work.parse;
     run.seconds.hash += chunked.work.hash;
     let version = match chunked.version {
         Ok(version) => version,
         Err(skip) => {
+            if skip == Skip::Missing
+                && let Some(failure) = known.objects.take().blob_failure(&job.id)
+            {
+                return Err(failure);
+            }
             run.skipped.insert((job.id, skip));
             known.versions.insert(job.key(), Err(skip));
-            return;
+            return Ok(());
         }
     };
     if !job.language.is_text() {
@@ -238,6 +259,7 @@ fn number_version(job: &Job, chunked: Chunked, known: &mut Known<'_>, generation
         }
     }
     known.versions.insert(job.key(), Ok(version));
+    Ok(())
 }
 
 fn version<'k>(side: &Option<(Entry, Class)>, known: &'k Known<'_>) -> Option<&'k Version> {

@@ -367,7 +367,10 @@ impl Ingest<'_> {
             run.seconds.history += batch.seconds;
             generation.attribute_dirs = batch.attribute_dirs;
             let first = generation.commits.len();
-            ingest_batch(batch.commits, known, &mut generation, run);
+            if let Err(error) = ingest_batch(batch.commits, known, &mut generation, run) {
+                // A part of the batch is in the generation, which is therefore dropped; what was handed over stays.
+                return Err(error.into());
+            }
             reached.after(&generation.commits[first..]);
             run.seconds.syntax += started.elapsed().as_secs_f64();
             if self.is_full(&generation) {
@@ -380,8 +383,10 @@ impl Ingest<'_> {
             }
         }
         (self.progress)(Progress { stage: Stage::Store, done: run.commits, total });
-        // A writer that has failed says why.
-        let _ = generations.send(self.closed(generation, &reached));
+        if !generation.commits.is_empty() {
+            // A writer that has failed says why.
+            let _ = generations.send(self.closed(generation, &reached));
+        }
         failure.map_or(Ok(()), Err)
     }
 

@@ -53,7 +53,7 @@ pub enum HistoryError {
     /// An object that history refers to and the repository does not hold.
     #[error("{kind} {id} is missing from the repository")]
     Missing {
-        /// `commit` or `tree`.
+        /// `commit`, `tree` or `blob`.
         kind: &'static str,
         /// The object.
         id: ObjectId,
@@ -91,7 +91,7 @@ impl HistoryError {
             HistoryError::Missing { promised: false, .. } => {
                 Some("the repository is damaged or incomplete; see: git fsck".into())
             }
-            HistoryError::Read { .. } => None,
+            HistoryError::Read { .. } => Some("the repository may be damaged; see: git fsck".into()),
         }
     }
 }
@@ -148,13 +148,7 @@ impl Repository {
 
     /// Whether objects may be missing on purpose, to be fetched when Git needs them.
     pub fn is_partial(&self) -> bool {
-        let repo = self.inner.to_thread_local();
-        let config = repo.config_snapshot();
-        config.string("extensions.partialClone").is_some()
-            || config
-                .plumbing()
-                .sections_by_name("remote")
-                .is_some_and(|mut remotes| remotes.any(|remote| remote.value("promisor").is_some()))
+        is_partial(&self.inner.to_thread_local())
     }
 
     /// The commit that `HEAD` names.
@@ -190,7 +184,10 @@ impl Repository {
             hint: self.revision_hint(&repo, revision),
         };
         let id = repo.rev_parse_single(BStr::new(revision)).map_err(|_| unknown())?;
-        let commit = id.object().ok().and_then(|object| object.peel_to_commit().ok()).ok_or_else(unknown)?;
+        // A name that stands for something that cannot be read is a name all the same.
+        let object =
+            id.object().map_err(|error| self.objects().unreadable("commit", &from_gix(&id.detach()), error))?;
+        let commit = object.peel_to_commit().map_err(|_| unknown())?;
         Ok(from_gix(&commit.id))
     }
 
@@ -242,6 +239,15 @@ impl Repository {
     }
 }
 
+fn is_partial(repo: &gix::Repository) -> bool {
+    let config = repo.config_snapshot();
+    config.string("extensions.partialClone").is_some()
+        || config
+            .plumbing()
+            .sections_by_name("remote")
+            .is_some_and(|mut remotes| remotes.any(|remote| remote.value("promisor").is_some()))
+}
+
 fn branch_names(repo: &gix::Repository) -> Vec<String> {
     let Ok(platform) = repo.references() else { return Vec::new() };
     let Ok(branches) = platform.local_branches() else { return Vec::new() };
@@ -275,6 +281,17 @@ impl Objects {
         let mut buffer = Vec::new();
         self.repo.objects.find_blob(&to_gix(id), &mut buffer).ok()?;
         Some(buffer)
+    }
+
+    /// Why a blob cannot be had; `None` when it is left out on purpose, as in a partial clone.
+    pub fn blob_failure(&self, id: &ObjectId) -> Option<HistoryError> {
+        let error: Box<dyn std::error::Error + Send + Sync> =
+            match self.repo.objects.find_blob(&to_gix(id), &mut Vec::new()) {
+                Err(error) => error.into(),
+                Ok(_) => "it was not there a moment ago".into(),
+            };
+        let failure = self.unreadable("blob", id, error);
+        (!matches!(failure, HistoryError::Missing { promised: true, .. })).then_some(failure)
     }
 
     /// The size of a blob in bytes, without reading it whole; `None` when it is missing.
@@ -350,8 +367,7 @@ impl Objects {
     }
 
     pub(super) fn missing(&self, kind: &'static str, id: &ObjectId) -> HistoryError {
-        let promised = self.repo.config_snapshot().string("extensions.partialClone").is_some();
-        HistoryError::Missing { kind, id: *id, promised }
+        HistoryError::Missing { kind, id: *id, promised: is_partial(&self.repo) }
     }
 }
 

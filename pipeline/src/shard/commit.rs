@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::thread;
 
+use super::disk::Disk;
 use super::encode::Encode;
 use super::error::StoreError;
 use super::ids::ObjectId;
@@ -13,7 +14,7 @@ use super::manifest::{MANIFEST, MANIFEST_TEMPORARY, Manifest, ShardEntry};
 use super::rows::{ChunkRow, CommitRow, EditRow, SpanRow, VectorRow};
 use super::schema::Table;
 use super::store::Store;
-use super::writer::{TEMPORARY, invalid, order_spans, sync_directory, write_shard};
+use super::writer::{TEMPORARY, invalid, order_spans, write_shard};
 
 /// What one commit adds to a store.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -72,20 +73,25 @@ impl Store {
 
     fn write_generation(&mut self, mut next: Manifest, generation: &Generation) -> Result<(), StoreError> {
         let dir = self.dir();
-        for entry in write_shards(dir, generation, next.dimension)? {
+        for entry in write_shards(&self.disk, dir, generation, next.dimension)? {
             // Equal content is one file, which the manifest names once.
             if !next.shards.contains(&entry) {
                 next.shards.push(entry);
             }
         }
         next.check().map_err(|why| StoreError::Write { path: dir.join(MANIFEST), source: invalid(why) })?;
+        if self.manifest().generation == 0 {
+            // The store's folder may be new. Where the folder above may not be read, its names last when the system says so.
+            let above = dir.parent().filter(|above| !above.as_os_str().is_empty());
+            let _ = self.disk.sync_folder(above.unwrap_or(Path::new(".")));
+        }
         // The tables' folders may be new, and their names must last before the manifest relies on them.
-        sync_directory(dir).map_err(StoreError::write(dir))?;
+        self.disk.sync_folder(dir).map_err(StoreError::write(dir))?;
         let temporary = dir.join(MANIFEST_TEMPORARY);
-        next.write_temporary(dir).map_err(StoreError::write(&temporary))?;
+        next.write_temporary(dir, &self.disk).map_err(StoreError::write(&temporary))?;
         let path = dir.join(MANIFEST);
-        fs::rename(&temporary, &path).map_err(StoreError::write(&path))?;
-        sync_directory(dir).map_err(StoreError::write(dir))?;
+        self.disk.rename(&temporary, &path).map_err(StoreError::write(&path))?;
+        self.disk.sync_folder(dir).map_err(StoreError::write(dir))?;
         self.set_manifest(next);
         Ok(())
     }
@@ -96,7 +102,7 @@ impl Store {
         // If the failure came after the rename, the new manifest's shards must stay.
         let found = Manifest::read(self.dir()).map(|manifest| manifest.map_or(0, |manifest| manifest.generation));
         if found.is_ok_and(|generation| generation == self.manifest().generation) {
-            let _ = remove(&self.dir().join(MANIFEST_TEMPORARY));
+            let _ = self.remove(&self.dir().join(MANIFEST_TEMPORARY));
             for table in Table::ALL {
                 let _ = self.remove_orphans_of(table);
             }
@@ -106,7 +112,7 @@ impl Store {
     /// Removes shards that the manifest does not name, and unfinished files: both are left by a writer that died or
     /// failed. Files that no writer of this format makes are not touched.
     fn remove_orphans(&self) -> Result<(), StoreError> {
-        remove(&self.dir().join(MANIFEST_TEMPORARY))?;
+        self.remove(&self.dir().join(MANIFEST_TEMPORARY))?;
         Table::ALL.into_iter().try_for_each(|table| self.remove_orphans_of(table))
     }
 
@@ -122,22 +128,22 @@ impl Store {
             let name = entry.map_err(StoreError::write(&folder))?.file_name();
             let Some(name) = name.to_str() else { continue };
             if name == TEMPORARY || (is_shard_name(name) && !named.contains(name)) {
-                remove(&folder.join(name))?;
+                self.remove(&folder.join(name))?;
             }
         }
         Ok(())
+    }
+
+    fn remove(&self, path: &Path) -> Result<(), StoreError> {
+        match self.disk.remove(path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(StoreError::write(path)(error)),
+            _ => Ok(()),
+        }
     }
 }
 
 fn is_shard_name(name: &str) -> bool {
     name.strip_suffix(".parquet").is_some_and(|stem| stem.len() == 32 && stem.bytes().all(|c| c.is_ascii_hexdigit()))
-}
-
-fn remove(path: &PathBuf) -> Result<(), StoreError> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(StoreError::write(path)(error)),
-        _ => Ok(()),
-    }
 }
 
 /// The manifest after the generation, without its shards. Rows are put into their tables' order, and refused where
@@ -186,22 +192,28 @@ fn next_number(what: &str, mut next: u32, numbers: impl Iterator<Item = u32>) ->
 }
 
 /// Writes the tables side by side: compressing is most of the work, and each table has its own folder.
-fn write_shards(dir: &Path, generation: &Generation, dimension: u32) -> Result<Vec<ShardEntry>, StoreError> {
+fn write_shards(
+    disk: &Disk,
+    dir: &Path,
+    generation: &Generation,
+    dimension: u32,
+) -> Result<Vec<ShardEntry>, StoreError> {
     fn start<'scope, R: Encode>(
         scope: &'scope thread::Scope<'scope, '_>,
+        disk: &'scope Disk,
         dir: &'scope Path,
         rows: &'scope [R],
         dimension: u32,
     ) -> thread::ScopedJoinHandle<'scope, Result<Option<ShardEntry>, StoreError>> {
-        scope.spawn(move || write_shard(dir, rows, dimension))
+        scope.spawn(move || write_shard(disk, dir, rows, dimension))
     }
     thread::scope(|scope| {
         let writers = [
-            start(scope, dir, &generation.commits, dimension),
-            start(scope, dir, &generation.edits, dimension),
-            start(scope, dir, &generation.chunks, dimension),
-            start(scope, dir, &generation.spans, dimension),
-            start(scope, dir, &generation.vectors, dimension),
+            start(scope, disk, dir, &generation.commits, dimension),
+            start(scope, disk, dir, &generation.edits, dimension),
+            start(scope, disk, dir, &generation.chunks, dimension),
+            start(scope, disk, dir, &generation.spans, dimension),
+            start(scope, disk, dir, &generation.vectors, dimension),
         ];
         let results: Vec<_> = writers
             .into_iter()

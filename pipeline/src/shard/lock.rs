@@ -3,10 +3,11 @@
 //! The operating system holds the lock on the open file, so it ends with the process. The file stays, and the pid
 //! in it is a courtesy to whoever waits, never a reason to believe that the lock is held.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
+use super::disk::{Disk, DiskFile};
 use super::error::StoreError;
 
 /// The lock file's name inside the store.
@@ -16,31 +17,26 @@ const LOCK: &str = "lock";
 #[derive(Debug)]
 pub struct WriteLock {
     // Closing the file releases the lock.
-    _file: File,
+    _file: DiskFile,
     dir: PathBuf,
 }
 
 impl WriteLock {
     /// Takes the lock of the store in `dir`, creating the folder if needed, or says at once who holds it.
-    pub(super) fn take(dir: &Path) -> Result<Self, StoreError> {
-        std::fs::create_dir_all(dir).map_err(StoreError::write(dir))?;
+    pub(super) fn take(dir: &Path, disk: &Disk) -> Result<Self, StoreError> {
+        disk.create_folder(dir).map_err(StoreError::write(dir))?;
         let path = dir.join(LOCK);
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(StoreError::write(&path))?;
-        match file.try_lock() {
+        let mut file = disk.open(&path).map_err(StoreError::write(&path))?;
+        match file.file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                let pid = stated_pid(&mut file);
+                let pid = stated_pid(&mut file.file);
                 return Err(StoreError::Locked { path, pid });
             }
             Err(TryLockError::Error(source)) => return Err(StoreError::Write { path, source }),
         }
-        file.set_len(0)
+        file.file
+            .set_len(0)
             .and_then(|()| file.write_all(std::process::id().to_string().as_bytes()))
             .map_err(StoreError::write(&path))?;
         Ok(Self { _file: file, dir: dir.to_owned() })
@@ -66,19 +62,19 @@ mod tests {
     #[test]
     fn the_second_writer_is_told_who_holds_the_lock() {
         let dir = tempfile::tempdir().unwrap();
-        let held = WriteLock::take(dir.path()).unwrap();
-        let error = WriteLock::take(dir.path()).unwrap_err();
+        let held = WriteLock::take(dir.path(), &Disk::default()).unwrap();
+        let error = WriteLock::take(dir.path(), &Disk::default()).unwrap_err();
         assert!(matches!(&error, StoreError::Locked { pid: Some(pid), .. } if *pid == std::process::id()));
         assert!(error.to_string().contains(&format!("process {}", std::process::id())));
         drop(held);
-        WriteLock::take(dir.path()).unwrap();
+        WriteLock::take(dir.path(), &Disk::default()).unwrap();
     }
 
     #[test]
     fn what_a_dead_writer_left_does_not_lock() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join(LOCK), "4294967295 and more").unwrap();
-        let _held = WriteLock::take(dir.path()).unwrap();
+        let _held = WriteLock::take(dir.path(), &Disk::default()).unwrap();
         let text = std::fs::read_to_string(dir.path().join(LOCK)).unwrap();
         assert_eq!(text, std::process::id().to_string());
     }

@@ -10,6 +10,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::disk::Disk;
 use super::error::StoreError;
 use super::ids::ObjectId;
 
@@ -187,10 +188,10 @@ impl Manifest {
     }
 
     /// Writes a durable copy under the temporary name; renaming it is the commit.
-    pub(super) fn write_temporary(&self, dir: &Path) -> io::Result<()> {
-        let mut file = File::create(dir.join(MANIFEST_TEMPORARY))?;
+    pub(super) fn write_temporary(&self, dir: &Path, disk: &Disk) -> io::Result<()> {
+        let mut file = disk.create(&dir.join(MANIFEST_TEMPORARY))?;
         file.write_all(&self.text())?;
-        file.sync_all()
+        file.sync()
     }
 }
 

@@ -18,6 +18,7 @@ mod store;
 
 mod check;
 mod commit;
+mod disk;
 mod error;
 mod lock;
 mod manifest;

@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+use super::disk::Disk;
 use super::error::StoreError;
 use super::lock::WriteLock;
 use super::manifest::{FORMAT, MANIFEST, Manifest};
@@ -20,6 +21,7 @@ const SET_ASIDE: &str = "set-aside";
 pub struct Store {
     dir: PathBuf,
     manifest: Manifest,
+    pub(super) disk: Disk,
     /// Hashes of shards that were compared with their files.
     verified: Mutex<HashSet<String>>,
 }
@@ -55,7 +57,7 @@ impl Store {
                 Err(source) => return Err(StoreError::Read { path, source }),
             }
         }
-        Ok(Some(Self { dir: dir.to_owned(), manifest, verified: Mutex::default() }))
+        Ok(Some(Self { dir: dir.to_owned(), manifest, disk: Disk::default(), verified: Mutex::default() }))
     }
 
     /// An empty store for `dir`. Nothing is written before the first commit, which fails as stale if there is a
@@ -76,7 +78,7 @@ impl Store {
             shards: Vec::new(),
             blobs: Vec::new(),
         };
-        Self { dir: dir.to_owned(), manifest, verified: Mutex::default() }
+        Self { dir: dir.to_owned(), manifest, disk: Disk::default(), verified: Mutex::default() }
     }
 
     /// What the store holds.
@@ -92,7 +94,7 @@ impl Store {
     /// Takes the right to write, creating the directory if needed. It is released when the lock is dropped, and
     /// when the process ends in whatever way.
     pub fn lock(&self) -> Result<WriteLock, StoreError> {
-        WriteLock::take(&self.dir)
+        WriteLock::take(&self.dir, &self.disk)
     }
 
     /// Bytes of all shards and the manifest.
@@ -105,8 +107,12 @@ impl Store {
     /// and returns that folder. What was set aside before is removed. The caller should hold the lock, which stays
     /// where it is, as do files that are not part of the format.
     pub fn set_aside(dir: &Path) -> io::Result<PathBuf> {
+        Self::set_aside_on(&Disk::default(), dir)
+    }
+
+    pub(super) fn set_aside_on(disk: &Disk, dir: &Path) -> io::Result<PathBuf> {
         let all = dir.join(SET_ASIDE);
-        match fs::remove_dir_all(&all) {
+        match disk.remove_folder(&all) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
@@ -115,10 +121,10 @@ impl Store {
         let generation = serde_json::from_slice::<serde_json::Value>(&text).ok();
         let generation = generation.and_then(|manifest| manifest.get("generation")?.as_u64());
         let folder = all.join(generation.map_or_else(|| "unreadable".to_owned(), |number| number.to_string()));
-        fs::create_dir_all(&folder)?;
+        disk.create_folder(&folder)?;
         // The manifest goes first: without it there is no store, whatever else is still to be moved.
         for name in std::iter::once(MANIFEST).chain(Table::ALL.map(Table::name)) {
-            match fs::rename(dir.join(name), folder.join(name)) {
+            match disk.rename(&dir.join(name), &folder.join(name)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
             }

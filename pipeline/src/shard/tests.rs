@@ -2,6 +2,7 @@
 
 mod crash;
 mod damage;
+pub(super) mod fault;
 mod round_trip;
 
 use std::path::{Path, PathBuf};

@@ -1,6 +1,5 @@
 //! Writing one shard: rows → a durable file named by its content.
 
-use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
@@ -9,6 +8,7 @@ use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
 
+use super::disk::{Disk, DiskFile};
 use super::encode::Encode;
 use super::error::StoreError;
 use super::manifest::{ShardEntry, plausible};
@@ -26,28 +26,33 @@ const LONGEST_ROW_BYTES: usize = 1 << 30;
 
 /// Writes the rows as a new shard of the store in `dir`, and makes it durable under its final name. `None` if there
 /// are no rows.
-pub(super) fn write_shard<R: Encode>(dir: &Path, rows: &[R], dimension: u32) -> Result<Option<ShardEntry>, StoreError> {
+pub(super) fn write_shard<R: Encode>(
+    disk: &Disk,
+    dir: &Path,
+    rows: &[R],
+    dimension: u32,
+) -> Result<Option<ShardEntry>, StoreError> {
     if rows.is_empty() {
         return Ok(None);
     }
     let folder = dir.join(R::TABLE.name());
-    fs::create_dir_all(&folder).map_err(StoreError::write(&folder))?;
+    disk.create_folder(&folder).map_err(StoreError::write(&folder))?;
     let temporary = folder.join(TEMPORARY);
-    let entry = write_file(&temporary, rows, dimension).map_err(StoreError::write(&temporary))?;
+    let entry = write_file(disk, &temporary, rows, dimension).map_err(StoreError::write(&temporary))?;
     let named = folder.join(&entry.name);
-    fs::rename(&temporary, &named).map_err(StoreError::write(&named))?;
-    sync_directory(&folder).map_err(StoreError::write(&folder))?;
+    disk.rename(&temporary, &named).map_err(StoreError::write(&named))?;
+    disk.sync_folder(&folder).map_err(StoreError::write(&folder))?;
     Ok(Some(entry))
 }
 
-fn write_file<R: Encode>(path: &Path, rows: &[R], dimension: u32) -> io::Result<ShardEntry> {
-    let mut out = Hashed { file: BufWriter::new(File::create(path)?), hasher: blake3::Hasher::new() };
+fn write_file<R: Encode>(disk: &Disk, path: &Path, rows: &[R], dimension: u32) -> io::Result<ShardEntry> {
+    let mut out = Hashed { file: BufWriter::new(disk.create(path)?), hasher: blake3::Hasher::new() };
     let metadata = write_parquet(&mut out, rows, dimension).map_err(io_error)?;
     let bytes = out.hasher.count();
     let groups = metadata.row_groups().iter();
     let expanded = groups.flat_map(|group| group.columns()).map(|column| column.uncompressed_size() as u64).sum();
     plausible(rows.len() as u64, expanded, bytes).map_err(|why| invalid(format!("the new shard {why}")))?;
-    out.file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+    out.file.into_inner().map_err(io::IntoInnerError::into_error)?.sync()?;
     Ok(ShardEntry::new(R::TABLE.name(), out.hasher.finalize(), rows.len() as u64, bytes))
 }
 
@@ -99,7 +104,7 @@ pub(super) fn order_spans(spans: &mut Vec<SpanRow>) {
 
 /// A file that is hashed as it is written, so that its name is known when it ends.
 struct Hashed {
-    file: BufWriter<File>,
+    file: BufWriter<DiskFile>,
     hasher: blake3::Hasher,
 }
 
@@ -113,11 +118,6 @@ impl Write for Hashed {
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
     }
-}
-
-/// Makes the names in a folder durable, where the operating system lets a folder be synced.
-pub(super) fn sync_directory(dir: &Path) -> io::Result<()> {
-    if cfg!(unix) { File::open(dir)?.sync_all() } else { Ok(()) }
 }
 
 /// Rows that the tables cannot hold.
