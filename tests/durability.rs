@@ -73,7 +73,7 @@ fn left(store: &Path, all: u64) -> Left {
 #[test]
 fn a_run_killed_at_any_of_200_instants_leaves_a_store_that_the_next_run_completes() {
     const KILLS: usize = 200;
-    const COMMITS: u64 = 1024;
+    const COMMITS: u64 = 768;
     let fixture = Fixture::new("generations");
     let index = |store: &Path| {
         let mut command = precedent(&fixture.repo(), &["index", "--memory", "32", "--store", &store.to_string_lossy()]);
@@ -91,7 +91,7 @@ fn a_run_killed_at_any_of_200_instants_leaves_a_store_that_the_next_run_complete
     let expected = content(&whole);
     assert_eq!(left(&whole, COMMITS), Left::Whole);
     let generations = Store::open(&whole).expect("opens").expect("is there").manifest().shards_of("commits").count();
-    assert!(generations == 4, "{generations} generations");
+    assert!(generations == 3, "{generations} generations");
 
     let store = fixture.beside("killed");
     let mut random: u64 = 20_240_101;
@@ -117,7 +117,7 @@ fn a_run_killed_at_any_of_200_instants_leaves_a_store_that_the_next_run_complete
     assert!(index(&store).wait().expect("an end").success());
     assert!(content(&store) == expected, "after the last kill");
     let parts = states.keys().filter(|state| matches!(state, Left::Part(_))).count();
-    assert!(states.contains_key(&Left::NoManifest) && parts >= 3 && completed >= 5, "{completed}: {states:?}");
+    assert!(states.contains_key(&Left::NoManifest) && parts == 2 && completed >= 5, "{completed}: {states:?}");
 }
 
 #[test]
