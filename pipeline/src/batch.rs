@@ -111,6 +111,13 @@ pub(crate) fn ingest_batch(
     let jobs = jobs_of(&commits, known);
     cut_versions(&jobs, known, generation, run)?;
     let edits: Vec<Vec<NodeEdit>> = commits.par_iter().map(|(_, changes)| node_edits(changes, known)).collect();
+    for file in commits.iter().flat_map(|(_, changes)| changes) {
+        let key = |side: &Option<(Entry, Class)>| match side {
+            Some((entry, Ok(language))) => Some((entry.id, language.name)),
+            _ => None,
+        };
+        known.versions.replace(file.before.first().and_then(key), key(&file.after));
+    }
     for ((commit, changes), edits) in commits.into_iter().zip(edits) {
         push_rows(commit, changes, edits, known, generation, run);
     }

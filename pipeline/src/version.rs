@@ -134,6 +134,8 @@ pub(crate) struct Versions {
 struct Kept {
     version: Result<Arc<Version>, Skip>,
     bytes: usize,
+    /// Whether no version has taken its place yet.
+    is_latest: bool,
     last_used: u64,
 }
 
@@ -155,20 +157,29 @@ impl Versions {
     pub(crate) fn insert(&mut self, key: Key, version: Result<Version, Skip>) {
         let bytes = size_of::<Kept>() + version.as_ref().map_or(0, Version::bytes);
         self.bytes += bytes;
-        let kept = Kept { version: version.map(Arc::new), bytes, last_used: self.turn };
+        let kept = Kept { version: version.map(Arc::new), bytes, is_latest: true, last_used: self.turn };
         if let Some(old) = self.entries.insert(key, kept) {
             self.bytes -= old.bytes;
         }
     }
 
-    /// Ends a turn: drops what was not used for longest, if there is too much.
+    /// Notes that one version has taken the place of another. Branches that began before may still ask for the old one.
+    pub(crate) fn replace(&mut self, before: Option<Key>, after: Option<Key>) {
+        for (key, is_latest) in [(before, false), (after, true)] {
+            if let Some(kept) = key.and_then(|key| self.entries.get_mut(&key)) {
+                kept.is_latest = is_latest;
+            }
+        }
+    }
+
+    /// Ends a turn: if there is too much, drops what was superseded, then what was not used for longest.
     pub(crate) fn settle(&mut self) {
         self.turn += 1;
         if self.bytes <= self.most_bytes {
             return;
         }
-        let mut by_age: Vec<(u64, Key, usize)> =
-            self.entries.iter().map(|(key, kept)| (kept.last_used, *key, kept.bytes)).collect();
+        let mut by_age: Vec<((bool, u64), Key, usize)> =
+            self.entries.iter().map(|(key, kept)| ((kept.is_latest, kept.last_used), *key, kept.bytes)).collect();
         by_age.sort_unstable();
         for (_, key, bytes) in by_age {
             // A quarter is made free at once, so that this does not happen at every turn.
