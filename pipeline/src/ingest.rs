@@ -348,7 +348,7 @@ impl Ingest<'_> {
     ) -> Result<(), PipelineError> {
         let total = self.walk.order.len() as u64;
         let mut generation = Generation { attribute_dirs: manifest.attribute_dirs.clone(), ..Generation::default() };
-        let mut reached = Reached { tips: manifest.tips.clone(), wanted: self.tips, done: HashSet::new() };
+        let mut reached = Reached { tips: manifest.tips.clone(), wanted: self.tips };
         let mut failure = None;
         for batch in batches {
             if self.interrupt.load(Ordering::Relaxed) {
@@ -406,17 +406,12 @@ impl Ingest<'_> {
 struct Reached<'a> {
     tips: Vec<ObjectId>,
     wanted: &'a [ObjectId],
-    done: HashSet<ObjectId>,
 }
 
 impl Reached<'_> {
     fn after(&mut self, commits: &[CommitRow]) {
-        self.done.extend(commits.iter().map(|commit| commit.id).filter(|id| self.wanted.contains(id)));
-        for tip in self.wanted {
-            if self.done.contains(tip) && !self.tips.contains(tip) {
-                self.tips.push(*tip);
-            }
-        }
+        let is_wanted = |id: &ObjectId| self.wanted.contains(id);
+        self.tips.extend(commits.iter().map(|commit| commit.id).filter(is_wanted));
         let parents: HashSet<&ObjectId> = commits.iter().flat_map(|commit| &commit.parents).collect();
         self.tips.retain(|tip| !parents.contains(tip));
     }

@@ -20,7 +20,7 @@ use super::items::{Found, Item, find};
 use super::languages::{Grammar, Shape};
 use super::parse::budget;
 
-/// With more errors than this a version is parsed whole, as what follows it. Each is compared with each item.
+/// What follows a version with more errors than this is parsed whole, for each error is compared with each item.
 const MAX_ERRORS: usize = 100;
 
 /// What is kept of a version to cut the next one from.
@@ -187,7 +187,7 @@ fn block_of(blocks: &[Block], line: usize) -> Option<usize> {
 /// What becomes of an item of the version before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
-    /// Its lines have changed, or it has errors: it is parsed, and what it is now is what the parse says.
+    /// Its lines have changed: it is parsed, and what it is now is what the parse says.
     Touched,
     /// It is parsed, and must come back as it was.
     Shield,
