@@ -43,3 +43,8 @@ lineage repo:
 history repo:
     cargo build --release
     python3 benches/history/compare.py target/release/precedent {{repo}}
+
+# Check the paraphrased questions against clones: just paraphrase path/to/clones, which holds them as OWNER/NAME
+paraphrase clones:
+    python3 -m unittest discover training/paraphrase
+    python3 training/paraphrase/check.py --repos {{clones}}

@@ -3,10 +3,10 @@
     check.py --repos DIRECTORY [FILE ...]
     check.py --repo OWNER/NAME=PATH [--repo ...] [FILE ...]
 
-A repository is looked for as OWNER/NAME, OWNER+NAME/repo, OWNER+NAME or NAME below DIRECTORY; `--repo` goes before that.
-It may be bare; only objects are read, through `git`. Without FILE, dev.jsonl and test.jsonl beside this script are
-checked, and then also that they are what `split.py` makes of their union. What is wrong goes to standard error, one line
-each, and the exit code is 1. Python 3.9, standard library only.
+A repository is looked for as OWNER/NAME, OWNER+NAME/repo, OWNER+NAME or NAME below DIRECTORY; `--repo` goes before
+that. It may be bare; only objects are read, through `git`. Without FILE, dev.jsonl and test.jsonl beside this script
+are checked, and then also that they are what `split.py` makes of their union. What is wrong goes to standard error,
+one line each, and the exit code is 1. Python 3.9, standard library only.
 """
 
 import argparse

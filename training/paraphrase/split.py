@@ -2,9 +2,9 @@
 
     split.py FILE [FILE ...]
 
-Within a repository, questions are ordered by the SHA-256 of the seed, the repository and the question; the first half is
-for development, the rest for the test. So the split depends on the questions alone, neither on their order nor on the
-version of Python, and `split.py dev.jsonl test.jsonl` changes nothing.
+Within a repository, questions are ordered by the SHA-256 of the seed, the repository and the question; the first half
+is for development, the rest for the test. So the split depends on the questions alone, neither on their order nor on
+the version of Python, and `split.py dev.jsonl test.jsonl` changes nothing.
 """
 
 import hashlib
