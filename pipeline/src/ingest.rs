@@ -7,8 +7,9 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use crate::batch::{Known, ingest_batch};
+use crate::batch::{Rows, numbers};
 use crate::changes::{Batch, Changes};
+use crate::cut::{Cutter, Numbers, Part};
 use crate::history::{Repository, Walk};
 use crate::shard::{CommitRow, Generation, Manifest, ObjectId, Store, StoreError, WriteLock};
 use crate::syntax::{Reading, Skip};
@@ -17,8 +18,8 @@ use crate::{PipelineError, embed};
 /// Commits taken together. More gives the threads more to share; fewer bounds memory and makes an
 /// interrupt answer sooner.
 const BATCH_COMMITS: usize = 128;
-/// Batches that are read ahead.
-const BATCHES_AHEAD: usize = 1;
+/// Batches that are read ahead, and parts that are cut ahead.
+const AHEAD: usize = 1;
 
 /// How file versions are parsed. The store is the same.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -96,13 +97,13 @@ pub struct Skipped {
     pub count: u64,
 }
 
-/// Where the time went. `history`, `syntax`, `embed` and `write` are stages that run side by side, so their sum may exceed
+/// Where the time went. `history`, `syntax`, `rows`, and `embed` with `write` run side by side, so their sum may exceed
 /// `total`; `inflate`, `parse` and `hash` are parts of `syntax`, added up over the threads.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
 pub struct Seconds {
     /// Walking commits and comparing trees.
     pub history: f64,
-    /// Reading, parsing and hashing file versions; matching nodes.
+    /// Reading, parsing and hashing file versions.
     pub syntax: f64,
     /// Of `syntax`, on all threads: reading blobs.
     pub inflate: f64,
@@ -110,6 +111,8 @@ pub struct Seconds {
     pub parse: f64,
     /// Of `syntax`, on all threads: hashes and token bags of new texts.
     pub hash: f64,
+    /// Numbering texts, matching nodes, making rows.
+    pub rows: f64,
     /// Embedding.
     pub embed: f64,
     /// Writing shards.
@@ -294,7 +297,7 @@ fn report(repository: &Repository, store: &Store, run: Run) -> IndexReport {
     }
 }
 
-/// The parts of a run: a reader, a worker and a writer, side by side. Each waits for the next to take what it has, so that
+/// The parts of a run: a reader, a cutter, a maker of rows and a writer, side by side. Each waits for the next to take what it has, so that
 /// what is in flight is bounded.
 struct Ingest<'a> {
     repository: &'a Repository,
@@ -307,14 +310,17 @@ struct Ingest<'a> {
 
 impl Ingest<'_> {
     fn run(&self, store: &mut Store, lock: &WriteLock, run: &mut Run) -> Result<(), PipelineError> {
-        let mut known = Known::of(self.repository, store, self.options.reparse, self.options.version_bytes())?;
+        let numbers = numbers(store)?;
+        let mut rows = Rows::of(store, &numbers)?;
         let manifest = store.manifest().clone();
         std::thread::scope(|scope| {
-            let (batches, read) = sync_channel(BATCHES_AHEAD);
+            let (batches, read) = sync_channel(AHEAD);
             scope.spawn(|| self.read_batches(&manifest, batches));
+            let (parts, cut) = sync_channel(AHEAD);
+            scope.spawn(|| self.cut_batches(&numbers, read, parts));
             let (generations, finished) = sync_channel(0);
             let writer = scope.spawn(|| write_generations(store, lock, finished));
-            let outcome = self.fill(&manifest, read, &mut known, generations, run);
+            let outcome = self.fill(&manifest, cut, &mut rows, generations, run);
             // The writer ends when its channel closes, which `fill` has done.
             let written = writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             let (embed, write) = written?;
@@ -336,43 +342,75 @@ impl Ingest<'_> {
         }
     }
 
-    /// Makes rows of batches, and hands them over a generation at a time. What was complete when reading failed is
-    /// handed over too.
+    /// Cuts the file versions of batch after batch, until there are no more, or nobody wants them.
+    fn cut_batches(
+        &self,
+        numbers: &Numbers,
+        batches: Receiver<Result<Batch, PipelineError>>,
+        parts: SyncSender<Result<Part, PipelineError>>,
+    ) {
+        let mut cutter = Cutter::new(self.repository, numbers, self.options.reparse, self.options.version_bytes());
+        for batch in batches {
+            match batch.and_then(|batch| Ok(cutter.cut(batch, &parts)?)) {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => {
+                    // Nobody is there to hear it if the rows' stage has ended.
+                    let _ = parts.send(Err(error));
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Makes rows of parts, and hands them over a generation at a time. What was complete when reading failed is handed
+    /// over too.
     fn fill(
         &self,
         manifest: &Manifest,
-        batches: Receiver<Result<Batch, PipelineError>>,
-        known: &mut Known<'_>,
+        parts: Receiver<Result<Part, PipelineError>>,
+        rows: &mut Rows<'_>,
         generations: SyncSender<Generation>,
         run: &mut Run,
     ) -> Result<(), PipelineError> {
         let total = self.walk.order.len() as u64;
         let mut generation = Generation { attribute_dirs: manifest.attribute_dirs.clone(), ..Generation::default() };
         let mut reached = Reached { tips: manifest.tips.clone(), wanted: self.tips };
+        (self.progress)(Progress { stage: Stage::Index, done: 0, total });
         let mut failure = None;
-        for batch in batches {
-            if self.interrupt.load(Ordering::Relaxed) {
+        // Whether the generation holds no version of a commit that it does not hold.
+        let mut is_whole = true;
+        for part in parts {
+            if is_whole && self.interrupt.load(Ordering::Relaxed) {
                 run.interrupted = true;
                 break;
             }
-            (self.progress)(Progress { stage: Stage::Index, done: run.commits, total });
-            let batch = match batch {
-                Ok(batch) => batch,
+            let (batch, needed) = match part {
+                Ok(Part::Versions { cut, seconds }) => {
+                    run.seconds.syntax += seconds;
+                    let started = Instant::now();
+                    cut.into_iter().for_each(|cut| rows.push_version(cut, &mut generation, run));
+                    run.seconds.rows += started.elapsed().as_secs_f64();
+                    is_whole = false;
+                    continue;
+                }
+                Ok(Part::Commits(batch, needed)) => (batch, needed),
+                // What was handed over stays.
+                Err(error) if !is_whole => return Err(error),
                 Err(error) => {
                     failure = Some(error);
                     break;
                 }
             };
+            is_whole = true;
             let started = Instant::now();
             run.seconds.history += batch.seconds;
             generation.attribute_dirs = batch.attribute_dirs;
             let first = generation.commits.len();
-            if let Err(error) = ingest_batch(batch.commits, known, &mut generation, run) {
-                // A part of the batch is in the generation, which is therefore dropped; what was handed over stays.
-                return Err(error.into());
-            }
+            rows.push_commits(batch.commits, &needed, &mut generation, run);
             reached.after(&generation.commits[first..]);
-            run.seconds.syntax += started.elapsed().as_secs_f64();
+            run.seconds.rows += started.elapsed().as_secs_f64();
+            (self.progress)(Progress { stage: Stage::Index, done: run.commits, total });
             if self.is_full(&generation) {
                 let next = Generation { attribute_dirs: generation.attribute_dirs.clone(), ..Generation::default() };
                 let full = std::mem::replace(&mut generation, next);

@@ -16,6 +16,7 @@ pub mod archive;
 mod batch;
 mod changes;
 mod chunker;
+mod cut;
 mod embed;
 pub mod history;
 mod ingest;

@@ -14,6 +14,9 @@ use crate::syntax::{self, Bag, Cut, Language, Outline, Reading, Skip};
 /// A file version: its content, and as what it is read. Equal content may be Markdown here and plain text there.
 pub(crate) type Key = (ObjectId, &'static str);
 
+/// A file version, or why there is none.
+pub(crate) type Outcome = Result<Arc<Version>, Skip>;
+
 /// The nodes of one version of a file.
 pub(crate) struct Version {
     /// The nodes, in file order.
@@ -52,7 +55,7 @@ pub(crate) struct Work {
 
 /// A version on its way from the worker that cut it.
 pub(crate) struct Chunked {
-    pub(crate) version: Result<Version, Skip>,
+    pub(crate) version: Outcome,
     pub(crate) fresh: Vec<Fresh>,
     pub(crate) bytes: u64,
     pub(crate) reading: Reading,
@@ -118,7 +121,7 @@ pub(crate) fn chunk(
         parse: (parsed - inflated).as_secs_f64(),
         hash: parsed.elapsed().as_secs_f64(),
     };
-    Chunked { version: Ok(version), fresh, bytes, reading: cut.reading, work }
+    Chunked { version: Ok(Arc::new(version)), fresh, bytes, reading: cut.reading, work }
 }
 
 /// The versions that later ones are likely to be cut from and compared with, up to a number of bytes.
@@ -132,7 +135,7 @@ pub(crate) struct Versions {
 }
 
 struct Kept {
-    version: Result<Arc<Version>, Skip>,
+    version: Outcome,
     bytes: usize,
     /// Whether no version has taken its place yet.
     is_latest: bool,
@@ -144,7 +147,7 @@ impl Versions {
         Versions { entries: FxHashMap::default(), bytes: 0, most_bytes, turn: 0 }
     }
 
-    pub(crate) fn get(&self, key: &Key) -> Option<&Result<Arc<Version>, Skip>> {
+    pub(crate) fn get(&self, key: &Key) -> Option<&Outcome> {
         self.entries.get(key).map(|kept| &kept.version)
     }
 
@@ -154,10 +157,10 @@ impl Versions {
         self.entries.get_mut(key).map(|kept| kept.last_used = turn).is_some()
     }
 
-    pub(crate) fn insert(&mut self, key: Key, version: Result<Version, Skip>) {
-        let bytes = size_of::<Kept>() + version.as_ref().map_or(0, Version::bytes);
+    pub(crate) fn insert(&mut self, key: Key, version: Outcome) {
+        let bytes = size_of::<Kept>() + version.as_ref().map_or(0, |version| version.bytes());
         self.bytes += bytes;
-        let kept = Kept { version: version.map(Arc::new), bytes, is_latest: true, last_used: self.turn };
+        let kept = Kept { version, bytes, is_latest: true, last_used: self.turn };
         if let Some(old) = self.entries.insert(key, kept) {
             self.bytes -= old.bytes;
         }
