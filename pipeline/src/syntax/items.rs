@@ -12,6 +12,7 @@ use super::Kind;
 use super::extent::Lines;
 use super::languages::{Grammar, Shape};
 use super::parse::{Parsed, Role, parse_parts};
+use super::window::names_tests;
 
 /// Items inside more items than this are no nodes of their own. Their text stands in each item around them, so without a
 /// bound a file of nested functions would grow quadratically. Real code stays below ten.
@@ -368,7 +369,7 @@ impl<'s> Walk<'s> {
             name.strip_prefix(prefix).is_some_and(|rest| !in_a_word(rest))
         };
         let begins = |prefixes: &[&str]| prefixes.iter().any(begins_with);
-        let in_test_class = || parent.is_some_and(|parent| self.items[parent].name().contains("Test"));
+        let in_test_class = || parent.is_some_and(|parent| names_tests(&self.items[parent]));
         begins(self.grammar.test_prefixes) || begins(self.grammar.test_method_prefixes) && in_test_class()
     }
 

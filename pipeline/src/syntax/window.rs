@@ -103,8 +103,10 @@ pub(super) fn find_from(before: &Outline, lines: &Lines<'_>) -> Option<Windowed>
         }
     }
     let joining = Joining { before, old_lines: &old_lines, lines, blocks: &blocks, plan: &plan, holds_names };
-    let joined = joining.join(found)?;
-    let carried = plan.carried.iter().map(|old| {
+    let (joined, renamed) = joining.join(found)?;
+    let comes_over =
+        |old: &&Range<usize>| !renamed.iter().any(|holder| holder.start <= old.start && old.end <= holder.end + 1);
+    let carried = plan.carried.iter().filter(comes_over).map(|old| {
         let block = &blocks[block_of(&blocks, old.start)?];
         Some(Carried { old: old.clone(), new_start: old.start - block.old.start + block.new_start })
     });
@@ -411,7 +413,8 @@ impl Joining<'_> {
         Some(start..start + range.len())
     }
 
-    fn join(&self, mut found: Found) -> Option<Found> {
+    /// All items, and the old lines of those holders whose name has changed: what they hold is called otherwise now.
+    fn join(&self, mut found: Found) -> Option<(Found, Vec<Range<usize>>)> {
         let old = &self.before.items;
         let mut by_place: HashMap<_, Vec<usize>> = HashMap::with_capacity(found.items.len());
         for (index, item) in found.items.iter().enumerate().rev() {
@@ -420,6 +423,7 @@ impl Joining<'_> {
         // The new place of each old item that was parsed, and of each that holds one.
         let mut counterpart: Vec<Option<usize>> = vec![None; old.len()];
         let mut groups: HashMap<(Option<u32>, Option<u32>), Option<u32>> = HashMap::new();
+        let mut renamed = Vec::new();
         for (index, item) in old.iter().enumerate() {
             if self.plan.fates[index] != Fate::Shield {
                 continue;
@@ -430,7 +434,7 @@ impl Joining<'_> {
                 return None;
             }
             counterpart[index] = Some(new);
-            self.match_holders(&found, &mut counterpart, index, new)?;
+            self.match_holders(&found, &mut counterpart, &mut renamed, index, new)?;
             groups.insert((item.within, item.group), found.items[new].group);
         }
         // All in file order: what was parsed, with its index, and what was left out, with its old one.
@@ -483,7 +487,7 @@ impl Joining<'_> {
         found
             .errors
             .extend(self.before.errors.iter().filter(|error| self.is_left_out(error)).filter_map(|e| self.now(e)));
-        Some(Found { items, errors: found.errors, reports: found.reports })
+        Some((Found { items, errors: found.errors, reports: found.reports }, renamed))
     }
 
     fn is_left_out(&self, bytes: &Range<usize>) -> bool {
@@ -492,11 +496,12 @@ impl Joining<'_> {
         self.plan.left_out.get(at).is_some_and(|lines| lines.start <= line)
     }
 
-    /// What holds a shield must be what held it, by name.
+    /// What holds a shield must be what held it, but for its name.
     fn match_holders(
         &self,
         found: &Found,
         counterpart: &mut [Option<usize>],
+        renamed: &mut Vec<Range<usize>>,
         mut old: usize,
         mut new: usize,
     ) -> Option<()> {
@@ -511,6 +516,10 @@ impl Joining<'_> {
                         // Statements do not care for the name of what they are in.
                         None if old_item.shape == new_item.shape && !self.holds_names[old_holder] => {}
                         None if same_item(old_item, new_item) => {}
+                        None if old_item.shape == new_item.shape && self.tells_tests_alike(old_item, new_item) => {
+                            let extent = &self.before.extents[old_holder];
+                            renamed.push(self.old_lines.index(extent.start)..self.old_lines.index(extent.end));
+                        }
                         None => return None,
                     }
                     counterpart[old_holder] = Some(new_holder);
@@ -520,6 +529,16 @@ impl Joining<'_> {
             }
         }
     }
+
+    /// Whether what the one holds is a test if it is one in the other.
+    fn tells_tests_alike(&self, old: &Item, new: &Item) -> bool {
+        self.before.grammar.test_method_prefixes.is_empty() || names_tests(old) == names_tests(new)
+    }
+}
+
+/// Whether methods in this class may be tests.
+pub(super) fn names_tests(item: &Item) -> bool {
+    item.name().contains("Test")
 }
 
 fn same_item(one: &Item, two: &Item) -> bool {
