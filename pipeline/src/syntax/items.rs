@@ -38,6 +38,9 @@ pub(super) struct Item {
     pub(super) group: Option<u32>,
     /// The bytes from its first attribute, decorator or comment to its last.
     pub(super) extent: Range<usize>,
+    /// Of these, counted from the first, the whole lines between its braces. Without them it is still an item, and of the
+    /// same name. Empty where there are none.
+    pub(super) hollow: Range<u32>,
 }
 
 /// What a declaration is called.
@@ -202,8 +205,32 @@ impl<'s> Walk<'s> {
             within: last(&self.holders),
             group: self.group(&extent),
             extent,
+            hollow: 0..0,
         });
         self.items.len() - 1
+    }
+
+    /// Notes the lines between the braces of an item.
+    fn set_hollow(&mut self, index: usize, node: Syntax<'_>) {
+        let inner = || node.named_child(0).filter(|_| node.named_child_count() == 1)?.child_by_field_name("body");
+        let body = node.child_by_field_name("body").or_else(inner);
+        let Some(body) = body.filter(|body| self.grammar.has_empty_bodies && self.grammar.roles().is_body(*body))
+        else {
+            return;
+        };
+        let Range { start, end } = body.byte_range();
+        let source = self.lines.source;
+        if !source[start..end].starts_with('{') || !source[start..end].ends_with('}') {
+            return;
+        }
+        let is_blank = |text: &str| text.trim().is_empty();
+        let (first, last) = (self.lines.end(start) + 1, self.lines.start(end - 1));
+        if first < last && is_blank(&source[start + 1..first]) && is_blank(&source[last..end - 1]) {
+            let item = &mut self.items[index];
+            let from_start = |at: usize| u32::try_from(at - item.extent.start).unwrap_or(0);
+            let hollow = from_start(first)..from_start(last);
+            item.hollow = hollow;
+        }
     }
 
     /// Where the innermost node begins that holds more than this item; `None` for the outermost of all.
@@ -228,6 +255,7 @@ impl<'s> Walk<'s> {
             let own = trimmed(self.lines.source, node);
             if !own.is_empty() {
                 let index = self.push(Shape::Plain, None, false, own);
+                self.set_hollow(index, node);
                 self.holders.extend(depth.map(|depth| (index, depth)));
             }
         }
@@ -336,6 +364,7 @@ impl<'s> Walk<'s> {
         let interface = self.grammar.interface(rule, node, source);
         let label = Label { name: name.own, owner: name.owner, interface };
         let index = self.push(rule.shape, Some(label), is_test, extent);
+        self.set_hollow(index, node);
         self.around.push((index, depth));
         self.holders.push((index, depth));
         true

@@ -207,6 +207,7 @@ struct Plan {
 
 /// The version before, made ready for planning.
 struct Past<'a> {
+    lines: &'a Lines<'a>,
     items: &'a [Item],
     spans: Vec<Span>,
     /// What stands directly in each item; last, what stands in none.
@@ -215,7 +216,7 @@ struct Past<'a> {
 
 impl<'a> Past<'a> {
     /// `None` where something did not parse that is in no declaration: its reach is unknown.
-    fn of(before: &'a Outline, old: &Lines<'_>, blocks: &[Block]) -> Option<Past<'a>> {
+    fn of(before: &'a Outline, old: &'a Lines<'a>, blocks: &[Block]) -> Option<Past<'a>> {
         let items = &before.items;
         let mut spans: Vec<Span> = (0..items.len()).map(|index| Span::of(before, index, old, blocks)).collect();
         let mut children = vec![Vec::new(); items.len() + 1];
@@ -236,7 +237,20 @@ impl<'a> Past<'a> {
                 span.flawed |= span.lines.start <= lines.end && lines.start <= span.lines.end;
             }
         }
-        Some(Past { items, spans, children })
+        Some(Past { lines: old, items, spans, children })
+    }
+}
+
+impl Past<'_> {
+    /// The lines between the braces of an item, if it may stand without them.
+    fn hollow(&self, index: usize) -> Option<Range<usize>> {
+        let Item { extent, hollow, .. } = &self.items[index];
+        let span = &self.spans[index];
+        if hollow.is_empty() || span.flawed || !span.whole {
+            return None;
+        }
+        let line = |at: u32| self.lines.index(extent.start + at as usize);
+        Some(line(hollow.start)..line(hollow.end))
     }
 }
 
@@ -308,22 +322,37 @@ impl Plan {
     /// Leaves out neighbours and all that is in them.
     fn leave_out(&mut self, past: &Past<'_>, run: &[usize]) {
         self.left_out.push(past.spans[run[0]].lines.start..past.spans[run[run.len() - 1]].lines.end + 1);
-        let mut pending = run.to_vec();
+        self.forget(past, run.to_vec());
+    }
+
+    fn forget(&mut self, past: &Past<'_>, mut pending: Vec<usize>) {
         while let Some(index) = pending.pop() {
             self.fates[index] = Fate::LeftOut;
             pending.extend(&past.children[index]);
         }
     }
 
-    /// Leaves out most of what is in something that stays: its first and last lines are what shields.
+    /// Leaves out most of what is in something that stays: its first and last lines are what shields. An empty body must be
+    /// one still: in Python it cannot be.
     fn thin(&mut self, past: &Past<'_>, kept: usize) {
         let mut pending = vec![kept];
         while let Some(index) = pending.pop() {
+            if let Some(hollow) = past.hollow(index) {
+                let is_in = |inner: &usize| {
+                    let lines = &past.spans[*inner].lines;
+                    hollow.start <= lines.start && lines.end < hollow.end
+                };
+                let (inner, outer): (Vec<usize>, Vec<usize>) =
+                    past.children[index].iter().partition(|inner| is_in(inner));
+                self.left_out.push(hollow);
+                self.forget(past, inner);
+                pending.extend(outer);
+                continue;
+            }
             let inside = &past.children[index];
             let last = inside.len() - usize::from(!past.spans[index].ends_itself && !inside.is_empty());
             let mut at = 0;
             while at < inside.len() {
-                // A body must not become empty: in Python it cannot be.
                 pending.push(inside[at]);
                 let group = past.items[inside[at]].group;
                 at += 1;

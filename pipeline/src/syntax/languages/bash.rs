@@ -31,5 +31,6 @@ static GRAMMAR: Grammar = Grammar {
     closers: &["fi", "done", "esac", ";;"],
     cuts_runs: true,
     identifiers: &["word", "variable_name"],
+    has_empty_bodies: false,
     ..Grammar::of(|| tree_sitter_bash::LANGUAGE.into())
 };

@@ -20,6 +20,8 @@ pub(in crate::syntax) struct Grammar {
     /// Node types whose children stand one after the other and can be parsed without each other, such as blocks. It only
     /// matters for how much of a version has to be parsed; those that a grammar does not have do no harm.
     pub(in crate::syntax) bodies: &'static [&'static str],
+    /// Whether what stands between the braces of a body may be nothing.
+    pub(in crate::syntax) has_empty_bodies: bool,
     /// Node types that belong to the item that they hold, if they hold one only: `export`, `template <…>`, `const`.
     pub(in crate::syntax) wrappers: &'static [&'static str],
     pub(in crate::syntax) comments: &'static [&'static str],
@@ -115,6 +117,7 @@ impl Grammar {
             items: &[],
             open: &[],
             bodies: BODIES,
+            has_empty_bodies: true,
             wrappers: &[],
             comments: &["comment"],
             attributes: &[],
