@@ -5,6 +5,7 @@ mod support;
 mod bad_input;
 mod contract;
 mod durability;
+mod eval;
 mod index;
 mod lineage;
 mod review;

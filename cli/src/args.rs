@@ -33,6 +33,7 @@ pub(crate) enum Command {
     Search(SearchArguments),
     Lineage(LineageArguments),
     Review(ReviewArguments),
+    Eval(EvalArguments),
     /// Say what is here: repository, index, model, machine
     Doctor,
     #[command(subcommand)]
@@ -108,6 +109,40 @@ pub(crate) struct SearchArguments {
     /// Only this kind of node, as in `function`
     #[arg(long, value_name = "KIND")]
     pub(crate) kind: Option<String>,
+}
+
+/// Measure how well search finds what it should in this repository
+#[derive(Debug, Args)]
+pub(crate) struct EvalArguments {
+    /// What to ask
+    #[arg(value_enum)]
+    pub(crate) task: EvalTask,
+
+    /// How many queries at most
+    #[arg(long, value_name = "N", default_value_t = 800, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) queries: u32,
+
+    /// Draw other queries
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+
+    /// The tree to search, and with message-search the last commit [default: HEAD]
+    #[arg(long, value_name = "REV")]
+    pub(crate) as_of: Option<String>,
+
+    /// For `questions`: a file with one question a line, as training/paraphrase/README.md tells
+    #[arg(long, value_name = "FILE")]
+    pub(crate) questions: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum EvalTask {
+    /// Functions by the first sentence of their documentation, which the searched text then lacks
+    DocSearch,
+    /// The nodes that a commit changed by its message, in the tree before it
+    MessageSearch,
+    /// Nodes by questions that somebody wrote down
+    Questions,
 }
 
 /// Tell the life of one node or file, newest first

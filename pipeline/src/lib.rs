@@ -18,6 +18,7 @@ mod changes;
 mod chunker;
 mod cut;
 mod embed;
+pub mod eval;
 pub mod history;
 mod ingest;
 pub mod lineage;

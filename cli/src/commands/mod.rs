@@ -1,6 +1,7 @@
 //! Commands: one file each.
 
 mod doctor;
+mod eval;
 mod index;
 mod lineage;
 mod review;
@@ -38,6 +39,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Search(options) => search::run(&settings, &options),
         Command::Lineage(options) => lineage::run(&settings, &options),
         Command::Review(options) => review::run(&settings, &options),
+        Command::Eval(options) => eval::run(&settings, &options),
         Command::Doctor => doctor::run(&settings),
         Command::Store(StoreCommand::Check) => store::check(&settings),
     }

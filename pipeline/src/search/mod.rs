@@ -3,6 +3,7 @@
 //! Exact: every candidate's vector is compared. The place (file stem and container) is added to the
 //! best candidates only, since it varies while the vector is shared.
 
+mod lexical;
 mod vector;
 
 use std::cmp::Ordering;
@@ -19,6 +20,8 @@ use crate::archive::{Archive, Known, Place};
 use crate::history::Objects;
 use crate::shard::{Change, ObjectId};
 
+pub use lexical::{LexicalIndex, for_each_word};
+pub(crate) use vector::header_words;
 pub use vector::{Scored, VectorIndex};
 
 /// Candidates that are scored again with their place, at the least.

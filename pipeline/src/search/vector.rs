@@ -89,7 +89,7 @@ impl VectorIndex {
 }
 
 /// The words that say where a node stands: the last directory, the file stem, the container.
-fn header_words(path: &str, container: &str) -> String {
+pub(crate) fn header_words(path: &str, container: &str) -> String {
     let stem = path.rsplit_once('.').map_or(path, |(stem, _)| stem);
     let mut parts: Vec<&str> = stem.rsplit('/').take(2).collect();
     parts.reverse();

@@ -4,6 +4,7 @@
 //! a text format, gives what can be seen, down to nothing.
 
 use std::collections::HashSet;
+use std::ops::Range;
 
 use tree_sitter::{Node as Syntax, TreeCursor};
 
@@ -40,12 +41,28 @@ pub fn anatomy(language: &'static Language, node_text: &str) -> Anatomy {
     }
 }
 
+/// A node's text in two: what documents it, and the rest.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Documented {
+    /// The lines of the documentation that say something, without the marks of a comment. Where a language has no marks
+    /// for documentation, as Go, all comments that lead up to the item count.
+    pub lines: Vec<DocLine>,
+    /// The text without them, and without the lines that held nothing else.
+    pub code: String,
+}
+
+/// Takes the documentation off a node. A text format has none.
+pub fn documented(language: &'static Language, node_text: &str) -> Documented {
+    match language.rules {
+        Rules::Grammar(grammar) => Dissection::of(grammar, node_text)
+            .map(Dissection::split)
+            .unwrap_or_else(|| Documented { lines: Vec::new(), code: node_text.to_owned() }),
+        Rules::Blocks(_) => Documented { lines: Vec::new(), code: node_text.to_owned() },
+    }
+}
+
 fn of_code(grammar: &Grammar, text: &str) -> Anatomy {
-    let Some(Parsed { tree, .. }) = parse(grammar, text) else { return Anatomy::default() };
-    let mut dissection = Dissection { grammar, text, found: Anatomy::default(), item: None, captures_below: None };
-    dissection.docstring(Some(tree.root_node()));
-    walk(&mut tree.walk(), |cursor, depth| dissection.visit(cursor.node(), depth));
-    dissection.found
+    Dissection::of(grammar, text).map(|dissection| dissection.found).unwrap_or_default()
 }
 
 /// Visits a subtree in order, with the depth of each node, and without recursion. A node is entered if the visit says so.
@@ -73,9 +90,55 @@ struct Dissection<'s> {
     item: Option<usize>,
     /// The depth of the macro call around the current node.
     captures_below: Option<usize>,
+    /// The bytes of what documents the node.
+    documentation: Vec<Range<usize>>,
+    /// Comments that lead up to the item without the marks of documentation.
+    lead: Vec<DocLine>,
+    lead_bytes: Vec<Range<usize>>,
 }
 
-impl Dissection<'_> {
+impl<'s> Dissection<'s> {
+    /// `None` for what takes too much work to parse.
+    fn of(grammar: &'s Grammar, text: &'s str) -> Option<Dissection<'s>> {
+        let Parsed { tree, .. } = parse(grammar, text)?;
+        let mut dissection = Dissection {
+            grammar,
+            text,
+            found: Anatomy::default(),
+            item: None,
+            captures_below: None,
+            documentation: Vec::new(),
+            lead: Vec::new(),
+            lead_bytes: Vec::new(),
+        };
+        dissection.docstring(Some(tree.root_node()));
+        walk(&mut tree.walk(), |cursor, depth| dissection.visit(cursor.node(), depth));
+        Some(dissection)
+    }
+
+    fn split(self) -> Documented {
+        let (lines, mut cut) = match self.grammar.outer_docs {
+            [] => ([self.lead, self.found.doc].concat(), [self.lead_bytes, self.documentation].concat()),
+            _ => (self.found.doc, self.documentation),
+        };
+        cut.sort_unstable_by_key(|range| range.start);
+        let mut code = String::with_capacity(self.text.len());
+        let mut at = 0;
+        for range in cut.into_iter().filter(|range| !range.is_empty()) {
+            // Two node types may hold one comment.
+            code.push_str(self.text.get(at..range.start).unwrap_or_default());
+            at = at.max(range.end);
+            // Of a line that held nothing else, the indentation and the end go too.
+            let indent = code.len() - code.trim_end_matches([' ', '\t']).len();
+            let begins = code[..code.len() - indent].ends_with('\n') || code.len() == indent;
+            if begins && self.text[at..].trim_start_matches([' ', '\t']).starts_with('\n') {
+                code.truncate(code.len() - indent);
+                at += self.text[at..].find('\n').map_or(0, |end| end + 1);
+            }
+        }
+        code.push_str(self.text.get(at..).unwrap_or_default());
+        Documented { lines, code }
+    }
     fn visit(&mut self, node: Syntax<'_>, depth: usize) -> bool {
         if self.captures_below.is_some_and(|above| depth <= above) {
             self.captures_below = None;
@@ -126,6 +189,7 @@ impl Dissection<'_> {
             let text = self.text[string.byte_range()].trim_start_matches(char::is_alphabetic);
             let lines = lines(string, text.trim_matches(['"', '\'']));
             self.found.doc.extend(lines);
+            self.documentation.push(string.byte_range());
         }
     }
 
@@ -133,10 +197,16 @@ impl Dissection<'_> {
         let text = self.text[node.byte_range()].trim_end();
         let documents = self.grammar.is_inner_doc(text) || self.item.is_none() && self.grammar.is_outer_doc(text);
         let lines = lines(node, text);
+        let bytes = node.start_byte()..node.start_byte() + text.len();
         if documents {
-            self.found.doc.extend(lines)
+            self.found.doc.extend(lines);
+            self.documentation.push(bytes);
         } else {
-            self.found.comments.extend(lines)
+            if self.item.is_none() {
+                self.lead.extend(lines.iter().cloned());
+                self.lead_bytes.push(bytes);
+            }
+            self.found.comments.extend(lines);
         }
         false
     }
@@ -256,6 +326,38 @@ mod tests {
         );
         check_words("python", "\"\"\"Module.\"\"\"\nimport a\n", &["0:Module."], &[]);
         check_words("python", "class A:\n    'One.'\n    x = 1", &["1:One."], &[]);
+    }
+
+    #[test]
+    fn documentation_comes_off() {
+        let check = |language_name: &str, text: &str, lines: &[&str], code: &str| {
+            let found = documented(language(language_name).expect("because the table has it"), text);
+            let shown: Vec<_> = found.lines.iter().map(|line| line.text.as_str()).collect();
+            assert_eq!((shown, found.code.as_str()), (lines.to_vec(), code), "{text}");
+        };
+        check(
+            "rust",
+            "// why\n/// One.\n///\n/// Two.\n#[a]\nfn f() {} // x\n",
+            &["One.", "Two."],
+            "// why\n#[a]\nfn f() {} // x\n",
+        );
+        check("rust", "/** One. */ fn f() {}", &["One."], " fn f() {}");
+        check("rust", "fn f() {}", &[], "fn f() {}");
+        check(
+            "python",
+            "def f():\n    \"\"\"One.\n\n    Two.\"\"\"\n    g()\n",
+            &["One.", "Two."],
+            "def f():\n    g()\n",
+        );
+        check("python", "def f(): 'One.'\n", &["One."], "def f(): \n");
+        check(
+            "go",
+            "// F does.\n// More.\nfunc F() {\n\t// in\n}\n",
+            &["F does.", "More."],
+            "func F() {\n\t// in\n}\n",
+        );
+        check("java", "/**\n * One.\n */\nclass A {}\n", &["One."], "class A {}\n");
+        check("markdown", "# A\n", &[], "# A\n");
     }
 
     #[track_caller]

@@ -29,7 +29,7 @@ mod similarity;
 mod split;
 mod window;
 
-pub use anatomy::{Anatomy, DocLine, anatomy};
+pub use anatomy::{Anatomy, DocLine, Documented, anatomy, documented};
 pub use classify::{MAX_FILE_BYTES, Skip, classify_content, classify_name, classify_path};
 pub use languages::{Language, language};
 pub use similarity::{Bag, containment, shared, similarity};

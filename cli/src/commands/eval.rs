@@ -1,0 +1,138 @@
+//! `precedent eval`
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use precedent_bot::render::visible;
+use precedent_pipeline::eval::{self, EvalOptions, EvalReport, Figure, Figures, Question};
+use precedent_pipeline::history::Repository;
+use precedent_pipeline::shard::ObjectId;
+use serde::Serialize;
+
+use super::json_line;
+use crate::args::{EvalArguments, EvalTask};
+use crate::failure::{Failure, Kind};
+use crate::place::{Place, Settings};
+use crate::screen;
+
+pub(crate) fn run(settings: &Settings, options: &EvalArguments) -> Result<ExitCode, Failure> {
+    let place = Place::open(settings)?;
+    let commit = match &options.as_of {
+        Some(revision) => place.repository.resolve(revision)?,
+        None => place.repository.head()?,
+    };
+    let drawn = EvalOptions { queries: options.queries as usize, seed: options.seed };
+    let report = match (options.task, &options.questions) {
+        (EvalTask::DocSearch, _) => eval::doc_search(&place.repository, &commit, &drawn)?,
+        (EvalTask::MessageSearch, _) => place.with_archive(settings, &[commit], |archive| {
+            Ok(eval::message_search(archive, &place.repository.objects(), &commit, &drawn)?)
+        })?,
+        (EvalTask::Questions, Some(file)) => ask(&place.repository, file, &drawn)?,
+        (EvalTask::Questions, None) => {
+            return Err(Failure::new(Kind::Usage, "no file of questions is given")
+                .with_hint("as in: precedent eval questions --questions training/paraphrase/dev.jsonl"));
+        }
+    };
+    if report.queries == 0 {
+        return Err(Failure::new(Kind::Data, "this history gives no queries").with_hint(match options.task {
+            EvalTask::DocSearch => "no function is documented by a sentence that does not hold its name",
+            EvalTask::MessageSearch => "no commit changes a few functions and says so in at least three words",
+            EvalTask::Questions => "no question is about a commit of this repository",
+        }));
+    }
+    let name = name(&place.repository);
+    let text = match settings.json {
+        true => json_line(&Document { repo: &name, report: &report }),
+        false => shown(&name, &report),
+    };
+    screen::print(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    repo: &'a str,
+    #[serde(flatten)]
+    report: &'a EvalReport,
+}
+
+/// Asks the questions of a file that are about commits of this repository. They must all be about one commit, the tree
+/// that is searched.
+fn ask(repository: &Repository, file: &Path, options: &EvalOptions) -> Result<EvalReport, Failure> {
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| Failure::new(Kind::Usage, format!("`{}` cannot be read: {error}", file.display())))?;
+    let mut questions: Vec<Question> = Vec::new();
+    for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        let question = serde_json::from_str(line).map_err(|error| {
+            Failure::new(Kind::Usage, format!("line {} of `{}` is no question: {error}", number + 1, file.display()))
+                .with_hint(r#"a line is {"commit":"…","question":"…","gold":[{"path":"…","name":"…","line":1}]}"#)
+        })?;
+        questions.push(question);
+    }
+    let objects = repository.objects();
+    let commit_of = |question: &Question| -> Option<ObjectId> {
+        let commit = repository.resolve(&question.commit).ok()?;
+        objects.files(&commit).is_ok().then_some(commit)
+    };
+    let Some(commit) = questions.iter().find_map(commit_of) else {
+        return Err(Failure::new(
+            Kind::Data,
+            format!("no question of `{}` is about a commit of this repository", file.display()),
+        ));
+    };
+    let full = commit.to_string();
+    questions.retain(|question| full.starts_with(&question.commit));
+    Ok(eval::questions(repository, &commit, &questions, options)?)
+}
+
+/// The repository by the name of its directory.
+fn name(repository: &Repository) -> String {
+    let directory = repository.common_directory();
+    let own = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
+    match own(&directory) {
+        Some(name) if name == ".git" => directory.parent().and_then(own).unwrap_or(name),
+        name => name.unwrap_or_default(),
+    }
+}
+
+fn shown(name: &str, report: &EvalReport) -> String {
+    let mut out = format!(
+        "  {} of {}: {} queries over {} nodes\n\n  {:<9}{:<17}{:<17}{:<17}{}\n",
+        report.task,
+        visible(name),
+        report.queries,
+        report.candidates,
+        "",
+        "MRR@10",
+        "NDCG@10",
+        "recall@10",
+        "success@10"
+    );
+    let ways = std::iter::once((&"search", &report.metrics)).chain(&report.baselines);
+    for (way, Figures { mrr, ndcg, recall, success }) in ways {
+        let [mrr, ndcg, recall, success] = [mrr, ndcg, recall, success].map(figure);
+        out.push_str(&format!("  {way:<9}{mrr:<17}{ndcg:<17}{recall:<17}{success}\n"));
+    }
+    out
+}
+
+/// `.531 (.50-.56)`
+fn figure(figure: &Figure) -> String {
+    let digits = |value: f64, count: usize| {
+        let text = format!("{value:.count$}");
+        // All of it takes no more room than parts of it.
+        text.strip_prefix('0').map_or_else(|| text[..=count].to_owned(), str::to_owned)
+    };
+    format!("{} ({}-{})", digits(figure.value, 3), digits(figure.low, 2), digits(figure.high, 2))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_short() {
+        assert_eq!(figure(&Figure { value: 0.5314, low: 0.5, high: 0.56 }), ".531 (.50-.56)");
+        assert_eq!(figure(&Figure { value: 1.0, low: 0.994, high: 1.0 }), "1.00 (.99-1.0)");
+    }
+}

@@ -1,0 +1,163 @@
+//! Words: BM25 over the words of names and texts.
+//!
+//! The score of a document d for a query is, summed over the query's distinct words w,
+//! `idf(w) · f · (k1 + 1) / (f + k1 · (1 − b + b · |d| / avg))` with f the count of w in d, |d| its number of words, avg
+//! their mean, and `idf(w) = ln(1 + (N − n + 0.5) / (n + 0.5))` for n of N documents that hold w (Robertson and Zaragoza,
+//! "The Probabilistic Relevance Framework", 2009).
+
+use rustc_hash::FxHashMap;
+
+/// How quickly another occurrence stops counting.
+const K1: f32 = 1.2;
+/// How much a long document's words count less.
+const B: f32 = 0.75;
+
+/// Documents by their words.
+#[derive(Default)]
+pub struct LexicalIndex {
+    /// For each word, the documents that hold it and how often, in order.
+    postings: FxHashMap<String, Vec<(u32, f32)>>,
+    /// The number of words in each document.
+    lengths: Vec<f32>,
+}
+
+impl LexicalIndex {
+    /// Adds a document, given in parts that count so many times each. Documents are numbered from 0.
+    pub fn add(&mut self, parts: &[(&str, f32)]) {
+        let number = self.lengths.len() as u32;
+        let mut counts: FxHashMap<String, f32> = FxHashMap::default();
+        for (text, times) in parts {
+            for_each_stem(text, |stem| *counts.entry(stem.to_owned()).or_default() += times);
+        }
+        self.lengths.push(counts.values().sum());
+        for (stem, count) in counts {
+            self.postings.entry(stem).or_default().push((number, count));
+        }
+    }
+
+    /// The documents that hold a word of the query and may count, with their scores, best first, at most so many. Only
+    /// those that may count make up the statistics.
+    pub fn best(&self, query: &str, count: usize, counts: impl Fn(u32) -> bool) -> Vec<(u32, f32)> {
+        let mut stems: Vec<String> = Vec::new();
+        for_each_stem(query, |stem| {
+            if !stems.iter().any(|known| known == stem) {
+                stems.push(stem.to_owned());
+            }
+        });
+        let (mut documents, mut words) = (0.0f32, 0.0f64);
+        for (number, length) in self.lengths.iter().enumerate() {
+            if counts(number as u32) {
+                documents += 1.0;
+                words += f64::from(*length);
+            }
+        }
+        let mean = (words / f64::from(documents.max(1.0))) as f32;
+        let mut scores: FxHashMap<u32, f32> = FxHashMap::default();
+        for postings in stems.iter().filter_map(|stem| self.postings.get(stem)) {
+            let held: Vec<&(u32, f32)> = postings.iter().filter(|(number, _)| counts(*number)).collect();
+            let rarity = (1.0 + (documents - held.len() as f32 + 0.5) / (held.len() as f32 + 0.5)).ln();
+            for (number, times) in held {
+                let longer = 1.0 - B + B * self.lengths[*number as usize] / mean;
+                *scores.entry(*number).or_default() += rarity * times * (K1 + 1.0) / (times + K1 * longer);
+            }
+        }
+        let mut best: Vec<(u32, f32)> = scores.into_iter().collect();
+        best.sort_unstable_by(|one, two| two.1.total_cmp(&one.1).then(one.0.cmp(&two.0)));
+        best.truncate(count);
+        best
+    }
+}
+
+/// Calls `each` with every word, in lower case and lightly stemmed: the parts of identifiers, `parse` and `header` of
+/// `parseHeader`, each digit run a word of its own.
+fn for_each_stem(text: &str, mut each: impl FnMut(&str)) {
+    for_each_word(text, |word| each(stem(word)));
+}
+
+/// Calls `each` with every word of a text in lower case.
+pub fn for_each_word(text: &str, mut each: impl FnMut(&str)) {
+    let mut word = String::new();
+    let mut before = None;
+    let mut letters = text.chars().peekable();
+    while let Some(letter) = letters.next() {
+        let starts_word = match before {
+            Some(before) => {
+                let class = |letter: char| (letter.is_alphabetic(), letter.is_numeric());
+                let next_is_lower = letters.peek().is_some_and(|next| next.is_lowercase());
+                class(before) != class(letter) || letter.is_uppercase() && (char::is_lowercase(before) || next_is_lower)
+            }
+            None => true,
+        };
+        if starts_word && !word.is_empty() {
+            each(&word);
+            word.clear();
+        }
+        if letter.is_alphanumeric() {
+            word.extend(letter.to_lowercase());
+        }
+        before = Some(letter);
+    }
+    if !word.is_empty() {
+        each(&word);
+    }
+}
+
+/// A word without the ending of a plural, a participle or a gerund, where enough of it is left.
+fn stem(word: &str) -> &str {
+    let cut = |ending: &str, least: usize| word.strip_suffix(ending).filter(|rest| rest.len() >= least);
+    if word.ends_with("ss") || !word.is_ascii() {
+        return word;
+    }
+    cut("ing", 4).or_else(|| cut("ed", 4)).or_else(|| cut("es", 4)).or_else(|| cut("s", 3)).unwrap_or(word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &str) -> Vec<String> {
+        let mut words = Vec::new();
+        for_each_word(text, |word| words.push(word.to_owned()));
+        words
+    }
+
+    #[test]
+    fn identifiers_are_their_words() {
+        assert_eq!(words("parseHTTPHeader2 snake_case"), ["parse", "http", "header", "2", "snake", "case"]);
+        assert_eq!(words("  Été-là "), ["été", "là"]);
+        assert_eq!(words("a.b(c)"), ["a", "b", "c"]);
+        assert!(words("->").is_empty());
+    }
+
+    #[test]
+    fn endings_go_where_a_word_is_left() {
+        let stems = ["parsing", "parsed", "files", "matches", "class", "ring", "is", "bed"].map(stem);
+        assert_eq!(stems, ["pars", "pars", "file", "match", "class", "ring", "is", "bed"]);
+    }
+
+    #[test]
+    fn rare_words_and_short_documents_count_more() {
+        let mut index = LexicalIndex::default();
+        index.add(&[("open the file", 1.0)]);
+        index.add(&[("open the socket and a great many other things that nobody asked for", 1.0)]);
+        index.add(&[("open the door", 1.0)]);
+        let numbers =
+            |query: &str| index.best(query, 10, |_| true).into_iter().map(|found| found.0).collect::<Vec<_>>();
+        assert_eq!(numbers("open a socket"), [1, 0, 2]);
+        assert_eq!(numbers("files"), [0]);
+        assert!(numbers("window").is_empty());
+        assert_eq!(index.best("open", 10, |number| number == 2).len(), 1);
+    }
+
+    #[test]
+    fn the_score_is_the_formula() {
+        let mut index = LexicalIndex::default();
+        index.add(&[("alpha beta", 1.0), ("alpha", 2.0)]);
+        index.add(&[("gamma", 1.0)]);
+        // Two documents of 4 and 1 words; `alpha` stands three times in the first.
+        let rarity = (1.0 + (2.0 - 1.0 + 0.5) / (1.0 + 0.5f32)).ln();
+        let expected = rarity * 3.0 * 2.2 / (3.0 + 1.2 * (1.0 - 0.75 + 0.75 * 4.0 / 2.5));
+        let best = index.best("alpha", 1, |_| true);
+        assert!((best[0].1 - expected).abs() < 1e-5, "{best:?} against {expected}");
+    }
+}

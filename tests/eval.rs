@@ -1,0 +1,74 @@
+//! `precedent eval`: retrieval measured on a repository's own words.
+
+use serde_json::Value;
+
+use crate::support::{Fixture, keys};
+
+#[track_caller]
+fn check_figures(report: &Value) {
+    let baselines = ["bm25", "hybrid", "vectors"];
+    assert_eq!(keys(&report["baselines"]), baselines);
+    for way in baselines.map(|name| &report["baselines"][name]).into_iter().chain([&report["metrics"]]) {
+        assert_eq!(keys(way), ["mrr@10", "ndcg@10", "recall@10", "success@10"]);
+        for name in keys(way) {
+            let part = |end: &str| way[name][end].as_f64().expect("a number");
+            let (low, value, high) = (part("low"), part("value"), part("high"));
+            assert!(0.0 <= low && low <= value && value <= high && high <= 1.0, "{name}: {report}");
+        }
+    }
+}
+
+#[test]
+fn documentation_finds_its_function() {
+    let fixture = Fixture::new("review");
+    let report = fixture.json(&["eval", "doc-search", "--json"]);
+    assert_eq!(keys(&report), ["baselines", "candidates", "metrics", "queries", "repo", "schema", "task"]);
+    assert_eq!((&report["schema"], &report["task"]), (&1.into(), &"doc-search".into()));
+    assert!(report["queries"].as_u64().expect("a number") > 0);
+    check_figures(&report);
+    // The same again, and with another draw of all there are.
+    assert_eq!(report, fixture.json(&["eval", "doc-search", "--json"]));
+    let shown = fixture.run(&["eval", "doc-search"]).stdout;
+    assert!(shown.contains("hybrid") && shown.lines().all(|line| line.len() <= 80), "{shown}");
+}
+
+#[test]
+fn messages_find_what_they_changed() {
+    let fixture = Fixture::new("review");
+    let report = fixture.json(&["eval", "message-search", "--json"]);
+    assert_eq!(report["task"], "message-search");
+    assert!(report["queries"].as_u64().expect("a number") > 0);
+    check_figures(&report);
+}
+
+#[test]
+fn questions_are_answered_at_their_commit() {
+    let fixture = Fixture::new("numeric");
+    let head = fixture.git(&["rev-parse", "HEAD"]);
+    let ask = |lines: &str| {
+        let file = fixture.repo().join("questions.jsonl");
+        std::fs::write(&file, lines).expect("a file");
+        vec!["eval", "questions", "--json", "--questions"]
+            .into_iter()
+            .map(str::to_owned)
+            .chain([file.display().to_string()])
+            .collect::<Vec<_>>()
+    };
+    let good = format!(
+        "{{\"commit\":\"{head}\",\"question\":\"parse a header\",\"gold\":[{{\"path\":\"src/text.rs\",\"name\":\"parse_header\",\"line\":3}}]}}\n"
+    );
+    let arguments = ask(&good);
+    let report = fixture.json(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!((&report["queries"], &report["metrics"]["mrr@10"]["value"]), (&1.into(), &1.0.into()), "{report}");
+    check_figures(&report);
+
+    for (lines, said, expected) in [
+        ("{\"question\":1}\n".to_owned(), "line 1 of", 2),
+        (good.replace(&head, &"0".repeat(40)), "is about a commit of this repository", 3),
+        (good.replace("parse_header", "nobody"), "gives no queries", 3),
+    ] {
+        let arguments = ask(&lines);
+        let ran = fixture.run(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+        assert!(ran.stderr.contains(said) && ran.code == expected, "{}: {}", ran.code, ran.stderr);
+    }
+}
