@@ -33,7 +33,7 @@ pub(super) fn nodes(grammar: &'static Grammar, source: &str) -> Vec<Node> {
 /// The nodes of a source as far as they are not those of the version before it, and what the next version is cut from.
 pub(super) fn cut(grammar: &'static Grammar, source: &str, before: Option<&Outline>) -> Version {
     let grammar = grammar.for_source(source);
-    let before = before.filter(|before| std::ptr::eq(before.grammar, grammar));
+    let before = before.filter(|before| grammar.has_windows && std::ptr::eq(before.grammar, grammar));
     let lines = Lines::of(source);
     let windowed = before.and_then(|before| find_from(before, &lines));
     let reading = match (&windowed, before) {

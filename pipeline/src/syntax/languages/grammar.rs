@@ -20,6 +20,9 @@ pub(in crate::syntax) struct Grammar {
     /// Node types whose children stand one after the other and can be parsed without each other, such as blocks. It only
     /// matters for how much of a version has to be parsed; those that a grammar does not have do no harm.
     pub(in crate::syntax) bodies: &'static [&'static str],
+    /// Whether a version may be parsed around what differs from the version before it. Not so where how one declaration
+    /// is read depends on others, as when line breaks and indentation end statements by what follows.
+    pub(in crate::syntax) has_windows: bool,
     /// Whether what stands between the braces of a body may be nothing.
     pub(in crate::syntax) has_empty_bodies: bool,
     /// Node types that belong to the item that they hold, if they hold one only: `export`, `template <…>`, `const`.
@@ -117,6 +120,7 @@ impl Grammar {
             items: &[],
             open: &[],
             bodies: BODIES,
+            has_windows: true,
             has_empty_bodies: true,
             wrappers: &[],
             comments: &["comment"],

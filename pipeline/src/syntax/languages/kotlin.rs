@@ -30,5 +30,6 @@ static GRAMMAR: Grammar = Grammar {
     not_outer_docs: &["/***", "/**/"],
     test_attributes: &["Test", "ParameterizedTest", "RepeatedTest", "TestFactory"],
     identifiers: &["identifier"],
+    has_windows: false,
     ..Grammar::of(|| tree_sitter_kotlin_ng::LANGUAGE.into())
 };

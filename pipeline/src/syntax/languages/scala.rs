@@ -40,5 +40,6 @@ static GRAMMAR: Grammar = Grammar {
     not_outer_docs: &["/***", "/**/"],
     test_attributes: &["Test"],
     identifiers: &["identifier", "type_identifier", "operator_identifier"],
+    has_windows: false,
     ..Grammar::of(|| tree_sitter_scala::LANGUAGE.into())
 };
