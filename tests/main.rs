@@ -7,5 +7,6 @@ mod contract;
 mod durability;
 mod index;
 mod lineage;
+mod models;
 mod review;
 mod search;

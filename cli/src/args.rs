@@ -33,10 +33,14 @@ pub(crate) enum Command {
     Search(SearchArguments),
     Lineage(LineageArguments),
     Review(ReviewArguments),
-    /// Say what is here: repository, index, model, machine
+    /// Say what is here: repository, index, model, runtime, machine
     Doctor,
     #[command(subcommand)]
     Store(StoreCommand),
+    #[command(subcommand)]
+    Models(ModelsCommand),
+    #[command(subcommand)]
+    Runtime(RuntimeCommand),
 }
 
 /// Index the whole history that a revision reaches; a second run takes only what is new
@@ -53,6 +57,15 @@ pub(crate) struct IndexArguments {
     /// Build the index again from nothing
     #[arg(long)]
     pub(crate) rebuild: bool,
+
+    /// Embed with this model: a preset, OWNER/NAME on the hub, or a directory
+    /// [default: the index's own, or PRECEDENT_MODEL, or built-in]
+    #[arg(long, value_name = "NAME|DIR")]
+    pub(crate) model: Option<String>,
+
+    /// Run the model on: auto, cpu, cuda or cuda:N [default: PRECEDENT_DEVICE, or auto]
+    #[arg(long, value_name = "DEVICE")]
+    pub(crate) device: Option<String>,
 
     /// How to parse the versions of a file; the index is the same
     #[arg(long, value_enum, value_name = "HOW", default_value_t = Reparse::Window)]
@@ -162,4 +175,53 @@ pub(crate) enum Severity {
 pub(crate) enum StoreCommand {
     /// Read every byte of the index and report what does not fit
     Check,
+}
+
+/// Look after embedding models
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelsCommand {
+    /// List the models that have a name here, with their licences
+    List,
+    Fetch(ModelsFetchArguments),
+    Check(ModelsCheckArguments),
+}
+
+/// Bring a model's files here; they are the same ever after
+#[derive(Debug, Args)]
+pub(crate) struct ModelsFetchArguments {
+    /// A preset, or OWNER/NAME[@REVISION] on the hub
+    #[arg(value_name = "NAME")]
+    pub(crate) model: String,
+
+    /// Forget what was recorded when it was first fetched, and take what is there now
+    #[arg(long)]
+    pub(crate) again: bool,
+}
+
+/// Load a model and embed a few texts with it
+#[derive(Debug, Args)]
+pub(crate) struct ModelsCheckArguments {
+    /// A preset, OWNER/NAME on the hub, or a directory
+    #[arg(value_name = "NAME|DIR")]
+    pub(crate) model: String,
+
+    /// Run it on: auto, cpu, cuda or cuda:N [default: PRECEDENT_DEVICE, or auto]
+    #[arg(long, value_name = "DEVICE")]
+    pub(crate) device: Option<String>,
+}
+
+/// Look after the ONNX Runtime, which ONNX models need
+#[derive(Debug, Subcommand)]
+pub(crate) enum RuntimeCommand {
+    Install(RuntimeInstallArguments),
+    /// Say which runtime is found and what it can compute with
+    Show,
+}
+
+/// Install an official build, from its Python wheel; needs Python 3 with pip
+#[derive(Debug, Args)]
+pub(crate) struct RuntimeInstallArguments {
+    /// The build for NVIDIA GPUs; it needs CUDA 13 and cuDNN 9
+    #[arg(long)]
+    pub(crate) cuda: bool,
 }

@@ -3,14 +3,16 @@
 mod doctor;
 mod index;
 mod lineage;
+mod models;
 mod review;
+mod runtime;
 mod search;
 mod store;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::args::{Arguments, Command, StoreCommand};
+use crate::args::{Arguments, Command, ModelsCommand, RuntimeCommand, StoreCommand};
 use crate::failure::Failure;
 use crate::place::Settings;
 
@@ -40,6 +42,11 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Review(options) => review::run(&settings, &options),
         Command::Doctor => doctor::run(&settings),
         Command::Store(StoreCommand::Check) => store::check(&settings),
+        Command::Models(ModelsCommand::List) => models::list(&settings),
+        Command::Models(ModelsCommand::Fetch(options)) => models::fetch(&settings, &options),
+        Command::Models(ModelsCommand::Check(options)) => models::check(&settings, &options),
+        Command::Runtime(RuntimeCommand::Install(options)) => runtime::install(&settings, &options),
+        Command::Runtime(RuntimeCommand::Show) => runtime::show(&settings),
     }
 }
 
