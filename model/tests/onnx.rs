@@ -87,8 +87,9 @@ fn check_reference(model: &dyn Embedder, name: &str) {
         assert!(cosine >= NEAR, "{name}: {cosine} for {text:?}");
     }
     // A reference that is the same for all texts would prove nothing.
-    let spread = values.chunks(model.dimension()).filter(|vector| cosine(vector, &values[..model.dimension()]) < 0.9);
-    assert!(spread.count() > 250, "{name}");
+    let one = values.chunks(model.dimension()).nth(20).expect("a vector");
+    let others = values.chunks(model.dimension()).filter(|other| cosine(other, one) < 0.9).count();
+    assert!(others > 250, "{name}: {others}");
 }
 
 #[test]

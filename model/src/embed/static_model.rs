@@ -47,15 +47,22 @@ impl std::fmt::Debug for StaticModel {
 #[derive(Default, Deserialize)]
 struct Config {
     model_type: Option<String>,
+    #[serde(default)]
+    architectures: Vec<String>,
+    embedding_dtype: Option<String>,
     max_length: Option<usize>,
 }
 
 impl StaticModel {
-    /// Whether a directory holds such a model.
+    /// Whether a directory holds such a model, as its `config.json` says: a token's vectors have a type, and no layers.
     pub fn is_in(directory: &Path) -> bool {
         let config = std::fs::read(directory.join(CONFIG)).ok();
         let config: Option<Config> = config.and_then(|text| serde_json::from_slice(&text).ok());
-        config.is_some_and(|config| config.model_type.as_deref() == Some("model2vec"))
+        config.is_some_and(|config| {
+            config.model_type.as_deref() == Some("model2vec")
+                || config.architectures.iter().any(|name| name == "StaticModel")
+                || (config.model_type.is_none() && config.embedding_dtype.is_some())
+        })
     }
 
     /// Reads the model in a directory.
