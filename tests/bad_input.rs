@@ -105,7 +105,7 @@ fn a_store_of_another_maker_or_version_is_refused_and_can_be_rebuilt() {
     fixture.json(&["index", "--json"]);
     let manifest = fixture.store().join("manifest.json");
     let good = std::fs::read_to_string(&manifest).expect("a manifest");
-    let embedder = precedent_pipeline::fingerprint();
+    let embedder = precedent_model::Table::built_in().fingerprint();
     for (from, to, sentence) in [
         (embedder, "table-v0:0000", "was built with embedder `table-v0:0000`"),
         (precedent_pipeline::syntax::CHUNKER, "chunker-0", "was built with chunker `chunker-0`"),

@@ -8,5 +8,6 @@ mod durability;
 mod eval;
 mod index;
 mod lineage;
+mod models;
 mod review;
 mod search;

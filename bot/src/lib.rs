@@ -22,6 +22,7 @@ pub mod render;
 
 use std::time::Instant;
 
+use precedent_model::Embedder;
 use precedent_pipeline::PipelineError;
 use precedent_pipeline::archive::Archive;
 use precedent_pipeline::history::Repository;
@@ -53,12 +54,17 @@ pub struct Review {
 /// Reviews a change against what is known at its base.
 ///
 /// # Errors
-/// History or a store that cannot be read.
-pub fn review(repository: &Repository, archive: &Archive, change: Change) -> Result<Review, PipelineError> {
+/// History or a store that cannot be read, or a model that fails.
+pub fn review(
+    repository: &Repository,
+    archive: &Archive,
+    embedder: &dyn Embedder,
+    change: Change,
+) -> Result<Review, PipelineError> {
     let started = Instant::now();
     let objects = repository.objects();
     let mut skipped = change.skipped();
-    let precedents = Precedents::gather(archive, &objects, &change)?;
+    let precedents = Precedents::gather(archive, embedder, &objects, &change)?;
     if archive.number(&change.base_tip).is_none() {
         skipped.push(Left { what: "the past of everything".into(), why: "the base is not indexed".into() });
     }

@@ -3,13 +3,13 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use precedent_model::embed::Table;
-use precedent_pipeline::PipelineError;
+use precedent_model::{Document, Embedder};
 use precedent_pipeline::archive::{Archive, Known, Place, Units};
 use precedent_pipeline::history::{Mode, Objects};
 use precedent_pipeline::search::{Scored, VectorIndex};
 use precedent_pipeline::shard::EditRow;
 use precedent_pipeline::syntax::{Bag, Kind, similarity};
+use precedent_pipeline::{Piece, PipelineError};
 
 use crate::change::{Change, ChangedNode};
 
@@ -60,8 +60,13 @@ impl<'a> Precedents<'a> {
     /// Collects what is known at the tip of the base.
     ///
     /// # Errors
-    /// History or a store that cannot be read.
-    pub fn gather(archive: &'a Archive, objects: &Objects, change: &Change) -> Result<Self, PipelineError> {
+    /// History or a store that cannot be read, or a model that fails.
+    pub fn gather(
+        archive: &'a Archive,
+        embedder: &dyn Embedder,
+        objects: &Objects,
+        change: &Change,
+    ) -> Result<Self, PipelineError> {
         let number = archive.number(&change.base_tip);
         let known = archive.known_at(&change.base_tip).unwrap_or_default();
         let units = number.map(|number| archive.units(number)).unwrap_or_default();
@@ -90,7 +95,7 @@ impl<'a> Precedents<'a> {
             .collect();
         let examined = examined(&traces);
         Ok(Precedents {
-            neighbours: neighbours(archive, change, &examined, &places)?,
+            neighbours: neighbours(archive, embedder, change, &examined, &places)?,
             examined,
             alive: places.into_iter().map(|place| (place.path, place.symbol)).collect(),
             archive,
@@ -115,6 +120,7 @@ fn examined(traces: &[Vec<&EditRow>]) -> Vec<bool> {
 
 fn neighbours(
     archive: &Archive,
+    embedder: &dyn Embedder,
     change: &Change,
     examined: &[bool],
     places: &[Place],
@@ -137,18 +143,24 @@ fn neighbours(
         by_chunk.entry(place.chunk).or_default().push(place);
     }
     let mut rows_of_kind: HashMap<&str, Vec<usize>> = HashMap::new();
-    let mut found: Vec<Vec<Scored>> = Vec::with_capacity(change.nodes.len());
-    for (node, bag) in change.nodes.iter().zip(&wants) {
-        let (Some(_), Some((_, piece))) = (bag, &node.after) else {
-            found.push(Vec::new());
-            continue;
-        };
-        let query = Table::built_in().document(&piece.text, &piece.name).unit;
+    let mut found: Vec<Vec<Scored>> = vec![Vec::new(); change.nodes.len()];
+    let wanted: Vec<(usize, &Piece)> = change
+        .nodes
+        .iter()
+        .zip(&wants)
+        .enumerate()
+        .filter_map(|(at, (node, bag))| bag.as_ref().and(node.after.as_ref()).map(|(_, piece)| (at, piece)))
+        .collect();
+    let documents: Vec<Document<'_>> =
+        wanted.iter().map(|(_, piece)| Document { text: &piece.text, name: &piece.name }).collect();
+    // A text that fails has a vector of zeros, which is near to nothing.
+    let embedded = embedder.documents(&documents)?;
+    for ((at, piece), query) in wanted.iter().zip(&embedded.embeddings) {
         let kind = piece.kind.as_str();
         let rows = rows_of_kind
             .entry(kind)
             .or_insert_with(|| index.rows(|chunk| by_chunk.contains_key(&chunk) && *archive.head(chunk).kind == *kind));
-        found.push(index.nearest(&query, NEIGHBOURS, rows));
+        found[*at] = index.nearest(&query.unit, NEIGHBOURS, rows);
     }
     // One reading for all, since each goes through the whole table.
     let mut numbers: Vec<u32> = found.iter().flatten().map(|scored| scored.chunk).collect();

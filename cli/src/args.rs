@@ -34,10 +34,14 @@ pub(crate) enum Command {
     Lineage(LineageArguments),
     Review(ReviewArguments),
     Eval(EvalArguments),
-    /// Say what is here: repository, index, model, machine
+    /// Say what is here: repository, index, model, runtime, machine
     Doctor,
     #[command(subcommand)]
     Store(StoreCommand),
+    #[command(subcommand)]
+    Models(ModelsCommand),
+    #[command(subcommand)]
+    Runtime(RuntimeCommand),
 }
 
 /// Index the whole history that a revision reaches; a second run takes only what is new
@@ -54,6 +58,15 @@ pub(crate) struct IndexArguments {
     /// Build the index again from nothing
     #[arg(long)]
     pub(crate) rebuild: bool,
+
+    /// Embed with this model: a preset, OWNER/NAME on the hub, or a directory
+    /// [default: the index's own, or PRECEDENT_MODEL, or built-in]
+    #[arg(long, value_name = "NAME|DIR")]
+    pub(crate) model: Option<String>,
+
+    /// Run the model on: auto, cpu, cuda or cuda:N [default: PRECEDENT_DEVICE, or auto]
+    #[arg(long, value_name = "DEVICE")]
+    pub(crate) device: Option<String>,
 
     /// How to parse the versions of a file; the index is the same
     #[arg(long, value_enum, value_name = "HOW", default_value_t = Reparse::Window)]
@@ -130,6 +143,14 @@ pub(crate) struct EvalArguments {
     #[arg(long, value_name = "REV")]
     pub(crate) as_of: Option<String>,
 
+    /// Ask this model, a name or a directory; message-search asks the index's [default: the index's, or the built-in one]
+    #[arg(long, value_name = "NAME|DIR")]
+    pub(crate) model: Option<String>,
+
+    /// Where an ONNX model runs: auto, cpu, cuda or cuda:N
+    #[arg(long, value_name = "DEVICE")]
+    pub(crate) device: Option<String>,
+
     /// For `questions`: a file with one question a line, as training/paraphrase/README.md tells
     #[arg(long, value_name = "FILE")]
     pub(crate) questions: Option<PathBuf>,
@@ -197,4 +218,53 @@ pub(crate) enum Severity {
 pub(crate) enum StoreCommand {
     /// Read every byte of the index and report what does not fit
     Check,
+}
+
+/// Look after embedding models
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelsCommand {
+    /// List the models that have a name here, with their licences
+    List,
+    Fetch(ModelsFetchArguments),
+    Check(ModelsCheckArguments),
+}
+
+/// Bring a model's files here; they are the same ever after
+#[derive(Debug, Args)]
+pub(crate) struct ModelsFetchArguments {
+    /// A preset, or OWNER/NAME[@REVISION] on the hub
+    #[arg(value_name = "NAME")]
+    pub(crate) model: String,
+
+    /// Forget what was recorded when it was first fetched, and take what is there now
+    #[arg(long)]
+    pub(crate) again: bool,
+}
+
+/// Load a model and embed a few texts with it
+#[derive(Debug, Args)]
+pub(crate) struct ModelsCheckArguments {
+    /// A preset, OWNER/NAME on the hub, or a directory
+    #[arg(value_name = "NAME|DIR")]
+    pub(crate) model: String,
+
+    /// Run it on: auto, cpu, cuda or cuda:N [default: PRECEDENT_DEVICE, or auto]
+    #[arg(long, value_name = "DEVICE")]
+    pub(crate) device: Option<String>,
+}
+
+/// Look after the ONNX Runtime, which ONNX models need
+#[derive(Debug, Subcommand)]
+pub(crate) enum RuntimeCommand {
+    Install(RuntimeInstallArguments),
+    /// Say which runtime is found and what it can compute with
+    Show,
+}
+
+/// Install an official build, from its Python wheel; needs Python 3 with pip
+#[derive(Debug, Args)]
+pub(crate) struct RuntimeInstallArguments {
+    /// The build for NVIDIA GPUs; it needs CUDA 13 and cuDNN 9
+    #[arg(long)]
+    pub(crate) cuda: bool,
 }

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::process::ExitCode;
 
+use precedent_model::EmbedError;
 use precedent_pipeline::PipelineError;
 use precedent_pipeline::history::HistoryError;
 use precedent_pipeline::shard::StoreError;
@@ -14,6 +15,8 @@ pub(crate) enum Kind {
     Usage = 2,
     /// The repository or the store.
     Data = 3,
+    /// The model or the runtime.
+    Model = 5,
     Interrupted = 130,
 }
 
@@ -79,16 +82,23 @@ fn chain(error: &dyn Error) -> String {
 impl From<PipelineError> for Failure {
     fn from(error: PipelineError) -> Failure {
         let hint = match &error {
+            PipelineError::Model(model) => model.hint(),
             PipelineError::History(history) => history.hint(),
             PipelineError::Store(store) => store_hint(store),
             PipelineError::OtherRepository { .. } => Some(
                 "give each repository a store of its own with --store, or rebuild: precedent index --rebuild".into(),
             ),
             PipelineError::NotAStore { .. } => Some("name a directory of its own with --store".into()),
-            PipelineError::OtherMaker { .. } => Some("build it again with: precedent index --rebuild".into()),
+            PipelineError::OtherMaker { .. } => {
+                Some("name its model with --model, or build it again with: precedent index --rebuild".into())
+            }
             PipelineError::Pattern { .. } => None,
         };
-        let kind = if matches!(error, PipelineError::Pattern { .. }) { Kind::Usage } else { Kind::Data };
+        let kind = match &error {
+            PipelineError::Pattern { .. } | PipelineError::Model(EmbedError::Unknown { .. }) => Kind::Usage,
+            PipelineError::Model(_) => Kind::Model,
+            _ => Kind::Data,
+        };
         let damage = match &error {
             PipelineError::Store(StoreError::Damaged { what, why }) => Some(format!("{what} is damaged ({why})")),
             _ => None,
@@ -118,6 +128,12 @@ impl From<HistoryError> for Failure {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Failure {
+        PipelineError::from(error).into()
+    }
+}
+
+impl From<EmbedError> for Failure {
+    fn from(error: EmbedError) -> Failure {
         PipelineError::from(error).into()
     }
 }

@@ -5,6 +5,7 @@
 mod args;
 mod commands;
 mod failure;
+mod model;
 mod place;
 mod progress;
 mod screen;

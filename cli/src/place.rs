@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use precedent_model::Embedder;
 use precedent_pipeline::archive::Archive;
 use precedent_pipeline::history::Repository;
 use precedent_pipeline::shard::{ObjectId, Store, StoreError};
@@ -10,7 +11,7 @@ use precedent_pipeline::{IndexReport, PipelineError, UpkeepOptions, bring_up};
 
 use crate::failure::{Failure, Kind};
 use crate::progress::{Bar, interruptible};
-use crate::screen;
+use crate::{model, screen};
 
 /// Folder of the store inside the Git directory, and inside the user's cache.
 const FOLDER: &str = "precedent";
@@ -62,23 +63,23 @@ impl Place {
     }
 
     /// Brings the store up to `tips` and does some work on it. Damage that only reading finds is answered as any
-    /// other: the store is built again, and the work done once more.
+    /// other: the store is built again, and the work done once more. The model is the store's own.
     pub(crate) fn with_archive<T>(
         &self,
         settings: &Settings,
         tips: &[ObjectId],
-        work: impl Fn(&Archive) -> Result<T, Failure>,
+        work: impl Fn(&Archive, &dyn Embedder) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
+        let embedder = model::choose(self, None, model::device(None)?)?;
         let attempt = |options: &UpkeepOptions| {
             let ready = self.bring_up(tips, options)?;
             ready.announce(settings)?;
-            work(&Archive::open(ready.store)?)
+            work(&Archive::open(ready.store)?, &*options.embedder)
         };
-        match attempt(&UpkeepOptions::default()) {
+        let options = UpkeepOptions { embedder, ..UpkeepOptions::default() };
+        match attempt(&options) {
             Err(failure) => match failure.damage() {
-                Some(damage) => {
-                    attempt(&UpkeepOptions { rebuild: Some(damage.to_owned()), ..UpkeepOptions::default() })
-                }
+                Some(damage) => attempt(&UpkeepOptions { rebuild: Some(damage.to_owned()), ..options }),
                 None => Err(failure),
             },
             done => done,
@@ -98,7 +99,8 @@ impl Place {
             });
             bar.finish();
             let (store, report) = result?;
-            Ok(Ready { store, report, directory: directory.to_owned() })
+            let model = options.embedder.name().to_owned();
+            Ok(Ready { store, report, model, directory: directory.to_owned() })
         };
         for directory in others {
             match try_in(directory) {
@@ -121,6 +123,8 @@ impl Place {
 pub(crate) struct Ready {
     pub(crate) store: Store,
     pub(crate) report: IndexReport,
+    /// What people call the model.
+    pub(crate) model: String,
     pub(crate) directory: PathBuf,
 }
 
@@ -129,7 +133,7 @@ impl Ready {
     pub(crate) fn announce(&self, settings: &Settings) -> Result<(), Failure> {
         if self.report.commits > 0 && !settings.json {
             let shown = shown_path(&self.directory);
-            screen::tell(screen::index_summary(&self.report, &shown).trim_end());
+            screen::tell(screen::index_summary(&self.report, &self.model, &shown).trim_end());
             screen::tell("");
         }
         for caveat in screen::caveats(&self.report) {

@@ -46,6 +46,33 @@ impl Bar {
     }
 }
 
+/// A bar for files that are fetched.
+pub(crate) struct Download {
+    bar: ProgressBar,
+}
+
+impl Download {
+    pub(crate) fn new() -> Download {
+        let bar = Bar::new().bar;
+        let style = ProgressStyle::with_template("  {msg:24} {bar:30} {bytes} of {total_bytes}  {eta}")
+            .expect("because the template is a constant");
+        bar.set_style(style);
+        Download { bar }
+    }
+
+    pub(crate) fn show(&self, file: &str, done: u64, total: u64) {
+        if self.bar.message() != file {
+            self.bar.set_message(file.to_owned());
+        }
+        self.bar.set_length(total);
+        self.bar.set_position(done);
+    }
+
+    pub(crate) fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
 /// Set by the first `Ctrl-C` while the store is being brought up; a run then ends at its next batch.
 static INTERRUPT: Interrupt = AtomicBool::new(false);
 /// Whether somebody looks at [`INTERRUPT`].

@@ -10,6 +10,9 @@ use crate::failure::{Failure, Kind};
 /// Columns where the output is no terminal.
 const DEFAULT_COLUMNS: usize = 80;
 
+/// Texts without a vector that are named.
+const SHOWN_FAILURES: usize = 5;
+
 /// Width and colour for standard output.
 pub(crate) fn style() -> Style {
     let is_terminal = io::stdout().is_terminal();
@@ -69,7 +72,7 @@ pub(crate) fn bytes(count: u64) -> String {
 }
 
 /// What an index run did, in a few lines.
-pub(crate) fn index_summary(report: &IndexReport, store: &str) -> String {
+pub(crate) fn index_summary(report: &IndexReport, model: &str, store: &str) -> String {
     let line = |label: &str, text: String, seconds: f64| {
         let left = format!("  {label:<8}  {text}");
         let gap = 72usize.saturating_sub(left.chars().count()).max(1);
@@ -81,7 +84,7 @@ pub(crate) fn index_summary(report: &IndexReport, store: &str) -> String {
     out.push_str(&line("history", history, report.seconds.history));
     let syntax = format!("{}, {}", counted(report.nodes, "node"), counted(report.chunks, "new text"));
     out.push_str(&line("syntax", syntax, report.seconds.syntax));
-    out.push_str(&line("embed", format!("{} (built-in)", grouped(report.embedded)), report.seconds.embed));
+    out.push_str(&line("embed", format!("{} ({model})", grouped(report.embedded)), report.seconds.embed));
     out.push_str(&line("store", format!("{store}  {}", bytes(report.store_bytes)), report.seconds.write));
     if !report.skipped.is_empty() {
         let reasons: Vec<String> =
@@ -108,6 +111,13 @@ pub(crate) fn caveats(report: &IndexReport) -> Vec<String> {
             "{} file versions are missing here, as in a partial clone; bring them with: git fetch --refetch --no-filter, then: precedent index --rebuild",
             grouped(missing.count)
         ));
+    }
+    for failed in report.unembedded.iter().take(SHOWN_FAILURES) {
+        caveats.push(format!("`{}` ({}) has no vector: {}", failed.name, &failed.chunk, failed.why));
+    }
+    if report.unembedded.len() > SHOWN_FAILURES {
+        let more = counted((report.unembedded.len() - SHOWN_FAILURES) as u64, "more text");
+        caveats.push(format!("{more} have no vector; all are listed by: precedent index --json"));
     }
     caveats
 }

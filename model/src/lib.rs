@@ -1,8 +1,13 @@
 //! The model crate: what turns text into vectors that can be compared.
 //!
-//! A model takes plain strings and gives plain floats. It reads no repository, no file and no
-//! environment, and it knows nothing of chunks, indexes or pull requests.
+//! A model takes plain strings and gives plain floats. It knows nothing of repositories, chunks, indexes or pull
+//! requests, and reads no environment: where models and runtimes lie is told to it.
 
 pub mod embed;
+pub mod hub;
+pub mod install;
+pub mod open;
+pub mod presets;
+pub mod runtime;
 
-pub use embed::{Embedding, ModelError, Table};
+pub use embed::{Document, EmbedError, Embedded, Embedder, Embedding, FailedText, ModelError, Table};

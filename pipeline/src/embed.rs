@@ -1,27 +1,34 @@
-//! Embed: unique node texts to vectors, with the built-in table.
+//! Embed: unique node texts to vectors.
 
-use precedent_model::embed::Table;
+use precedent_model::{Document, EmbedError, Embedder, FailedText};
 use rayon::prelude::*;
 
 use crate::shard::{ChunkRow, VectorRow};
 
-/// What must not change between two runs on one store.
-pub fn fingerprint() -> &'static str {
-    Table::built_in().fingerprint()
+/// A text without a vector: search does not find it by meaning.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Unembedded {
+    /// The identity of the text.
+    pub chunk: String,
+    /// Its own name.
+    pub name: String,
+    /// Why.
+    pub why: String,
 }
 
-/// Numbers in a vector.
-pub(crate) fn dimension() -> u32 {
-    Table::built_in().dimension() as u32
-}
-
-/// One vector a chunk, in the order of the chunks.
-pub(crate) fn embed(chunks: &[ChunkRow]) -> Vec<VectorRow> {
-    chunks.par_iter().map(|chunk| embed_document(chunk.number, &chunk.text, &chunk.name)).collect()
-}
-
-/// The vector of one text under its own name; where it stands is weighed at query time.
-pub fn embed_document(number: u32, text: &str, name: &str) -> VectorRow {
-    let embedding = Table::built_in().document(text, name);
-    VectorRow::quantise(number, &embedding.unit, embedding.norm)
+/// One vector a chunk, in the order of the chunks, and those that failed, whose vectors are zero.
+pub(crate) fn embed(
+    embedder: &dyn Embedder,
+    chunks: &[ChunkRow],
+) -> Result<(Vec<VectorRow>, Vec<Unembedded>), EmbedError> {
+    let documents: Vec<Document<'_>> =
+        chunks.iter().map(|chunk| Document { text: &chunk.text, name: &chunk.name }).collect();
+    let embedded = embedder.documents(&documents)?;
+    let rows = chunks.par_iter().zip(&embedded.embeddings);
+    let rows = rows.map(|(chunk, embedding)| VectorRow::quantise(chunk.number, &embedding.unit, embedding.norm));
+    let failed = embedded.failed.into_iter().map(|FailedText { at, why }| {
+        let chunk = &chunks[at];
+        Unembedded { chunk: chunk.id.to_string(), name: chunk.name.to_string(), why }
+    });
+    Ok((rows.collect(), failed.collect()))
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Instant;
 
+use precedent_model::Embedder;
 use serde::Serialize;
 
 use crate::batch::{Rows, numbers};
@@ -13,7 +14,7 @@ use crate::cut::{Cutter, Numbers, Part};
 use crate::history::{Repository, Walk};
 use crate::shard::{CommitRow, Generation, Manifest, ObjectId, Store, StoreError, WriteLock};
 use crate::syntax::{Reading, Skip};
-use crate::{PipelineError, embed};
+use crate::{PipelineError, Unembedded, embed};
 
 /// Commits taken together. More gives the threads more to share; fewer bounds memory and makes an
 /// interrupt answer sooner.
@@ -184,6 +185,8 @@ pub struct IndexReport {
     pub store_bytes: u64,
     /// The embedder's fingerprint.
     pub model: String,
+    /// Texts that the embedder failed on.
+    pub unembedded: Vec<Unembedded>,
     /// The store's generation.
     pub generation: u64,
     /// True when the run was interrupted, or history is cut off or incomplete here.
@@ -200,13 +203,15 @@ pub struct IndexReport {
 /// Brings `store` up to `tips`: every commit that they reach, once.
 ///
 /// # Errors
-/// History that cannot be read, or a store that cannot be written; what earlier generations hold
-/// stays.
+/// History that cannot be read, a store that cannot be written, or an embedder that cannot go on; what earlier
+/// generations hold stays.
+#[expect(clippy::too_many_arguments, reason = "each is a thing of its own, and all are needed")]
 pub fn index(
     repository: &Repository,
     store: &mut Store,
     lock: &WriteLock,
     tips: &[ObjectId],
+    embedder: &dyn Embedder,
     options: &IndexOptions,
     progress: &(dyn Fn(Progress) + Sync),
     interrupt: &Interrupt,
@@ -218,7 +223,7 @@ pub fn index(
         let known = commit_ids(store)?;
         let walk = Walk::new(repository, tips, &known)?;
         run.seconds.history += started.elapsed().as_secs_f64();
-        let ingest = Ingest { repository, options, tips, walk: &walk, progress, interrupt };
+        let ingest = Ingest { repository, embedder, options, tips, walk: &walk, progress, interrupt };
         ingest.run(store, lock, &mut run)?;
     }
     run.seconds.total = started.elapsed().as_secs_f64();
@@ -259,6 +264,7 @@ pub(crate) struct Run {
     pub(crate) skipped: HashSet<(ObjectId, Skip)>,
     pub(crate) readings: BTreeMap<&'static str, Readings>,
     pub(crate) seconds: Seconds,
+    pub(crate) unembedded: Vec<Unembedded>,
     pub(crate) interrupted: bool,
 }
 
@@ -281,7 +287,7 @@ fn report(repository: &Repository, store: &Store, run: Run) -> IndexReport {
         bytes_parsed: run.bytes_parsed,
         nodes: run.nodes,
         chunks: run.chunks,
-        embedded: run.chunks,
+        embedded: run.chunks - run.unembedded.len() as u64,
         edits: run.edits,
         file_edits: run.file_edits,
         skipped: reasons.into_iter().map(|(reason, count)| Skipped { reason, count }).collect(),
@@ -289,6 +295,7 @@ fn report(repository: &Repository, store: &Store, run: Run) -> IndexReport {
         seconds: run.seconds,
         store_bytes: store.bytes_on_disk(),
         model: store.manifest().embedder.clone(),
+        unembedded: run.unembedded,
         generation: store.manifest().generation,
         partial: run.interrupted || missing || !repository.shallow().is_empty(),
         totals: Counts { commits: rows("commits"), chunks: rows("chunks"), nodes: rows("spans"), edits: rows("edits") },
@@ -301,6 +308,7 @@ fn report(repository: &Repository, store: &Store, run: Run) -> IndexReport {
 /// what is in flight is bounded.
 struct Ingest<'a> {
     repository: &'a Repository,
+    embedder: &'a dyn Embedder,
     options: &'a IndexOptions,
     tips: &'a [ObjectId],
     walk: &'a Walk,
@@ -319,13 +327,14 @@ impl Ingest<'_> {
             let (parts, cut) = sync_channel(AHEAD);
             scope.spawn(|| self.cut_batches(&numbers, read, parts));
             let (generations, finished) = sync_channel(0);
-            let writer = scope.spawn(|| write_generations(store, lock, finished));
+            let writer = scope.spawn(|| write_generations(self.embedder, store, lock, finished));
             let outcome = self.fill(&manifest, cut, &mut rows, generations, run);
             // The writer ends when its channel closes, which `fill` has done.
             let written = writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            let (embed, write) = written?;
-            run.seconds.embed += embed;
-            run.seconds.write += write;
+            let written = written?;
+            run.seconds.embed += written.embed_seconds;
+            run.seconds.write += written.write_seconds;
+            run.unembedded = written.unembedded;
             outcome
         })
     }
@@ -455,20 +464,31 @@ impl Reached<'_> {
     }
 }
 
-/// Embeds and writes generations as they come, each durable before the next. Returns the seconds of both.
+/// What became of the generations.
+#[derive(Default)]
+struct Written {
+    embed_seconds: f64,
+    write_seconds: f64,
+    unembedded: Vec<Unembedded>,
+}
+
+/// Embeds and writes generations as they come, each durable before the next.
 fn write_generations(
+    embedder: &dyn Embedder,
     store: &mut Store,
     lock: &WriteLock,
     generations: Receiver<Generation>,
-) -> Result<(f64, f64), PipelineError> {
-    let (mut embedding, mut writing) = (0.0, 0.0);
+) -> Result<Written, PipelineError> {
+    let mut written = Written::default();
     for mut generation in generations {
         let started = Instant::now();
-        generation.vectors = embed::embed(&generation.chunks);
-        embedding += started.elapsed().as_secs_f64();
+        let (vectors, unembedded) = embed::embed(embedder, &generation.chunks)?;
+        generation.vectors = vectors;
+        written.unembedded.extend(unembedded);
+        written.embed_seconds += started.elapsed().as_secs_f64();
         let started = Instant::now();
         store.commit(lock, generation)?;
-        writing += started.elapsed().as_secs_f64();
+        written.write_seconds += started.elapsed().as_secs_f64();
     }
-    Ok((embedding, writing))
+    Ok(written)
 }

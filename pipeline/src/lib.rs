@@ -30,7 +30,7 @@ mod version;
 
 pub use changes::each_change;
 pub use chunker::{Chunker, FileNodes, Piece, chunk_id};
-pub use embed::{embed_document, fingerprint};
+pub use embed::Unembedded;
 pub use ingest::{
     Counts, IndexOptions, IndexReport, Interrupt, Progress, Readings, Reparse, Seconds, Skipped, Stage, index,
     is_indexed,
@@ -44,6 +44,9 @@ use shard::StoreError;
 /// Why a run ended without a result.
 #[derive(Debug, thiserror::Error)]
 pub enum PipelineError {
+    /// The model does not work.
+    #[error(transparent)]
+    Model(#[from] precedent_model::EmbedError),
     /// History could not be read.
     #[error(transparent)]
     History(#[from] HistoryError),

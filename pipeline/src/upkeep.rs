@@ -5,12 +5,15 @@
 //! maker is refused: nothing that someone may want is thrown away unasked.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use precedent_model::{Embedder, Table};
 
 use crate::history::Repository;
 use crate::ingest::{IndexOptions, IndexReport, Interrupt, Progress, index, is_indexed};
 use crate::shard::{ObjectId, Settings, Store, StoreError, WriteLock};
-use crate::{PipelineError, embed, syntax};
+use crate::{PipelineError, syntax};
 
 /// How long to wait for another writer, and between two looks.
 const LOCK_WAIT: Duration = Duration::from_secs(2);
@@ -24,12 +27,21 @@ pub struct Notice {
 }
 
 /// How a run may treat the store.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct UpkeepOptions {
     /// Start over, whatever is there; says why.
     pub rebuild: Option<String>,
+    /// What makes the vectors.
+    pub embedder: Arc<dyn Embedder>,
     /// How the run goes about it.
     pub index: IndexOptions,
+}
+
+impl Default for UpkeepOptions {
+    /// With the built-in model.
+    fn default() -> Self {
+        UpkeepOptions { rebuild: None, embedder: Arc::new(Table::built_in()), index: IndexOptions::default() }
+    }
 }
 
 /// Opens the store in `directory`, or makes one, and indexes everything that `tips` reach.
@@ -45,8 +57,9 @@ pub fn bring_up(
     progress: &(dyn Fn(Progress) + Sync),
     interrupt: &Interrupt,
 ) -> Result<(Store, IndexReport), PipelineError> {
+    let embedder = &*options.embedder;
     let look = || match &options.rebuild {
-        None => find(repository, directory),
+        None => find(repository, directory, embedder),
         Some(_) if matches!(Store::open(directory), Ok(None)) => Ok(Found::None),
         Some(_) if !directory.join("lock").is_file() => {
             Err(PipelineError::NotAStore { directory: directory.to_owned() })
@@ -61,17 +74,17 @@ pub fn bring_up(
         let report = crate::ingest::nothing_new(repository, &store);
         return Ok((*store, report));
     }
-    let lock = wait_for_lock(&empty(directory))?;
+    let lock = wait_for_lock(&empty(directory, embedder))?;
     // Another run may have written between the first look and the lock.
     let mut store = match look()? {
         Found::Fit(store) => *store,
-        Found::None => empty(directory),
-        Found::Unfit(why) => start_over(directory, &why, notice)?,
+        Found::None => empty(directory, embedder),
+        Found::Unfit(why) => start_over(directory, embedder, &why, notice)?,
     };
-    match index(repository, &mut store, &lock, tips, &options.index, progress, interrupt) {
+    match index(repository, &mut store, &lock, tips, embedder, &options.index, progress, interrupt) {
         Err(PipelineError::Store(StoreError::Damaged { what, why })) => {
-            let mut store = start_over(directory, &format!("{what} is damaged ({why})"), notice)?;
-            let report = index(repository, &mut store, &lock, tips, &options.index, progress, interrupt)?;
+            let mut store = start_over(directory, embedder, &format!("{what} is damaged ({why})"), notice)?;
+            let report = index(repository, &mut store, &lock, tips, embedder, &options.index, progress, interrupt)?;
             Ok((store, report))
         }
         Err(error) => Err(error),
@@ -98,7 +111,7 @@ enum Found {
     Unfit(String),
 }
 
-fn find(repository: &Repository, directory: &Path) -> Result<Found, PipelineError> {
+fn find(repository: &Repository, directory: &Path, embedder: &dyn Embedder) -> Result<Found, PipelineError> {
     let store = match Store::open(directory) {
         Ok(None) => return Ok(Found::None),
         Ok(Some(store)) => store,
@@ -109,7 +122,7 @@ fn find(repository: &Repository, directory: &Path) -> Result<Found, PipelineErro
         Err(StoreError::Damaged { what, why }) => return Ok(Found::Unfit(format!("{what} is damaged ({why})"))),
         Err(error) => return Err(error.into()),
     };
-    check_maker(&store, directory)?;
+    check_maker(&store, directory, embedder)?;
     check_repository(repository, &store, directory)?;
     let still_shallow = |commit: &ObjectId| repository.shallow().contains(commit);
     if !store.manifest().shallow.iter().all(still_shallow) {
@@ -119,11 +132,11 @@ fn find(repository: &Repository, directory: &Path) -> Result<Found, PipelineErro
 }
 
 /// Refuses a store whose rows would not fit ours.
-fn check_maker(store: &Store, directory: &Path) -> Result<(), PipelineError> {
+fn check_maker(store: &Store, directory: &Path, embedder: &dyn Embedder) -> Result<(), PipelineError> {
     let manifest = store.manifest();
     for (what, found, expected) in [
         ("chunker", manifest.chunker.as_str(), syntax::CHUNKER),
-        ("embedder", manifest.embedder.as_str(), embed::fingerprint()),
+        ("embedder", manifest.embedder.as_str(), embedder.fingerprint()),
     ] {
         if found != expected {
             return Err(PipelineError::OtherMaker {
@@ -156,20 +169,25 @@ fn check_repository(repository: &Repository, store: &Store, directory: &Path) ->
     Ok(())
 }
 
-fn empty(directory: &Path) -> Store {
+fn empty(directory: &Path, embedder: &dyn Embedder) -> Store {
     Store::create(
         directory,
         Settings {
             chunker: syntax::CHUNKER.to_owned(),
-            embedder: embed::fingerprint().to_owned(),
-            dimension: embed::dimension(),
+            embedder: embedder.fingerprint().to_owned(),
+            dimension: embedder.dimension() as u32,
         },
     )
 }
 
-fn start_over(directory: &Path, why: &str, notice: &dyn Fn(Notice)) -> Result<Store, PipelineError> {
+fn start_over(
+    directory: &Path,
+    embedder: &dyn Embedder,
+    why: &str,
+    notice: &dyn Fn(Notice),
+) -> Result<Store, PipelineError> {
     let aside =
         Store::set_aside(directory).map_err(|source| StoreError::Write { path: directory.to_owned(), source })?;
     notice(Notice { text: format!("the store is built again: {why}; what was there is in `{}`", aside.display()) });
-    Ok(empty(directory))
+    Ok(empty(directory, embedder))
 }

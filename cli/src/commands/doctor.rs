@@ -2,12 +2,14 @@
 
 use std::process::ExitCode;
 
+use precedent_model::Table;
 use serde::Serialize;
 
 use super::json_line;
+use super::runtime::RuntimeState;
 use crate::failure::Failure;
 use crate::place::{Place, Settings, shown_path};
-use crate::screen;
+use crate::{model, screen};
 
 /// What is here. A problem is data: `doctor` reports it and ends well.
 #[derive(Serialize)]
@@ -15,7 +17,9 @@ struct Diagnosis {
     version: &'static str,
     threads: usize,
     chunker: &'static str,
+    /// The fingerprint of the built-in model.
     model: &'static str,
+    runtime: RuntimeState,
     repository: Option<RepositoryState>,
     store: Option<StoreState>,
     problems: Vec<String>,
@@ -33,6 +37,7 @@ struct RepositoryState {
 #[derive(Serialize)]
 struct StoreState {
     path: String,
+    model: String,
     generation: u64,
     commits: u64,
     chunks: u64,
@@ -45,11 +50,19 @@ pub(crate) fn run(settings: &Settings) -> Result<ExitCode, Failure> {
         version: env!("CARGO_PKG_VERSION"),
         threads: rayon::current_num_threads(),
         chunker: precedent_pipeline::syntax::CHUNKER,
-        model: precedent_pipeline::fingerprint(),
+        model: Table::built_in().fingerprint(),
+        runtime: RuntimeState::default(),
         repository: None,
         store: None,
         problems: Vec::new(),
     };
+    match RuntimeState::find() {
+        Err(failure) => diagnosis.problems.push(failure.message().to_owned()),
+        Ok(runtime) => {
+            diagnosis.problems.extend(runtime.problem.clone());
+            diagnosis.runtime = runtime;
+        }
+    }
     match Place::open(settings) {
         Err(failure) => diagnosis.problems.push(failure.message().to_owned()),
         Ok(place) => examine(&place, &mut diagnosis),
@@ -80,18 +93,22 @@ fn examine(place: &Place, diagnosis: &mut Diagnosis) {
         Ok(None) => {}
         Ok(Some((directory, store))) => {
             let manifest = store.manifest();
-            for (what, found, expected) in [
-                ("chunker", manifest.chunker.as_str(), diagnosis.chunker),
-                ("embedder", manifest.embedder.as_str(), diagnosis.model),
-            ] {
-                if found != expected {
-                    diagnosis
-                        .problems
-                        .push(format!("the store was built with {what} `{found}`, this program has `{expected}`"));
-                }
+            if manifest.chunker != diagnosis.chunker {
+                let found = &manifest.chunker;
+                diagnosis.problems.push(format!(
+                    "the store was built with chunker `{found}`, this program has `{}`",
+                    diagnosis.chunker
+                ));
+            }
+            if !model::is_known(&manifest.embedder) {
+                diagnosis.problems.push(format!(
+                    "the store was built with embedder `{}`, which is not known here; name its model with: precedent index --model",
+                    manifest.embedder
+                ));
             }
             diagnosis.store = Some(StoreState {
                 path: directory.display().to_string(),
+                model: manifest.embedder.clone(),
                 generation: manifest.generation,
                 commits: manifest.rows("commits"),
                 chunks: manifest.rows("chunks"),
@@ -111,6 +128,7 @@ fn examine(place: &Place, diagnosis: &mut Diagnosis) {
 fn shown(diagnosis: &Diagnosis) -> String {
     let mut out = format!("  precedent   {}, {} threads\n", diagnosis.version, diagnosis.threads);
     out.push_str(&format!("  model       built-in, {}\n", diagnosis.model));
+    out.push_str(&diagnosis.runtime.shown());
     out.push_str(&format!("  chunker     {}\n", diagnosis.chunker));
     if let Some(repository) = &diagnosis.repository {
         let mut state = Vec::new();
@@ -131,12 +149,13 @@ fn shown(diagnosis: &Diagnosis) -> String {
     if let Some(store) = &diagnosis.store {
         let state = if store.has_head { "up to date" } else { "behind HEAD" };
         out.push_str(&format!(
-            "  store       {}\n              generation {}, {} commits, {} texts, {}, {state}\n",
+            "  store       {}\n              generation {}, {} commits, {} texts, {}, {state}\n              embedded with {}\n",
             store.path,
             store.generation,
             screen::grouped(store.commits),
             screen::grouped(store.chunks),
-            screen::bytes(store.bytes)
+            screen::bytes(store.bytes),
+            store.model
         ));
     }
     for problem in &diagnosis.problems {

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use precedent_bot::render::visible;
+use precedent_model::Embedder;
 use precedent_pipeline::eval::{self, EvalOptions, EvalReport, Figure, Figures, Question};
 use precedent_pipeline::history::Repository;
 use precedent_pipeline::shard::ObjectId;
@@ -12,6 +13,7 @@ use serde::Serialize;
 use super::json_line;
 use crate::args::{EvalArguments, EvalTask};
 use crate::failure::{Failure, Kind};
+use crate::model;
 use crate::place::{Place, Settings};
 use crate::screen;
 
@@ -22,12 +24,13 @@ pub(crate) fn run(settings: &Settings, options: &EvalArguments) -> Result<ExitCo
         None => place.repository.head()?,
     };
     let drawn = EvalOptions { queries: options.queries as usize, seed: options.seed };
+    let chosen = || model::choose(&place, options.model.as_deref(), model::device(options.device.as_deref())?);
     let report = match (options.task, &options.questions) {
-        (EvalTask::DocSearch, _) => eval::doc_search(&place.repository, &commit, &drawn)?,
-        (EvalTask::MessageSearch, _) => place.with_archive(settings, &[commit], |archive| {
-            Ok(eval::message_search(archive, &place.repository.objects(), &commit, &drawn)?)
+        (EvalTask::DocSearch, _) => eval::doc_search(&place.repository, &*chosen()?, &commit, &drawn)?,
+        (EvalTask::MessageSearch, _) => place.with_archive(settings, &[commit], |archive, embedder| {
+            Ok(eval::message_search(archive, embedder, &place.repository.objects(), &commit, &drawn)?)
         })?,
-        (EvalTask::Questions, Some(file)) => ask(&place.repository, file, &drawn)?,
+        (EvalTask::Questions, Some(file)) => ask(&place.repository, &*chosen()?, file, &drawn)?,
         (EvalTask::Questions, None) => {
             return Err(Failure::new(Kind::Usage, "no file of questions is given")
                 .with_hint("as in: precedent eval questions --questions training/paraphrase/dev.jsonl"));
@@ -58,7 +61,12 @@ struct Document<'a> {
 
 /// Asks the questions of a file that are about commits of this repository. They must all be about one commit, the tree
 /// that is searched.
-fn ask(repository: &Repository, file: &Path, options: &EvalOptions) -> Result<EvalReport, Failure> {
+fn ask(
+    repository: &Repository,
+    embedder: &dyn Embedder,
+    file: &Path,
+    options: &EvalOptions,
+) -> Result<EvalReport, Failure> {
     let text = std::fs::read_to_string(file)
         .map_err(|error| Failure::new(Kind::Usage, format!("`{}` cannot be read: {error}", file.display())))?;
     let mut questions: Vec<Question> = Vec::new();
@@ -82,7 +90,7 @@ fn ask(repository: &Repository, file: &Path, options: &EvalOptions) -> Result<Ev
     };
     let full = commit.to_string();
     questions.retain(|question| full.starts_with(&question.commit));
-    Ok(eval::questions(repository, &commit, &questions, options)?)
+    Ok(eval::questions(repository, embedder, &commit, &questions, options)?)
 }
 
 /// The repository by the name of its directory.

@@ -11,7 +11,7 @@ use super::json_line;
 use crate::args::{IndexArguments, Reparse};
 use crate::failure::Failure;
 use crate::place::{Place, Settings, shown_path};
-use crate::screen;
+use crate::{model, screen};
 
 pub(crate) fn run(settings: &Settings, options: &IndexArguments) -> Result<ExitCode, Failure> {
     let place = Place::open(settings)?;
@@ -33,7 +33,8 @@ pub(crate) fn run(settings: &Settings, options: &IndexArguments) -> Result<ExitC
         },
         memory: (options.memory as usize) << 20,
     };
-    let ready = place.bring_up(&tips, &UpkeepOptions { rebuild, index })?;
+    let embedder = model::choose(&place, options.model.as_deref(), model::device(options.device.as_deref())?)?;
+    let ready = place.bring_up(&tips, &UpkeepOptions { rebuild, embedder, index })?;
     let report = &ready.report;
     for caveat in screen::caveats(report) {
         screen::tell(&format!("note: {caveat}"));
@@ -44,7 +45,7 @@ pub(crate) fn run(settings: &Settings, options: &IndexArguments) -> Result<ExitC
         let commits = screen::counted(report.totals.commits, "commit");
         screen::print(&format!("  nothing new since {} · {commits} indexed\n", short(&tips[0])))?;
     } else {
-        screen::print(&screen::index_summary(report, &shown_path(&ready.directory)))?;
+        screen::print(&screen::index_summary(report, &ready.model, &shown_path(&ready.directory)))?;
     }
     if report.interrupted { Err(Failure::interrupted()) } else { Ok(ExitCode::SUCCESS) }
 }

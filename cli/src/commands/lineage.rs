@@ -26,7 +26,7 @@ pub(crate) fn run(settings: &Settings, options: &LineageArguments) -> Result<Exi
     };
     let objects = place.repository.objects();
     let (path, symbol, rows) =
-        place.with_archive(settings, &[tip], |archive| trace(archive, &objects, &tip, &options.place))?;
+        place.with_archive(settings, &[tip], |archive, _| trace(archive, &objects, &tip, &options.place))?;
     if settings.json {
         screen::print(&json_line(&Document {
             path: &path,

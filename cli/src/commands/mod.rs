@@ -4,14 +4,16 @@ mod doctor;
 mod eval;
 mod index;
 mod lineage;
+mod models;
 mod review;
+mod runtime;
 mod search;
 mod store;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::args::{Arguments, Command, StoreCommand};
+use crate::args::{Arguments, Command, ModelsCommand, RuntimeCommand, StoreCommand};
 use crate::failure::Failure;
 use crate::place::Settings;
 
@@ -42,6 +44,11 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Eval(options) => eval::run(&settings, &options),
         Command::Doctor => doctor::run(&settings),
         Command::Store(StoreCommand::Check) => store::check(&settings),
+        Command::Models(ModelsCommand::List) => models::list(&settings),
+        Command::Models(ModelsCommand::Fetch(options)) => models::fetch(&settings, &options),
+        Command::Models(ModelsCommand::Check(options)) => models::check(&settings, &options),
+        Command::Runtime(RuntimeCommand::Install(options)) => runtime::install(&settings, &options),
+        Command::Runtime(RuntimeCommand::Show) => runtime::show(&settings),
     }
 }
 

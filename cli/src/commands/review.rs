@@ -29,9 +29,9 @@ pub(crate) fn run(settings: &Settings, options: &ReviewArguments) -> Result<Exit
     let place = Place::open(settings)?;
     let (base, head) = range(&place, options.range.as_deref())?;
     let quiet = Settings { json: settings.json || format != Format::Terminal, ..settings.clone() };
-    let review = place.with_archive(&quiet, &[base], |archive| {
+    let review = place.with_archive(&quiet, &[base], |archive, embedder| {
         let change = Change::between(&place.repository, base, head)?;
-        Ok(precedent_bot::review(&place.repository, archive, change)?)
+        Ok(precedent_bot::review(&place.repository, archive, embedder, change)?)
     })?;
     let text = match format {
         Format::Terminal => render::terminal(&review, screen::style()),

@@ -35,11 +35,11 @@ pub(crate) fn run(settings: &Settings, options: &SearchArguments) -> Result<Exit
         kind: options.kind.clone(),
     };
     let objects = place.repository.objects();
-    let hits = place.with_archive(settings, &[tip], |archive| {
+    let hits = place.with_archive(settings, &[tip], |archive, embedder| {
         Ok(if options.history {
-            search::history(archive, &objects, &tip, &archive.known_ever(), &query, options.all_versions)?
+            search::history(archive, embedder, &objects, &tip, &archive.known_ever(), &query, options.all_versions)?
         } else {
-            search::alive(archive, &objects, &tip, &query)?
+            search::alive(archive, embedder, &objects, &tip, &query)?
         })
     })?;
     if settings.json {

@@ -3,12 +3,179 @@
 //! Queries and documents are embedded by different weights into the same space; the product of
 //! a query's and a document's `unit` is their similarity, from -1 to 1. Storing vectors and
 //! searching among them belong to other crates.
+//!
+//! [`Embedder`] is what all models have in common: the built-in [`Table`], a [`StaticModel`] read from a directory,
+//! and an [`OnnxEncoder`].
 
+mod built_in;
+mod engine;
+mod hashes;
+mod layout;
+mod onnx;
+mod pooling;
+mod static_model;
 mod table;
+mod tuner;
 mod wordpiece;
 mod words;
 
+use std::fmt::Debug;
+use std::path::PathBuf;
+
+pub use hashes::Hashes;
+pub(crate) use hashes::sha256;
+pub use layout::{Layout, Pooling, SETTINGS_FILE, Settings};
+pub use onnx::{Device, OnnxEncoder, Options};
+pub use static_model::StaticModel;
 pub use table::Table;
+
+/// Turns texts into vectors. Two vectors compare only if they come from equal fingerprints.
+pub trait Embedder: Debug + Send + Sync {
+    /// What people call it.
+    fn name(&self) -> &str;
+
+    /// Names everything that decides a vector.
+    fn fingerprint(&self) -> &str;
+
+    /// Components per vector.
+    fn dimension(&self) -> usize;
+
+    /// Tokens that are read of a text; `None` where there is no limit.
+    fn max_tokens(&self) -> Option<usize>;
+
+    /// Embeds texts that are searched, one embedding each, in order.
+    ///
+    /// A text alone decides its vector: which others are given with it, and in which order, changes rounding at most.
+    ///
+    /// # Errors
+    /// If nothing can be computed. A text that fails alone is named in [`Embedded::failed`].
+    fn documents(&self, documents: &[Document<'_>]) -> Result<Embedded, EmbedError>;
+
+    /// Embeds a question.
+    ///
+    /// # Errors
+    /// If it cannot be computed.
+    fn query(&self, text: &str) -> Result<Embedding, EmbedError>;
+
+    /// What the place of a text adds to it, to be added to `unit × norm`: [`Embedding::with_header`]. `None` for a model
+    /// that is no sum.
+    fn header(&self, words: &str) -> Option<Vec<f32>>;
+}
+
+/// A text that is searched.
+#[derive(Debug, Clone, Copy)]
+pub struct Document<'a> {
+    /// The text.
+    pub text: &'a str,
+    /// Its own name, which a table weighs more than the rest.
+    pub name: &'a str,
+}
+
+/// What became of documents.
+#[derive(Debug, Clone, Default)]
+pub struct Embedded {
+    /// One embedding a document; all zero where the text has no token, or has failed.
+    pub embeddings: Vec<Embedding>,
+    /// The documents that failed.
+    pub failed: Vec<FailedText>,
+}
+
+/// A document without a vector.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailedText {
+    /// Its position among the documents.
+    pub at: usize,
+    /// Why.
+    pub why: String,
+}
+
+/// Why a model cannot be had, or does not work.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EmbedError {
+    /// An ONNX model, and nothing to run it.
+    #[error("`{model}` is an ONNX model, and there is no ONNX Runtime here")]
+    NoRuntime {
+        /// The model.
+        model: String,
+    },
+    /// A runtime that does not load.
+    #[error("the ONNX Runtime at `{}` cannot be used: {why}", path.display())]
+    Runtime {
+        /// The library.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A runtime that could not be installed.
+    #[error("the ONNX Runtime was not installed: {why}")]
+    Install {
+        /// What went wrong.
+        why: String,
+    },
+    /// A directory that holds no usable model.
+    #[error("the model in `{}` cannot be used: {why}", directory.display())]
+    Model {
+        /// The directory.
+        directory: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A name that is neither a preset, a repository nor a directory.
+    #[error("`{name}` is no model: there is no preset and no directory of that name")]
+    Unknown {
+        /// What was asked for.
+        name: String,
+    },
+    /// A model that is not here and could not be fetched.
+    #[error("`{model}` could not be fetched: {why}")]
+    Fetch {
+        /// The model.
+        model: String,
+        /// What went wrong.
+        why: String,
+    },
+    /// A file that is not the one that was recorded.
+    #[error("`{file}` of `{model}` is not what it was when it was first fetched: {why}")]
+    Changed {
+        /// The model.
+        model: String,
+        /// The file.
+        file: String,
+        /// What differs.
+        why: String,
+    },
+    /// A computation that failed for more than one text.
+    #[error("`{model}` cannot go on: {why}")]
+    Compute {
+        /// The model.
+        model: String,
+        /// What the runtime says.
+        why: String,
+    },
+}
+
+impl EmbedError {
+    /// The command or the change that helps.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            EmbedError::NoRuntime { .. } => {
+                "install it with: precedent runtime install (the built-in model needs none)".into()
+            }
+            EmbedError::Runtime { .. } => {
+                "install one that fits with: precedent runtime install; ORT_DYLIB_PATH is looked at first".into()
+            }
+            EmbedError::Install { .. } => "it needs Python 3 with pip; or set ORT_DYLIB_PATH to the library".into(),
+            EmbedError::Model { .. } => "see what is expected in docs/models.md, or try: precedent models check".into(),
+            EmbedError::Unknown { .. } => "list the presets with: precedent models list".into(),
+            EmbedError::Fetch { .. } => "a directory with the model's files works as well as its name".into(),
+            EmbedError::Changed { .. } => {
+                "if the change is wanted, forget what was recorded with: precedent models fetch --again".into()
+            }
+            EmbedError::Compute { .. } => return None,
+        })
+    }
+}
 
 /// A vector in two parts, so that something can still be added to what was normalised.
 #[derive(Debug, Clone, PartialEq)]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use precedent_model::Embedder;
 use rayon::prelude::*;
 
 use super::ranked::{Asked, Node, Nodes, draw};
@@ -19,9 +20,10 @@ const LEAST_WORDS: usize = 3;
 /// Searches the functions of a tree, without their documentation, by sentences of it.
 ///
 /// # Errors
-/// A tree that cannot be read.
+/// An embedder that cannot go on, a tree that cannot be read.
 pub fn doc_search(
     repository: &Repository,
+    embedder: &dyn Embedder,
     commit: &ObjectId,
     options: &EvalOptions,
 ) -> Result<EvalReport, PipelineError> {
@@ -41,7 +43,7 @@ pub fn doc_search(
     }
     let asked = by_sentence.into_iter().map(|(text, golds)| Asked { text, golds, tree: 0 }).collect();
     let asked = draw(asked, options.queries, options.seed, |asked| asked.text.clone());
-    Ok(Nodes::new(&nodes).evaluate("doc-search", &asked, |_, _| true, options))
+    Ok(Nodes::new(embedder, &nodes)?.evaluate("doc-search", &asked, |_, _| true, options)?)
 }
 
 /// The nodes of every file in a tree, in order.

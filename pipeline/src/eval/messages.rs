@@ -3,6 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use precedent_model::Embedder;
+
 use super::ranked::{Asked, Node, Nodes, draw};
 use super::{EvalOptions, EvalReport};
 use crate::PipelineError;
@@ -23,9 +25,10 @@ type Spot = (Arc<str>, Arc<str>, u32);
 /// Searches the tree before each of some commits by the commit's subject.
 ///
 /// # Errors
-/// A tree that cannot be read, or a damaged store.
+/// An embedder that cannot go on, a tree that cannot be read, or a damaged store.
 pub fn message_search(
     archive: &Archive,
+    embedder: &dyn Embedder,
     objects: &Objects,
     tip: &ObjectId,
     options: &EvalOptions,
@@ -79,7 +82,12 @@ pub fn message_search(
         }
     }
     let nodes = nodes(archive, containers)?;
-    Ok(Nodes::new(&nodes).evaluate("message-search", &asked, |tree, node| trees[tree].contains(&node), options))
+    Ok(Nodes::new(embedder, &nodes)?.evaluate(
+        "message-search",
+        &asked,
+        |tree, node| trees[tree].contains(&node),
+        options,
+    )?)
 }
 
 /// Whether an edit changed a node that was there before and has a name.

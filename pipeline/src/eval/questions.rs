@@ -1,5 +1,6 @@
 //! Questions: written down by hand, with the places that answer them.
 
+use precedent_model::Embedder;
 use serde::Deserialize;
 
 use super::documentation::pieces;
@@ -38,9 +39,10 @@ pub struct Gold {
 /// left out, and are missing from the number of queries.
 ///
 /// # Errors
-/// A tree that cannot be read.
+/// An embedder that cannot go on, a tree that cannot be read.
 pub fn questions(
     repository: &Repository,
+    embedder: &dyn Embedder,
     commit: &ObjectId,
     asked: &[Question],
     options: &EvalOptions,
@@ -67,5 +69,5 @@ pub fn questions(
         .filter(|(_, golds)| !golds.is_empty())
         .map(|(question, golds)| Asked { text: question.question.clone(), golds, tree: 0 })
         .collect();
-    Ok(Nodes::new(&nodes).evaluate("questions", &asked, |_, _| true, options))
+    Ok(Nodes::new(embedder, &nodes)?.evaluate("questions", &asked, |_, _| true, options)?)
 }

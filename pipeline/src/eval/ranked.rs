@@ -1,6 +1,6 @@
 //! Ranked: some nodes, searched in four ways.
 
-use precedent_model::embed::Table;
+use precedent_model::{Document, EmbedError, Embedder};
 use rayon::prelude::*;
 
 use super::figures::{Figures, Outcome};
@@ -23,7 +23,8 @@ pub(super) struct Node {
 }
 
 /// Nodes, ready to be searched.
-pub(super) struct Nodes {
+pub(super) struct Nodes<'e> {
+    embedder: &'e dyn Embedder,
     lexical: LexicalIndex,
     /// Unit vectors of text and name, and with the place.
     plain: Vec<Vec<f32>>,
@@ -38,24 +39,31 @@ pub(super) struct Asked {
     pub(super) tree: usize,
 }
 
-impl Nodes {
-    pub(super) fn new(nodes: &[Node]) -> Nodes {
-        let table = Table::built_in();
+impl Nodes<'_> {
+    /// Embeds nodes and counts their words.
+    ///
+    /// # Errors
+    /// An embedder that cannot go on. A node that fails alone has no vector, and is found by its words only.
+    pub(super) fn new<'e>(embedder: &'e dyn Embedder, nodes: &[Node]) -> Result<Nodes<'e>, EmbedError> {
         let mut lexical = LexicalIndex::default();
         for node in nodes {
             let header = header_words(&node.path, &node.container);
             lexical.add(&[(&node.text, 1.0), (&node.name, NAME_TIMES), (&header, 1.0)]);
         }
+        let documents: Vec<Document<'_>> =
+            nodes.iter().map(|node| Document { text: &node.text, name: &node.name }).collect();
+        let embeddings = embedder.documents(&documents)?.embeddings;
         let (plain, placed) = nodes
             .par_iter()
-            .map(|node| {
-                let document = table.document(&node.text, &node.name);
-                let header = table.header(&header_words(&node.path, &node.container));
-                let placed = document.with_header(&header).unit;
-                (document.unit, placed)
+            .zip(embeddings)
+            .map(|(node, embedding)| {
+                let header = embedder.header(&header_words(&node.path, &node.container));
+                let placed =
+                    header.map_or_else(|| embedding.unit.clone(), |header| embedding.with_header(&header).unit);
+                (embedding.unit, placed)
             })
             .unzip();
-        Nodes { lexical, plain, placed }
+        Ok(Nodes { embedder, lexical, plain, placed })
     }
 
     /// Asks every query of the nodes of its tree.
@@ -65,31 +73,31 @@ impl Nodes {
         asked: &[Asked],
         is_in: impl Fn(usize, u32) -> bool + Sync,
         options: &EvalOptions,
-    ) -> EvalReport {
+    ) -> Result<EvalReport, EmbedError> {
         let outcomes: Vec<[Outcome; 4]> = asked
             .par_iter()
             .map(|asked| {
-                let found = self.rank(&asked.text, |node| is_in(asked.tree, node));
-                found.map(|ranked| Outcome::of(&ranked, asked.golds.len(), |node| asked.golds.contains(&node)))
+                let found = self.rank(&asked.text, |node| is_in(asked.tree, node))?;
+                Ok(found.map(|ranked| Outcome::of(&ranked, asked.golds.len(), |node| asked.golds.contains(&node))))
             })
-            .collect();
+            .collect::<Result<_, EmbedError>>()?;
         let figures = |way: usize| {
             let outcomes: Vec<Outcome> = outcomes.iter().map(|ways| ways[way]).collect();
             Figures::of(&outcomes, options.seed)
         };
         let sizes = asked.iter().map(|asked| (0..self.plain.len()).filter(|at| is_in(asked.tree, *at as u32)).count());
-        EvalReport {
+        Ok(EvalReport {
             task,
             queries: asked.len(),
             candidates: sizes.sum::<usize>() / asked.len().max(1),
             metrics: figures(0),
             baselines: [("bm25", figures(1)), ("vectors", figures(2)), ("hybrid", figures(3))].into(),
-        }
+        })
     }
 
     /// The nodes found, best first: by search as it is, by BM25, by vectors without the place, by both.
-    fn rank(&self, query: &str, is_in: impl Fn(u32) -> bool) -> [Vec<u32>; 4] {
-        let question = Table::built_in().query(query).unit;
+    fn rank(&self, query: &str, is_in: impl Fn(u32) -> bool) -> Result<[Vec<u32>; 4], EmbedError> {
+        let question = self.embedder.query(query)?.unit;
         let nearest = |vectors: &[Vec<f32>]| {
             let mut scored: Vec<(u32, f32)> = (0u32..)
                 .zip(vectors)
@@ -103,7 +111,7 @@ impl Nodes {
         let (searched, lexical) = (nearest(&self.placed), self.lexical.best(query, FUSED, &is_in));
         let fused = fused(&searched, &lexical);
         let order = |scored: Vec<(u32, f32)>| scored.into_iter().map(|(at, _)| at).collect();
-        [order(searched), order(lexical), order(nearest(&self.plain)), order(fused)]
+        Ok([order(searched), order(lexical), order(nearest(&self.plain)), order(fused)])
     }
 }
 
@@ -136,6 +144,8 @@ pub(super) fn draw<T>(mut items: Vec<T>, count: usize, seed: u64, identity: impl
 
 #[cfg(test)]
 mod tests {
+    use precedent_model::Table;
+
     use super::*;
 
     fn node(name: &str, text: &str) -> Node {
@@ -144,16 +154,19 @@ mod tests {
 
     #[test]
     fn every_way_finds_what_shares_all_words() {
-        let nodes = Nodes::new(&[
+        let nodes = [
             node("parse_date", "fn parse_date(text: &str) -> Date { Date::from(text) }"),
             node("open_socket", "fn open_socket(address: &str) -> Socket { Socket::connect(address) }"),
             node("sort_names", "fn sort_names(names: &mut [String]) { names.sort(); }"),
-        ]);
-        for ranked in nodes.rank("open a socket to an address", |_| true) {
+        ];
+        let table = Table::built_in();
+        let nodes = Nodes::new(&table, &nodes).expect("because the table takes any text");
+        for ranked in nodes.rank("open a socket to an address", |_| true).expect("because the table takes any text") {
             assert_eq!(ranked[0], 1, "{ranked:?}");
         }
         // What is not in the tree is not found.
-        for ranked in nodes.rank("open a socket to an address", |at| at != 1) {
+        for ranked in nodes.rank("open a socket to an address", |at| at != 1).expect("because the table takes any text")
+        {
             assert!(!ranked.contains(&1), "{ranked:?}");
         }
     }

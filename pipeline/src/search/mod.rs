@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use globset::{GlobBuilder, GlobMatcher};
-use precedent_model::embed::Table;
+use precedent_model::Embedder;
 use serde::Serialize;
 
 use crate::PipelineError;
@@ -88,9 +88,10 @@ pub struct Life {
 /// The nodes alive at `commit` that are nearest to the question, best first.
 ///
 /// # Errors
-/// A pattern that is not a glob, or history or a store that cannot be read.
+/// A pattern that is not a glob, a model that fails, or history or a store that cannot be read.
 pub fn alive(
     archive: &Archive,
+    embedder: &dyn Embedder,
     objects: &Objects,
     commit: &ObjectId,
     query: &Query,
@@ -100,7 +101,7 @@ pub fn alive(
         archive.alive(objects, commit)?.into_iter().filter(|place| filter.allows(archive, place)).collect();
     let wanted: HashSet<u32> = places.iter().map(|place| place.chunk).collect();
     let index = VectorIndex::load(archive.store())?;
-    let question = Table::built_in().query(&query.text).unit;
+    let question = embedder.query(&query.text)?.unit;
     let nearest = index.nearest(&question, RESCORED.max(query.limit * 4), &index.rows(|chunk| wanted.contains(&chunk)));
     let mut by_chunk: HashMap<u32, Vec<&Place>> = HashMap::new();
     for place in &places {
@@ -109,7 +110,7 @@ pub fn alive(
     let mut scored: Vec<(f32, &Place)> = nearest
         .iter()
         .flat_map(|found| by_chunk.get(&found.chunk).into_iter().flatten().map(move |place| (found, *place)))
-        .map(|(found, place)| (index.score_at_place(found, &question, &place.path, &place.container), place))
+        .map(|(found, place)| (index.score_at_place(embedder, found, &question, &place.path, &place.container), place))
         .collect();
     scored.sort_by(|one, two| {
         best_first(one.0, two.0).then_with(|| one.1.path.cmp(&two.1.path)).then(one.1.start_line.cmp(&two.1.start_line))
@@ -125,6 +126,7 @@ pub fn alive(
 /// As for [`alive`].
 pub fn history(
     archive: &Archive,
+    embedder: &dyn Embedder,
     objects: &Objects,
     tip: &ObjectId,
     known: &Known,
@@ -152,14 +154,14 @@ pub fn history(
         }
     }
     let index = VectorIndex::load(archive.store())?;
-    let question = Table::built_in().query(&query.text).unit;
+    let question = embedder.query(&query.text)?.unit;
     let count = if all_versions { query.limit } else { RESCORED.max(query.limit * 20) };
     let mut scored: Vec<(f32, u32, &Place)> = index
         .nearest(&question, count.max(RESCORED), &index.rows(|chunk| introduced.contains_key(&chunk)))
         .iter()
         .filter_map(|found| {
             let (edit, place) = introduced.get(&found.chunk)?;
-            Some((index.score_at_place(found, &question, &place.path, &place.container), *edit, place))
+            Some((index.score_at_place(embedder, found, &question, &place.path, &place.container), *edit, place))
         })
         .collect();
     scored.sort_by(|one, two| best_first(one.0, two.0).then(one.1.cmp(&two.1)));

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
-use precedent_model::embed::Table;
+use precedent_model::Embedder;
 
 use crate::shard::{Store, StoreError, Vectors};
 
@@ -71,9 +71,17 @@ impl VectorIndex {
     }
 
     /// The score with the place added: the document is text, name and header in one sum, and the
-    /// stored vector holds the first two, so `d = (n·v + h) / |n·v + h|` for norm n and header h.
-    pub fn score_at_place(&self, found: &Scored, query: &[f32], path: &str, container: &str) -> f32 {
-        let header = Table::built_in().header(&header_words(path, container));
+    /// stored vector holds the first two, so `d = (n·v + h) / |n·v + h|` for norm n and header h. A model that is no
+    /// sum has no header, and the score stays.
+    pub fn score_at_place(
+        &self,
+        embedder: &dyn Embedder,
+        found: &Scored,
+        query: &[f32],
+        path: &str,
+        container: &str,
+    ) -> f32 {
+        let Some(header) = embedder.header(&header_words(path, container)) else { return found.score };
         let norm = self.vectors.norm[found.row];
         let scale = self.vectors.scale[found.row];
         let along = dot(&header, self.row(found.row)) * scale;
@@ -112,6 +120,8 @@ fn dot(query: &[f32], row: &[i8]) -> f32 {
 
 #[cfg(test)]
 mod tests {
+    use precedent_model::Table;
+
     use super::*;
 
     #[test]
@@ -145,7 +155,7 @@ mod tests {
         let whole: Vec<f32> = document.unit.iter().zip(&header).map(|(one, two)| one * document.norm + two).collect();
         let length = whole.iter().map(|value| value * value).sum::<f32>().sqrt();
         let exact: f32 = whole.iter().zip(&query).map(|(one, two)| one * two / length).sum();
-        let scored = index.score_at_place(&found, &query, "config/settings.rs", "Loader");
+        let scored = index.score_at_place(&table, &found, &query, "config/settings.rs", "Loader");
         assert!((scored - exact).abs() < 0.01, "{scored} against {exact}");
         assert!((scored - found.score).abs() > 0.01, "the place should matter here");
     }

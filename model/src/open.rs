@@ -1,0 +1,158 @@
+//! Open: from what somebody typed to a model that is ready.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::embed::{EmbedError, Embedder, Hashes, OnnxEncoder, Options, Settings, StaticModel, Table};
+use crate::hub::{Hub, Progress, Wanted};
+use crate::presets::Preset;
+use crate::runtime::RuntimePlaces;
+
+/// The name of the model that is part of the program.
+pub const BUILT_IN: &str = "built-in";
+
+/// Everything that is needed to open a model, beside its name.
+#[derive(Debug)]
+pub struct Models {
+    /// Where fetched models come from.
+    pub hub: Hub,
+    /// Where a runtime may be.
+    pub runtime: RuntimePlaces,
+    /// Hashes of files.
+    pub hashes: Hashes,
+}
+
+/// Where a model is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// In the program.
+    BuiltIn,
+    /// In a directory.
+    Directory(PathBuf),
+    /// On the hub.
+    Repository {
+        /// What people call it.
+        name: String,
+        /// The repository.
+        repository: String,
+        /// The commit, branch or tag.
+        revision: Option<String>,
+        /// What stands in for what its files do not say.
+        settings: Settings,
+    },
+}
+
+impl Source {
+    /// Understands `built-in`, a directory, a preset's name, or `OWNER/NAME[@REVISION]` on the hub.
+    ///
+    /// # Errors
+    /// [`EmbedError::Unknown`] for anything else.
+    pub fn parse(text: &str) -> Result<Source, EmbedError> {
+        if text == BUILT_IN {
+            return Ok(Source::BuiltIn);
+        }
+        if let Some(preset) = Preset::named(text) {
+            return Ok(Source::Repository {
+                name: preset.name.to_owned(),
+                repository: preset.repository.to_owned(),
+                revision: preset.revision.map(str::to_owned),
+                settings: preset.settings(),
+            });
+        }
+        if Path::new(text).is_dir() {
+            return Ok(Source::Directory(PathBuf::from(text)));
+        }
+        let (repository, revision) = match text.split_once('@') {
+            Some((repository, revision)) => (repository, Some(revision.to_owned())),
+            None => (text, None),
+        };
+        let is_name = |name: &str| {
+            let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+            !name.is_empty() && !name.starts_with('.') && name.chars().all(is_plain)
+        };
+        match repository.split_once('/') {
+            Some((owner, name)) if is_name(owner) && is_name(name) && revision.as_deref().is_none_or(is_name) => {
+                let settings = Settings::default();
+                Ok(Source::Repository { name: text.to_owned(), repository: repository.to_owned(), revision, settings })
+            }
+            _ => Err(EmbedError::Unknown { name: text.to_owned() }),
+        }
+    }
+
+    /// What of a repository is wanted; `None` for a model that is here anyway.
+    pub fn wanted(&self) -> Option<Wanted<'_>> {
+        match self {
+            Source::Repository { name, repository, revision, .. } => {
+                Some(Wanted { name, repository, revision: revision.as_deref() })
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Models {
+    /// Makes a model ready, which may mean to fetch it.
+    ///
+    /// # Errors
+    /// If it is not to be had, or does not work.
+    pub fn open(
+        &self,
+        source: &Source,
+        options: &Options,
+        progress: Progress<'_>,
+    ) -> Result<Arc<dyn Embedder>, EmbedError> {
+        let (name, directory, settings) = match source {
+            Source::BuiltIn => return Ok(Arc::new(Table::built_in())),
+            Source::Directory(directory) => {
+                let name = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                (name, directory.clone(), Settings::default())
+            }
+            Source::Repository { name, settings, repository, revision } => {
+                let wanted = Wanted { name, repository, revision: revision.as_deref() };
+                (name.clone(), self.hub.fetch(wanted, &self.hashes, progress)?, settings.clone())
+            }
+        };
+        if StaticModel::is_in(&directory) {
+            return Ok(Arc::new(StaticModel::load(&name, &directory, &self.hashes)?));
+        }
+        Ok(Arc::new(self.open_onnx(&name, &directory, &settings, options)?))
+    }
+
+    /// Makes the ONNX model in a directory ready.
+    ///
+    /// # Errors
+    /// If it is not to be had, or does not work.
+    pub fn open_onnx(
+        &self,
+        name: &str,
+        directory: &Path,
+        settings: &Settings,
+        options: &Options,
+    ) -> Result<OnnxEncoder, EmbedError> {
+        // What is wrong with the files is worth more than what is missing to run them.
+        crate::embed::Layout::read(directory, settings)?;
+        let (library, _) = self.runtime.find().ok_or_else(|| EmbedError::NoRuntime { model: name.to_owned() })?;
+        OnnxEncoder::load(name, directory, settings, &library, &self.hashes, options)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_directories_and_repositories_are_told_apart() {
+        let repository = |text: &str| match Source::parse(text) {
+            Ok(Source::Repository { repository, revision, .. }) => Some((repository, revision)),
+            _ => None,
+        };
+        assert_eq!(Source::parse("built-in").ok(), Some(Source::BuiltIn));
+        assert_eq!(Source::parse(".").ok(), Some(Source::Directory(".".into())));
+        let minilm = repository("ALL-minilm-l6-v2").expect("a preset");
+        assert_eq!(minilm.0, "sentence-transformers/all-MiniLM-L6-v2");
+        assert_eq!(repository("owner/name@v1"), Some(("owner/name".into(), Some("v1".into()))));
+        for wrong in ["no-such-model", "a/b/c", "../x", "/no/such/place", "", "owner/", "owner/name@"] {
+            assert!(matches!(Source::parse(wrong), Err(EmbedError::Unknown { .. })), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Models and runtimes, as the command line meets them.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::support::{Fixture, Ran, precedent};
+
+fn tiny(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/models").join(name);
+    path.canonicalize().expect("a model").display().to_string()
+}
+
+/// The binary with a data directory of the fixture's own and nothing of the user's.
+fn command(fixture: &Fixture, arguments: &[&str]) -> Command {
+    let mut command = precedent(&fixture.repo(), arguments);
+    command.env("PRECEDENT_DATA", fixture.beside("data")).env("HF_HOME", fixture.beside("hub"));
+    for name in ["ORT_DYLIB_PATH", "HF_HUB_CACHE", "HF_HUB_OFFLINE", "PRECEDENT_MODEL", "PRECEDENT_DEVICE"] {
+        command.env_remove(name);
+    }
+    command
+}
+
+fn run(fixture: &Fixture, arguments: &[&str]) -> Ran {
+    Ran::of(command(fixture, arguments).output().expect("the binary"))
+}
+
+/// A library that was installed for tests; see `model/tests/onnx.rs`.
+fn library() -> Option<PathBuf> {
+    let installed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/test-data/runtime");
+    let places = precedent_model::runtime::RuntimePlaces {
+        named: std::env::var_os("ORT_DYLIB_PATH").map(PathBuf::from),
+        installed: Some(installed),
+        beside: None,
+    };
+    let found = places.find().map(|(path, _)| path);
+    assert!(
+        found.is_some() || std::env::var_os("PRECEDENT_REQUIRE_RUNTIME").is_none(),
+        "a runtime is required: PRECEDENT_DATA=$PWD/target/test-data precedent runtime install"
+    );
+    found
+}
+
+#[test]
+fn without_a_runtime_an_onnx_model_is_refused_and_the_built_in_one_works() {
+    let fixture = Fixture::new("review");
+    let ran = run(&fixture, &["index", "--model", &tiny("bert")]);
+    assert_eq!(ran.code, 5, "{}", ran.stderr);
+    assert!(ran.stderr.contains("`bert` is an ONNX model, and there is no ONNX Runtime here"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("precedent runtime install"), "{}", ran.stderr);
+    assert!(!fixture.store().exists());
+    assert_eq!(run(&fixture, &["search", "connect"]).code, 0);
+    let show = run(&fixture, &["runtime", "show"]);
+    assert_eq!((show.code, show.stdout.contains("none")), (0, true), "{}", show.stdout);
+}
+
+#[test]
+fn a_library_that_is_no_runtime_is_named() {
+    let fixture = Fixture::new("review");
+    let text = fixture.beside("text.so");
+    std::fs::write(&text, "no library").expect("a file");
+    for (library, expected) in
+        [(text.as_path(), "the system cannot load it"), (Path::new("/no/such.so"), "no such file")]
+    {
+        let output = command(&fixture, &["runtime", "show"]).env("ORT_DYLIB_PATH", library).output();
+        let ran = Ran::of(output.expect("the binary"));
+        assert_eq!(ran.code, 5, "{}", ran.stderr);
+        assert!(ran.stderr.contains(&*library.to_string_lossy()) && ran.stderr.contains(expected), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn names_that_are_no_model_are_usage_errors_and_offline_is_said() {
+    let fixture = Fixture::new("review");
+    let ran = run(&fixture, &["index", "--model", "no-such-model"]);
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    assert!(ran.stderr.contains("`no-such-model` is no model"), "{}", ran.stderr);
+    assert_eq!(run(&fixture, &["index", "--device", "tpu"]).code, 2);
+    let output = command(&fixture, &["models", "fetch", "all-MiniLM-L6-v2"]).env("HF_HUB_OFFLINE", "1").output();
+    let ran = Ran::of(output.expect("the binary"));
+    assert_eq!(ran.code, 5, "{}", ran.stderr);
+    assert!(ran.stderr.contains("HF_HUB_OFFLINE is set"), "{}", ran.stderr);
+    let list = run(&fixture, &["models", "list"]);
+    assert_eq!(list.code, 0, "{}", list.stderr);
+    let line = |name: &str| list.stdout.lines().find(|line| line.contains(name)).expect(name).to_owned();
+    assert!(line("jina-code-embeddings-0.5b").contains("CC-BY-NC-4.0  no commercial use; not fetched"));
+    assert!(line("jina-embeddings-v2-base-code").contains("Apache-2.0"));
+}
+
+#[test]
+fn a_static_model_is_indexed_and_searched_with_and_kept_for_its_store() {
+    let fixture = Fixture::new("review");
+    let ran = run(&fixture, &["index", "--model", &tiny("static")]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stdout.contains("(static)"), "{}", ran.stdout);
+    let hits = run(&fixture, &["search", "connect", "--json", "-k", "3"]);
+    assert_eq!((hits.code, hits.stdout.lines().count()), (0, 3), "{}", hits.stderr);
+    assert_eq!(run(&fixture, &["review", "main..topic"]).code, 0);
+    let other = run(&fixture, &["index", "--model", "built-in"]);
+    assert_eq!(other.code, 3, "{}", other.stderr);
+    assert!(other.stderr.contains("was built with embedder `static-v1:"), "{}", other.stderr);
+    // Where its model is not known, the store is refused and not built again.
+    std::fs::remove_dir_all(fixture.beside("data")).expect("the data directory");
+    let unknown = run(&fixture, &["search", "connect"]);
+    assert_eq!(unknown.code, 3, "{}", unknown.stderr);
+    assert!(unknown.stderr.contains("--model"), "{}", unknown.stderr);
+    assert_eq!(run(&fixture, &["index", "--model", &tiny("static")]).code, 0);
+    assert_eq!(run(&fixture, &["search", "connect"]).code, 0);
+}
+
+#[test]
+fn an_onnx_model_is_indexed_and_searched_with() {
+    let Some(library) = library() else { return };
+    let fixture = Fixture::new("review");
+    let run = |arguments: &[&str]| {
+        Ran::of(command(&fixture, arguments).env("ORT_DYLIB_PATH", &library).output().expect("the binary"))
+    };
+    let ran = run(&["index", "--model", &tiny("decoder"), "--device", "cpu", "--json"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let report: serde_json::Value = serde_json::from_str(&ran.stdout).expect("JSON");
+    assert_eq!(report["embedded"], report["chunks"]);
+    assert_eq!(report["unembedded"], serde_json::json!([]));
+    let hits = run(&["search", "connect", "--json", "-k", "3"]);
+    assert_eq!((hits.code, hits.stdout.lines().count()), (0, 3), "{}", hits.stderr);
+    assert_eq!(run(&["review", "main..topic"]).code, 0);
+    assert_eq!(run(&["store", "check"]).code, 0);
+    let check = run(&["models", "check", &tiny("rope"), "--json"]);
+    assert_eq!(check.code, 0, "{}", check.stderr);
+    let doctor = run(&["doctor"]);
+    assert!(doctor.stdout.contains("ONNX Runtime") && doctor.stdout.contains("CPU"), "{}", doctor.stdout);
+    // A device that is not here is no reason to use another one unasked.
+    let ran = run(&["index", "--rebuild", "--device", "cuda:7"]);
+    assert_eq!(ran.code, 5, "{}", ran.stderr);
+}
