@@ -38,7 +38,7 @@ pub enum Source {
         /// The commit, branch or tag.
         revision: Option<String>,
         /// What stands in for what its files do not say.
-        settings: Settings,
+        settings: Box<Settings>,
     },
 }
 
@@ -56,7 +56,7 @@ impl Source {
                 name: preset.name.to_owned(),
                 repository: preset.repository.to_owned(),
                 revision: preset.revision.map(str::to_owned),
-                settings: preset.settings(),
+                settings: Box::new(preset.settings()),
             });
         }
         if Path::new(text).is_dir() {
@@ -72,7 +72,7 @@ impl Source {
         };
         match repository.split_once('/') {
             Some((owner, name)) if is_name(owner) && is_name(name) && revision.as_deref().is_none_or(is_name) => {
-                let settings = Settings::default();
+                let settings = Box::default();
                 Ok(Source::Repository { name: text.to_owned(), repository: repository.to_owned(), revision, settings })
             }
             _ => Err(EmbedError::Unknown { name: text.to_owned() }),
@@ -109,7 +109,7 @@ impl Models {
             }
             Source::Repository { name, settings, repository, revision } => {
                 let wanted = Wanted { name, repository, revision: revision.as_deref() };
-                (name.clone(), self.hub.fetch(wanted, &self.hashes, progress)?, settings.clone())
+                (name.clone(), self.hub.fetch(wanted, &self.hashes, progress)?, (**settings).clone())
             }
         };
         if StaticModel::is_in(&directory) {

@@ -21,6 +21,7 @@ fn models() -> PathBuf {
     root().join("fixtures/models")
 }
 
+#[expect(clippy::print_stderr, reason = "that nothing was checked must be seen")]
 /// The runtime's library; `None` where there is none and none is required.
 fn library() -> Option<PathBuf> {
     let places = RuntimePlaces {

@@ -25,7 +25,7 @@ use std::path::PathBuf;
 pub use hashes::Hashes;
 pub(crate) use hashes::sha256;
 pub use layout::{Layout, Pooling, SETTINGS_FILE, Settings};
-pub use onnx::{Device, OnnxEncoder, Options};
+pub use onnx::{Device, OnnxEncoder, Options, Tell};
 pub use static_model::StaticModel;
 pub use table::Table;
 

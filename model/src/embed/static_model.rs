@@ -200,8 +200,11 @@ fn unknown(file: &Path) -> Option<String> {
     serde_json::from_slice::<File>(&std::fs::read(file).ok()?).ok()?.model.unk_token
 }
 
+/// A shape, and values row by row.
+type Floats = (Vec<usize>, Vec<f32>);
+
 /// A tensor of floats, as f32. `None` if there is none of that name.
-fn floats(tensors: &SafeTensors<'_>, name: &str) -> Result<Option<(Vec<usize>, Vec<f32>)>, String> {
+fn floats(tensors: &SafeTensors<'_>, name: &str) -> Result<Option<Floats>, String> {
     let Ok(tensor) = tensors.tensor(name) else { return Ok(None) };
     let data = tensor.data();
     let values: Vec<f32> = match tensor.dtype() {
