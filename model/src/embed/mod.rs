@@ -4,8 +4,8 @@
 //! a query's and a document's `unit` is their similarity, from -1 to 1. Storing vectors and
 //! searching among them belong to other crates.
 
+mod pieces;
 mod table;
-mod wordpiece;
 mod words;
 
 pub use table::Table;
