@@ -17,7 +17,7 @@ import time
 
 import numba
 import numpy
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
 DIMENSION = 256
 UNKNOWN = 1
@@ -30,6 +30,7 @@ def settings():
     parser.add_argument("vocabulary")
     parser.add_argument("output", help="the directory that the model is written to")
     parser.add_argument("--words", default="", help="the teacher's vectors of the tokens, to start from")
+    parser.add_argument("--start", default="", help="a model of the same vocabulary, to go on from")
     parser.add_argument("--sentences", default="", help="the teacher's vectors of sentences")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=1500)
@@ -251,11 +252,15 @@ class Trainer:
             table /= numpy.linalg.norm(table, axis=1, keepdims=True) + 1e-6
         else:
             table = self.random.standard_normal((self.size, DIMENSION)) / numpy.sqrt(DIMENSION)
+        logs = numpy.log(numpy.clip(inverse, 0.3, 10) / 5).astype(numpy.float32)
+        self.query_logs, self.document_logs = logs.copy(), logs.copy()
+        if self.settings.start:
+            tensors = load_file(os.path.join(self.settings.start, "model.safetensors"))
+            table = tensors["vectors"] * tensors["scale"][:, None]
+            self.query_logs, self.document_logs = (numpy.log(tensors[name]) for name in ("query_weight", "document_weight"))
         self.table = numpy.ascontiguousarray(table, numpy.float32)
         self.table[:2] = 0
         self.beginning = self.table.copy()
-        logs = numpy.log(numpy.clip(inverse, 0.3, 10) / 5).astype(numpy.float32)
-        self.query_logs, self.document_logs = logs.copy(), logs.copy()
         self.from_queries, self.from_documents, self.moment1, self.moment2 = (numpy.zeros_like(self.table) for _ in range(4))
         self.logs1, self.logs2 = (numpy.zeros((2, self.size), numpy.float32) for _ in range(2))
         self.touched = numpy.zeros(self.size, numpy.bool_)
