@@ -43,3 +43,10 @@ lineage repo:
 history repo:
     cargo build --release
     python3 benches/history/compare.py target/release/precedent {{repo}}
+
+# Measure the built-in table on held-out repositories: CLONES=… just measure-table /path/for/records. See training/README.md.
+measure-table records:
+    python3 -m venv target/training
+    target/training/bin/pip install --quiet --requirement training/requirements.txt
+    cd training && ../target/training/bin/python extract.py data.toml {{records}} held-out
+    cd training && ../target/training/bin/python measure.py {{records}} held-out ../model/assets

