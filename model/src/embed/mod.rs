@@ -12,11 +12,11 @@ mod engine;
 mod hashes;
 mod layout;
 mod onnx;
+mod pieces;
 mod pooling;
 mod static_model;
 mod table;
 mod tuner;
-mod wordpiece;
 mod words;
 
 use std::fmt::Debug;

@@ -1,0 +1,367 @@
+"""Trains the table: what is said of code comes to lie beside the code.
+
+    python train.py DATASET VOCABULARY OUTPUT [--setting value …]
+
+One step takes a batch of pairs and lowers the cross-entropy of each pair among all in its batch, both ways. There are three
+kinds of batches, drawn at random:
+
+- doc: a sentence or two of the documentation, and the code with its name, at times with the rest of its documentation;
+- name: the name, and the body without the words of the name;
+- change: the message of a commit, and what it changed.
+"""
+
+import argparse
+import os
+import time
+
+import numba
+import numpy
+from safetensors.numpy import load_file, save_file
+
+DIMENSION = 256
+UNKNOWN = 1
+FUNCTION, TYPE, CHANGE = 0, 1, 2
+
+
+def settings():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("dataset")
+    parser.add_argument("vocabulary")
+    parser.add_argument("output", help="the directory that the model is written to")
+    parser.add_argument("--words", default="", help="the teacher's vectors of the tokens, to start from")
+    parser.add_argument("--start", default="", help="a model of the same vocabulary, to go on from")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--batch", type=int, default=2048)
+    parser.add_argument("--block", type=int, default=64, help="rows of one origin that stay together in a batch")
+    parser.add_argument("--rate", type=float, default=3e-3)
+    parser.add_argument("--warmup", type=int, default=50)
+    parser.add_argument("--temperature", type=float, default=0.05)
+    parser.add_argument("--name-weight", type=float, default=3.0)
+    parser.add_argument("--header-weight", type=float, default=0.7)
+    parser.add_argument("--header-share", type=float, default=0.5, help="how often the header is there")
+    parser.add_argument("--doc-share", type=float, default=0.3, help="how often documentation stays in the code")
+    parser.add_argument("--name-drop", type=float, default=0.1, help="how often the name is away")
+    parser.add_argument("--lexical", type=float, default=0.2, help="how often shared tokens are taken from the code")
+    parser.add_argument("--drop", type=float, default=0.1, help="share of tokens that are dropped at random")
+    parser.add_argument("--name", type=float, default=0.25, help="share of name batches")
+    parser.add_argument("--change", type=float, default=0.15, help="share of change batches")
+    parser.add_argument("--average", type=float, default=0.3, help="the last share of the steps, whose tables are averaged")
+    return parser.parse_args()
+
+
+@numba.njit(cache=True)
+def fill(pointers, tokens, values, low, high, scale, row, mark, stamp, drop, out_tokens, out_values, filled):
+    """Appends rows low to high of a part to the bag; marked tokens are left out, and some at random."""
+    for at in range(pointers[low], pointers[high]):
+        token = tokens[at]
+        if mark[token] == stamp or token == UNKNOWN:
+            continue
+        if drop > 0.0 and numpy.random.random() < drop:
+            continue
+        out_tokens[filled] = token
+        out_values[filled] = scale * values[at]
+        filled += 1
+    return filled
+
+
+@numba.njit(cache=True)
+def fill_all(parts_low, parts_high, scales, drops, exclude, query, text, name, header, sentence, mark, out_tokens, out_values, out_pointers):
+    """The bags of a batch of documents. Parts: 0 text, 1 name, 2 header, 3 sentences.
+
+    `exclude` says for each row whether the tokens of its query are left out.
+    """
+    filled = 0
+    for row in range(len(exclude)):
+        stamp = row
+        if exclude[row]:
+            for at in range(query[0][row], query[0][row + 1]):
+                mark[query[1][at]] = stamp
+        drop = drops[row]
+        if scales[0, row] > 0:
+            filled = fill(text[0], text[1], text[2], parts_low[0, row], parts_high[0, row], scales[0, row], row, mark, stamp, drop, out_tokens, out_values, filled)
+        if scales[1, row] > 0:
+            filled = fill(name[0], name[1], name[2], parts_low[1, row], parts_high[1, row], scales[1, row], row, mark, stamp, 0.0, out_tokens, out_values, filled)
+        if scales[2, row] > 0:
+            filled = fill(header[0], header[1], header[2], parts_low[2, row], parts_high[2, row], scales[2, row], row, mark, stamp, 0.0, out_tokens, out_values, filled)
+        if scales[3, row] > 0:
+            filled = fill(sentence[0], sentence[1], sentence[2], parts_low[3, row], parts_high[3, row], scales[3, row], row, mark, stamp, drop, out_tokens, out_values, filled)
+        out_pointers[row + 1] = filled
+    return filled
+
+
+@numba.njit(parallel=True, fastmath=True, cache=True)
+def forward(pointers, tokens, values, weights, table, out):
+    for row in numba.prange(len(pointers) - 1):
+        for at in range(pointers[row], pointers[row + 1]):
+            token = tokens[at]
+            factor = values[at] * weights[token]
+            for column in range(table.shape[1]):
+                out[row, column] += factor * table[token, column]
+
+
+@numba.njit(parallel=True, fastmath=True, cache=True)
+def backward(pointers, tokens, values, gradient, total, touched):
+    half = total.shape[1] // 2
+    for side in numba.prange(2):
+        for row in range(len(pointers) - 1):
+            for at in range(pointers[row], pointers[row + 1]):
+                token = tokens[at]
+                touched[token] = True
+                for column in range(side * half, (side + 1) * half):
+                    total[token, column] += values[at] * gradient[row, column]
+
+
+@numba.njit(parallel=True, fastmath=True, cache=True)
+def weigh(scores, temperature, groups):
+    """Scores to unnormalised probabilities, in place; others of the same group do not count."""
+    for row in numba.prange(scores.shape[0]):
+        for column in range(scores.shape[1]):
+            if row != column and groups[row] == groups[column]:
+                scores[row, column] = 0.0
+            else:
+                scores[row, column] = numpy.exp((scores[row, column] - 1.0) / temperature)
+
+
+@numba.njit(parallel=True, fastmath=True, cache=True)
+def update(table, from_queries, from_documents, query_logs, document_logs, touched, first, second, logs_first, logs_second, rate, step):
+    """Adam, for the rows that the batch touched; the gradients are cleared."""
+    beta1, beta2 = numpy.float32(0.9), numpy.float32(0.999)
+    correct1, correct2 = 1 - beta1**step, 1 - beta2**step
+    for token in numba.prange(table.shape[0]):
+        if not touched[token]:
+            continue
+        touched[token] = False
+        query_weight, document_weight = numpy.exp(query_logs[token]), numpy.exp(document_logs[token])
+        query_slope = document_slope = numpy.float32(0.0)
+        for column in range(table.shape[1]):
+            query_slope += from_queries[token, column] * table[token, column]
+            document_slope += from_documents[token, column] * table[token, column]
+            slope = query_weight * from_queries[token, column] + document_weight * from_documents[token, column]
+            first[token, column] = beta1 * first[token, column] + (1 - beta1) * slope
+            second[token, column] = beta2 * second[token, column] + (1 - beta2) * slope * slope
+            table[token, column] -= rate * (first[token, column] / correct1) / (numpy.sqrt(second[token, column] / correct2) + 1e-8)
+            from_queries[token, column] = 0.0
+            from_documents[token, column] = 0.0
+        for side in range(2):
+            slope = query_slope * query_weight if side == 0 else document_slope * document_weight
+            logs_first[side, token] = beta1 * logs_first[side, token] + (1 - beta1) * slope
+            logs_second[side, token] = beta2 * logs_second[side, token] + (1 - beta2) * slope * slope
+            change = 2 * rate * (logs_first[side, token] / correct1) / (numpy.sqrt(logs_second[side, token] / correct2) + 1e-8)
+            if side == 0:
+                query_logs[token] -= change
+            else:
+                document_logs[token] -= change
+
+
+class Part:
+    """Rows of tokens with weights."""
+
+    def __init__(self, data, name):
+        self.pointers = data[name + "_pointers"]
+        self.tokens = data[name + "_tokens"]
+        self.values = data[name + "_values"]
+        self.arrays = (self.pointers, self.tokens, self.values)
+
+
+class Batches:
+    """An endless stream of batches of some rows: blocks of one origin that stay together, in random order."""
+
+    def __init__(self, rows, origins, settings, random):
+        self.rows, self.origins, self.settings, self.random = rows, origins, settings, random
+        self.queue = numpy.empty(0, numpy.int64)
+
+    def next(self):
+        size = self.settings.batch
+        while len(self.queue) < size:
+            self.queue = numpy.concatenate([self.queue, self.order()])
+        batch, self.queue = self.queue[:size], self.queue[size:]
+        return batch
+
+    def order(self):
+        """Neighbours in a file stay beside each other in runs of 16; runs of one origin make up blocks."""
+        blocks, run = [], 16
+        bounds = numpy.flatnonzero(numpy.diff(self.origins[self.rows])) + 1
+        for rows in numpy.split(self.rows, bounds):
+            runs = [rows[at : at + run] for at in range(0, len(rows), run)]
+            mixed = numpy.concatenate([runs[at] for at in self.random.permutation(len(runs))])
+            blocks.extend(mixed[at : at + self.settings.block] for at in range(0, len(mixed), self.settings.block))
+        return numpy.concatenate([blocks[at] for at in self.random.permutation(len(blocks))])
+
+
+def unit(sums):
+    length = numpy.sqrt((sums * sums).sum(1, keepdims=True)) + 1e-6
+    return sums / length, length
+
+
+class Trainer:
+    def __init__(self, settings):
+        self.settings = settings
+        self.random = numpy.random.default_rng(settings.seed)
+        seed_numba(settings.seed)
+        with open(settings.vocabulary, encoding="utf8") as file:
+            self.size = file.read().count("\n")
+        data = numpy.load(settings.dataset)
+        self.text, self.name, self.header, self.sentence = (Part(data, name) for name in ("text", "name", "header", "sentence"))
+        self.first, self.hashes, kind, origins = data["first"], data["hashes"], data["kind"], data["origin"]
+        documented = self.first[1:] > self.first[:-1]
+        name_words = numpy.diff(self.name.pointers)
+        _, inverse, uses = numpy.unique(self.hashes[:, 2], return_inverse=True, return_counts=True)
+        telling = (name_words >= 2) & (uses[inverse] <= 30) & (kind == FUNCTION)
+        self.streams = {
+            "doc": Batches(numpy.flatnonzero(documented & (kind != CHANGE)), origins, settings, self.random),
+            "name": Batches(numpy.flatnonzero(telling), origins, settings, self.random),
+            "change": Batches(numpy.flatnonzero(documented & (kind == CHANGE)), origins, settings, self.random),
+        }
+        self.shares = {"name": settings.name, "change": settings.change}
+        self.start()
+
+    def start(self):
+        """Vectors of the teacher or random ones; rare tokens weigh more than frequent ones, as inverse frequency has it."""
+        frequency = numpy.bincount(self.text.tokens, minlength=self.size) + numpy.bincount(self.sentence.tokens, minlength=self.size)
+        inverse = numpy.log((len(self.hashes) + 1) / (frequency + 1)).astype(numpy.float32)
+        if self.settings.words:
+            vectors = numpy.load(self.settings.words).astype(numpy.float32)
+            vectors -= vectors.mean(0)
+            _, _, directions = numpy.linalg.svd(vectors[: self.size], full_matrices=False)
+            table = vectors @ directions[:DIMENSION].T
+            table /= numpy.linalg.norm(table, axis=1, keepdims=True) + 1e-6
+        else:
+            table = self.random.standard_normal((self.size, DIMENSION)) / numpy.sqrt(DIMENSION)
+        logs = numpy.log(numpy.clip(inverse, 0.3, 10) / 5).astype(numpy.float32)
+        self.query_logs, self.document_logs = logs.copy(), logs.copy()
+        if self.settings.start:
+            tensors = load_file(os.path.join(self.settings.start, "model.safetensors"))
+            table = tensors["vectors"] * tensors["scale"][:, None]
+            self.query_logs, self.document_logs = (numpy.log(tensors[name]) for name in ("query_weight", "document_weight"))
+        self.table = numpy.ascontiguousarray(table, numpy.float32)
+        self.table[:2] = 0
+        self.from_queries, self.from_documents, self.moment1, self.moment2 = (numpy.zeros_like(self.table) for _ in range(4))
+        self.logs1, self.logs2 = (numpy.zeros((2, self.size), numpy.float32) for _ in range(2))
+        self.touched = numpy.zeros(self.size, numpy.bool_)
+        self.mark = numpy.empty(self.size, numpy.int64)
+
+    def bags(self, rows, low, high, scales, drop, exclude, query):
+        """Bags of documents from row ranges of the four parts."""
+        parts = (self.text, self.name, self.header, self.sentence)
+        room = sum(int((part.pointers[high[at]] - part.pointers[low[at]]).sum()) for at, part in enumerate(parts))
+        tokens, values = numpy.empty(room, numpy.int32), numpy.empty(room, numpy.float32)
+        pointers = numpy.zeros(len(rows) + 1, numpy.int64)
+        self.mark[:] = -1
+        drops = numpy.full(len(rows), drop)
+        filled = fill_all(low, high, scales.astype(numpy.float32), drops, exclude, query, *(part.arrays for part in parts), self.mark, tokens, values, pointers)
+        return pointers, tokens[:filled], values[:filled]
+
+    def batch(self, mode):
+        """Queries and documents in bags, and the groups whose members do not count against each other."""
+        rows = self.streams[mode].next()
+        count = len(rows)
+        chance = lambda share: self.random.random(count) < share  # noqa: E731
+        everything = numpy.zeros(count, numpy.bool_)
+        nothing = (numpy.zeros(count + 1, numpy.int64), numpy.zeros(0, numpy.int32), numpy.zeros(0, numpy.float32))
+        first, last = self.first[rows], self.first[rows + 1]
+        low, high = numpy.stack([rows] * 4), numpy.stack([rows + 1] * 4)
+        asked = numpy.zeros((4, count))
+        if mode == "name":
+            asked[1] = 1
+            low[3] = high[3] = 0
+            query = self.bags(rows, low, high, asked, 0.0, everything, nothing)
+            scales = numpy.stack([numpy.ones(count), numpy.zeros(count), self.settings.header_weight * chance(self.settings.header_share), numpy.zeros(count)])
+            documents = self.bags(rows, low, high, scales, self.settings.drop, ~everything, query)
+            return query, documents, self.hashes[rows, 2]
+        # The first sentence at most times, else another, and at times with what follows.
+        begin = numpy.where(chance(0.65), first, first + (self.random.random(count) * (last - first)).astype(numpy.int64))
+        end = numpy.minimum(begin + 1 + chance(0.3), last)
+        low[3], high[3], asked[3] = begin, end, 1
+        query = self.bags(rows, low, high, asked, 0.0, everything, nothing)
+        named = numpy.where(chance(self.settings.name_drop), 0.0, self.settings.name_weight)
+        headed = self.settings.header_weight * chance(self.settings.header_share)
+        # The rest of the documentation: what follows the question, or else what comes before it.
+        low[3], high[3] = numpy.where(end < last, end, first), numpy.where(end < last, last, begin)
+        kept = chance(self.settings.doc_share) * 1.0
+        scales = numpy.stack([numpy.ones(count), named, headed, kept])
+        documents = self.bags(rows, low, high, scales, self.settings.drop, chance(self.settings.lexical), query)
+        return query, documents, self.hashes[rows, 1]
+
+    def step(self, number):
+        share, mode = self.random.random(), "doc"
+        for candidate, part in self.shares.items():
+            if share < part:
+                mode = candidate
+                break
+            share -= part
+        query, documents, groups = self.batch(mode)
+        count, temperature = len(query[0]) - 1, numpy.float32(self.settings.temperature)
+        query_sums, document_sums = (numpy.zeros((count, DIMENSION), numpy.float32) for _ in range(2))
+        forward(*query, numpy.exp(self.query_logs), self.table, query_sums)
+        forward(*documents, numpy.exp(self.document_logs), self.table, document_sums)
+        queries, query_lengths = unit(query_sums)
+        answers, answer_lengths = unit(document_sums)
+        odds = queries @ answers.T
+        diagonal = numpy.arange(count)
+        own = odds[diagonal, diagonal].copy()
+        weigh(odds, temperature, groups)
+        rows, columns = odds.sum(1), odds.sum(0)
+        slope = odds * (0.5 / rows[:, None] + 0.5 / columns[None, :])
+        slope[diagonal, diagonal] -= 1
+        slope *= numpy.float32(1 / (self.settings.temperature * count))
+        loss = float((-(own - 1) / temperature + 0.5 * numpy.log(rows) + 0.5 * numpy.log(columns)).mean())
+        for side, other, lengths, bag, total in (
+            (queries, slope @ answers, query_lengths, query, self.from_queries),
+            (answers, slope.T @ queries, answer_lengths, documents, self.from_documents),
+        ):
+            gradient = (other - side * (other * side).sum(1, keepdims=True)) / lengths
+            backward(*bag, numpy.ascontiguousarray(gradient, numpy.float32), total, self.touched)
+        remaining = 1 - number / self.settings.steps
+        rate = self.settings.rate * min(1, (number + 1) / self.settings.warmup) * max(0.03, remaining)
+        update(
+            self.table, self.from_queries, self.from_documents, self.query_logs, self.document_logs, self.touched,
+            self.moment1, self.moment2, self.logs1, self.logs2, numpy.float32(rate), numpy.float32(number + 1),
+        )  # fmt: skip
+        return mode, loss
+
+    def train(self):
+        began, losses = time.time(), {}
+        sums, averaged = None, 0
+        for number in range(self.settings.steps):
+            mode, loss = self.step(number)
+            losses[mode] = 0.95 * losses.get(mode, loss) + 0.05 * loss
+            if number >= (1 - self.settings.average) * self.settings.steps and number % 5 == 0:
+                state = (self.table, self.query_logs, self.document_logs)
+                sums = [part.copy() for part in state] if sums is None else [total + part for total, part in zip(sums, state)]
+                averaged += 1
+            if number % 200 == 199:
+                told = ", ".join(f"{kind} {value:.3f}" for kind, value in sorted(losses.items()))
+                print(f"step {number + 1}, {time.time() - began:.0f} s: {told}", flush=True)
+        if averaged:
+            self.table, self.query_logs, self.document_logs = (total / averaged for total in sums)
+
+    def save(self):
+        """In the layout that the program reads: 8 bits a component, one scale a token."""
+        os.makedirs(self.settings.output, exist_ok=True)
+        scale = numpy.abs(self.table).max(1) / 127 + 1e-12
+        tensors = {
+            "vectors": numpy.round(self.table / scale[:, None]).astype(numpy.int8),
+            "scale": scale.astype(numpy.float32),
+            "query_weight": numpy.exp(self.query_logs).astype(numpy.float32),
+            "document_weight": numpy.exp(self.document_logs).astype(numpy.float32),
+        }
+        save_file(tensors, os.path.join(self.settings.output, "model.safetensors"))
+        with open(self.settings.vocabulary, "rb") as source, open(os.path.join(self.settings.output, "vocab.txt"), "wb") as copy:
+            copy.write(source.read())
+
+
+@numba.njit
+def seed_numba(seed):
+    numpy.random.seed(seed)
+
+
+def main():
+    trainer = Trainer(settings())
+    print({mode: len(stream.rows) for mode, stream in trainer.streams.items()}, flush=True)
+    trainer.train()
+    trainer.save()
+
+
+if __name__ == "__main__":
+    main()
