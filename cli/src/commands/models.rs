@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 
-use precedent_model::Document;
 use precedent_model::open::{BUILT_IN, Source};
 use precedent_model::presets::{PRESETS, Preset};
+use precedent_model::{Document, Table};
 use serde::Serialize;
 
 use super::json_line;
@@ -33,7 +33,8 @@ struct Listed {
 pub(crate) fn list(settings: &Settings) -> Result<ExitCode, Failure> {
     let models = model::models()?;
     let mut out = String::from("  model                         parameters  vector  licence\n");
-    out.push_str(&format!("  {BUILT_IN:<28}  {:>10}  {:>6}  {:<13}  in the program\n", "", 256, "as precedent"));
+    let dimension = Table::built_in().dimension();
+    out.push_str(&format!("  {BUILT_IN:<28}  {:>10}  {dimension:>6}  {:<13}  in the program\n", "", "as precedent"));
     let mut json = String::new();
     for preset in &PRESETS {
         let source = Source::parse(preset.name)?;
