@@ -232,7 +232,7 @@ pub(crate) enum ModelsCommand {
 /// Bring a model's files here; they are the same ever after
 #[derive(Debug, Args)]
 pub(crate) struct ModelsFetchArguments {
-    /// A preset, or OWNER/NAME[@REVISION] on the hub
+    /// A preset, or `OWNER/NAME` or `OWNER/NAME@REVISION` on the hub
     #[arg(value_name = "NAME")]
     pub(crate) model: String,
 

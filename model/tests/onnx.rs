@@ -87,10 +87,10 @@ fn check_reference(model: &dyn Embedder, name: &str) {
         let cosine = cosine(&found, expected);
         assert!(cosine >= NEAR, "{name}: {cosine} for {text:?}");
     }
-    // A reference that is the same for all texts would prove nothing.
+    // Another text's vector would not pass, or this would prove nothing.
     let one = values.chunks(model.dimension()).nth(20).expect("a vector");
-    let others = values.chunks(model.dimension()).filter(|other| cosine(other, one) < 0.9).count();
-    assert!(others > 250, "{name}: {others}");
+    let others = values.chunks(model.dimension()).filter(|other| cosine(other, one) < NEAR).count();
+    assert!(others > 490, "{name}: {others}");
 }
 
 #[test]
