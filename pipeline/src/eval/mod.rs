@@ -2,7 +2,7 @@
 //!
 //! [`doc_search`] asks for functions by the first sentence of their documentation, which the searched text then lacks.
 //! [`message_search`] asks by commit message for the nodes that the commit went on to change, as of the commit before it.
-//! [`questions`] asks what somebody wrote down. Each gives the same figures for search as it is and for its parts alone,
+//! [`questions()`] asks what somebody wrote down. Each gives the same figures for search as it is and for its parts alone,
 //! with intervals from the bootstrap, so that a difference can be told from chance.
 
 mod documentation;
