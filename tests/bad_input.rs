@@ -307,8 +307,16 @@ fn a_repository_that_is_repacked_meanwhile_gives_the_same_store() {
     let good = fixture.beside("good");
     fixture.json(&["index", "--json", "--store", &good.to_string_lossy()]);
     let expected = content(&good);
+    /// Ends the repacking also when an assertion fails.
+    struct Ending<'a>(&'a AtomicBool);
+    impl Drop for Ending<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
+        let ending = Ending(&done);
         let repacking = scope.spawn(|| {
             let mut rounds = 0;
             while !done.load(Ordering::Relaxed) {
@@ -334,7 +342,7 @@ fn a_repository_that_is_repacked_meanwhile_gives_the_same_store() {
             }
             runs += 1;
         }
-        done.store(true, Ordering::Relaxed);
+        drop(ending);
         assert!(repacking.join().expect("an end") > 3);
     });
     let store = fixture.beside("store");
