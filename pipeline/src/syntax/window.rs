@@ -23,6 +23,10 @@ use super::parse::budget;
 /// What follows a version with more errors than this is parsed whole, for each error is compared with each item.
 const MAX_ERRORS: usize = 100;
 
+/// How often windows are tried before a version is parsed whole. On cargo the second attempt settles what a third one
+/// would, but for one version in a thousand.
+const MAX_ATTEMPTS: usize = 3;
+
 /// What is kept of a version to cut the next one from.
 #[derive(Clone, Debug)]
 pub struct Outline {
@@ -79,21 +83,58 @@ pub(super) struct Windowed {
 }
 
 /// Finds the items of a source from those of the version before it; `None` when that cannot be done for sure.
+///
+/// A shield that does not come back has been changed by what is beside it: documentation that was put above it, a block
+/// that was closed around it. It is tried once more as if its own lines had changed, so that its neighbours must shield.
 pub(super) fn find_from(before: &Outline, lines: &Lines<'_>) -> Option<Windowed> {
-    let grammar = before.grammar;
     if before.errors.len() > MAX_ERRORS {
         return None;
     }
     let old_lines = Lines::known(&before.source, &before.starts);
     let blocks = unchanged(&old_lines, lines);
-    let past = Past::of(before, &old_lines, &blocks)?;
-    let plan = Plan::of(&past, old_lines.starts.len(), lines.starts.len(), &blocks);
-    let kept = plan.kept(&blocks, lines);
-    let found = if kept.is_empty() { Found::default() } else { find(grammar, lines, &kept)? };
+    let mut past = Past::of(before, &old_lines, &blocks)?;
+    for _ in 0..MAX_ATTEMPTS {
+        match attempt(before, &past, &blocks, lines)? {
+            Ok(windowed) => return Some(windowed),
+            Err(lost) => past.expose(&lost),
+        }
+    }
+    None
+}
+
+/// Parses the windows of a plan and brings over the rest. The error names the shields that did not come back.
+fn attempt(
+    before: &Outline,
+    past: &Past<'_>,
+    blocks: &[Block],
+    lines: &Lines<'_>,
+) -> Option<Result<Windowed, Vec<usize>>> {
+    let old_lines = past.lines;
+    let plan = Plan::of(past, old_lines.starts.len(), lines.starts.len(), blocks);
+    let kept = plan.kept(blocks, lines);
+    let found = if kept.is_empty() { Found::default() } else { find(before.grammar, lines, &kept)? };
     let reports = before.reports + found.reports;
     if reports > budget(lines.source.len()) || !found.errors.is_empty() {
         return None;
     }
+    let joining = Joining { before, old_lines, lines, blocks, plan: &plan, holds_names: holders_of_names(before) };
+    let (joined, renamed) = match joining.join(found)? {
+        Ok(joined) => joined,
+        Err(lost) => return Some(Err(lost)),
+    };
+    let comes_over =
+        |old: &&Range<usize>| !renamed.iter().any(|holder| holder.start <= old.start && old.end <= holder.end + 1);
+    let carried = plan.carried.iter().filter(comes_over).map(|old| {
+        let block = &blocks[block_of(blocks, old.start)?];
+        Some(Carried { old: old.clone(), new_start: old.start - block.old.start + block.new_start })
+    });
+    let mut carried: Vec<Carried> = carried.collect::<Option<_>>()?;
+    carried.sort_unstable_by_key(|carried| carried.new_start);
+    Some(Ok(Windowed { found: Found { reports, ..joined }, carried }))
+}
+
+/// Which items hold declarations.
+fn holders_of_names(before: &Outline) -> Vec<bool> {
     let mut holds_names = vec![false; before.items.len()];
     for item in before.items.iter().rev().filter(|item| item.label.is_some()) {
         let mut holder = item.within;
@@ -102,17 +143,7 @@ pub(super) fn find_from(before: &Outline, lines: &Lines<'_>) -> Option<Windowed>
             holder = before.items[index as usize].within;
         }
     }
-    let joining = Joining { before, old_lines: &old_lines, lines, blocks: &blocks, plan: &plan, holds_names };
-    let (joined, renamed) = joining.join(found)?;
-    let comes_over =
-        |old: &&Range<usize>| !renamed.iter().any(|holder| holder.start <= old.start && old.end <= holder.end + 1);
-    let carried = plan.carried.iter().filter(comes_over).map(|old| {
-        let block = &blocks[block_of(&blocks, old.start)?];
-        Some(Carried { old: old.clone(), new_start: old.start - block.old.start + block.new_start })
-    });
-    let mut carried: Vec<Carried> = carried.collect::<Option<_>>()?;
-    carried.sort_unstable_by_key(|carried| carried.new_start);
-    Some(Windowed { found: Found { reports, ..joined }, carried })
+    holds_names
 }
 
 /// Lines that stand in both versions one after the other, from 0.
@@ -242,6 +273,23 @@ impl<'a> Past<'a> {
 }
 
 impl Past<'_> {
+    /// Takes these items as changed. A statement depends on all of what it is in: whether that lists its statements at
+    /// all, and where they end.
+    fn expose(&mut self, lost: &[usize]) {
+        for &index in lost {
+            let mut top = index;
+            while let (Shape::Plain, Some(holder)) = (self.items[top].shape, self.items[top].within) {
+                top = holder as usize;
+            }
+            self.spans[top].block = None;
+            let mut pending = if top == index { Vec::new() } else { self.children[top].clone() };
+            while let Some(inner) = pending.pop() {
+                self.spans[inner].block = None;
+                pending.extend(&self.children[inner]);
+            }
+        }
+    }
+
     /// The lines between the braces of an item, if it may stand without them.
     fn hollow(&self, index: usize) -> Option<Range<usize>> {
         let Item { extent, hollow, .. } = &self.items[index];
@@ -442,8 +490,13 @@ impl Joining<'_> {
         Some(start..start + range.len())
     }
 
-    /// All items, and the old lines of those holders whose name has changed: what they hold is called otherwise now.
-    fn join(&self, mut found: Found) -> Option<(Found, Vec<Range<usize>>)> {
+    /// All items, and the old lines of those holders whose name has changed: what they hold is called otherwise now. The
+    /// error names the shields that did not come back.
+    #[expect(
+        clippy::type_complexity,
+        reason = "the three outcomes are named above, and only one caller tells them apart"
+    )]
+    fn join(&self, mut found: Found) -> Option<Result<(Found, Vec<Range<usize>>), Vec<usize>>> {
         let old = &self.before.items;
         let mut by_place: HashMap<_, Vec<usize>> = HashMap::with_capacity(found.items.len());
         for (index, item) in found.items.iter().enumerate().rev() {
@@ -453,18 +506,24 @@ impl Joining<'_> {
         let mut counterpart: Vec<Option<usize>> = vec![None; old.len()];
         let mut groups: HashMap<(Option<u32>, Option<u32>), Option<u32>> = HashMap::new();
         let mut renamed = Vec::new();
+        let mut lost = Vec::new();
         for (index, item) in old.iter().enumerate() {
             if self.plan.fates[index] != Fate::Shield {
                 continue;
             }
             let extent = self.now(&item.extent)?;
-            let new = by_place.get_mut(&(extent.start, extent.end, item.shape))?.pop()?;
-            if !same_item(item, &found.items[new]) {
-                return None;
+            let new = by_place
+                .get_mut(&(extent.start, extent.end, item.shape))
+                .and_then(Vec::pop)
+                .filter(|new| same_item(item, &found.items[*new]));
+            counterpart[index] = new;
+            match new.filter(|new| self.match_holders(&found, &mut counterpart, &mut renamed, index, *new).is_some()) {
+                Some(new) => _ = groups.insert((item.within, item.group), found.items[new].group),
+                None => lost.push(index),
             }
-            counterpart[index] = Some(new);
-            self.match_holders(&found, &mut counterpart, &mut renamed, index, new)?;
-            groups.insert((item.within, item.group), found.items[new].group);
+        }
+        if !lost.is_empty() {
+            return Some(Err(lost));
         }
         // All in file order: what was parsed, with its index, and what was left out, with its old one.
         let mut order: Vec<(Range<usize>, Result<usize, usize>)> =
@@ -516,7 +575,7 @@ impl Joining<'_> {
         found
             .errors
             .extend(self.before.errors.iter().filter(|error| self.is_left_out(error)).filter_map(|e| self.now(e)));
-        Some((Found { items, errors: found.errors, reports: found.reports }, renamed))
+        Some(Ok((Found { items, errors: found.errors, reports: found.reports }, renamed)))
     }
 
     fn is_left_out(&self, bytes: &Range<usize>) -> bool {
