@@ -15,10 +15,12 @@
 pub mod briefing;
 pub mod change;
 pub mod checks;
+pub mod companions;
 pub mod diff;
 pub mod finding;
 pub mod precedent;
 pub mod render;
+pub mod replay;
 
 use std::time::Instant;
 
