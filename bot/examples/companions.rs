@@ -46,7 +46,11 @@ fn gather(store: &Path, learned: &mut [Lists; 2]) -> Result<(), Box<dyn Error>> 
     let wants = |at: usize| (FROM * steps..TO * steps).contains(&(at as f64)) && at.is_multiple_of(stride);
     walk(&archive, &line, &mut Ledger::default(), &texts, wants, &mut |asked| {
         for query in node_queries(asked.ledger, asked.preview, &asked.question, &texts) {
-            push(&mut learned[0], &query, &["most_share", "likeness", "author_since", "changed_to_best", "text_overlap"]);
+            push(
+                &mut learned[0],
+                &query,
+                &["most_share", "likeness", "author_since", "changed_to_best", "text_overlap"],
+            );
         }
         for query in file_queries(asked.ledger, asked.preview, &asked.question) {
             push(&mut learned[1], &query, &["most_share", "likeness", "author_since", "node_share", "common_path"]);

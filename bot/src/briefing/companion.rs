@@ -42,7 +42,7 @@ pub(super) fn facts(change: &Change, precedents: &Precedents<'_>, objects: &Obje
     for file in change.files.iter().take(MAX_FILES) {
         facts.extend(file_companions(&file.path, &steps, &here, precedents, objects));
     }
-    facts.sort_by(|one, two| two.1.total_cmp(&one.1).then_with(|| (&one.0.about).cmp(&two.0.about)));
+    facts.sort_by(|one, two| two.1.total_cmp(&one.1).then_with(|| one.0.about.cmp(&two.0.about)));
     let mut told: HashSet<NodeName> = HashSet::new();
     for (fact, _) in &mut facts {
         fact.shown = fact.shown && told.insert(fact.node.clone());
