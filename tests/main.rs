@@ -9,5 +9,6 @@ mod eval;
 mod index;
 mod lineage;
 mod models;
+mod replay;
 mod review;
 mod search;

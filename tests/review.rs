@@ -72,7 +72,9 @@ fn the_contract_of_the_json_holds_and_every_citation_resolves() {
     assert!(assert_citations_resolve(&fixture, &review) >= 6);
 
     for fact in review["briefing"].as_array().expect("facts") {
-        assert!(["companion", "life", "copy"].contains(&fact["kind"].as_str().expect("a kind")));
+        assert!(
+            ["companion", "life", "return", "test", "copy", "review"].contains(&fact["kind"].as_str().expect("a kind"))
+        );
         for name in ["node", "about"] {
             assert!(fact[name]["path"].is_string() && fact[name]["symbol"].is_string());
         }
@@ -319,4 +321,45 @@ fn what_a_very_large_change_leaves_out_is_said() {
     assert_eq!(skipped, ["the companions of 61 files", "the past of 61 nodes"]);
     let terminal = fixture.run(&["review", "HEAD~1..HEAD"]).stdout;
     assert!(terminal.contains("left out: the companions of 61 files (the change is very large)"), "{terminal}");
+}
+
+#[test]
+fn a_root_commit_is_reviewed_against_nothing() {
+    let fixture = Fixture::new("review");
+    let root = fixture.git(&["rev-list", "--max-parents=0", "HEAD"]);
+    let empty = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
+    for base in [empty.to_owned(), format!("{root}^"), format!("{root}~1")] {
+        let review = fixture.json(&["review", &format!("{base}..{root}"), "--json"]);
+        assert_eq!((review["base"].as_str(), review["head"].as_str()), (Some(empty), Some(root.as_str())));
+        let briefing = review["briefing"].as_array().expect("facts");
+        assert!(briefing.is_empty(), "nothing is known before the first commit: {briefing:?}");
+    }
+    // A parent that is missing elsewhere is still an error.
+    assert_eq!(fixture.run(&["review", &format!("{root}^..HEAD")]).code, 3);
+}
+
+#[test]
+fn a_text_that_comes_back_and_a_fix_that_goes_away_are_told() {
+    let fixture = Fixture::new("review");
+    let step = |body: &str, message: &str| {
+        let text = format!("pub fn wait(limit: u64) -> u64 {{\n    let mut total = 0;\n{body}    total\n}}\n");
+        fixture.commit("wait.rs", &text, message);
+    };
+    step("    total += limit;\n", "wait");
+    step("    total += limit * 2;\n    total += 1;\n", "wait twice");
+    step("    total += limit;\n", "wait once again");
+    let review = fixture.json(&["review", "HEAD~1..HEAD", "--json"]);
+    let back = fact_about(&review, "return", "wait").expect("what comes back");
+    assert!(back.starts_with("this text stood here until ") && back.ends_with("(\"wait twice\")"), "{back}");
+    assert_citations_resolve(&fixture, &review);
+
+    step("    total += limit;\n    assert!(limit < 3600, \"an endless wait\");\n", "fix an endless wait");
+    step("    total += limit * 5;\n", "wait longer");
+    let review = fixture.json(&["review", "HEAD~1..HEAD", "--json"]);
+    let facts = review["briefing"].as_array().expect("facts");
+    let gone = facts.iter().find(|fact| fact["kind"] == "return").expect("what goes away");
+    let text = gone["text"].as_str().expect("text");
+    assert!(text.contains("goes away, which") && text.ends_with("(\"fix an endless wait\")"), "{text}");
+    assert_eq!(gone["citations"][0]["quote"], "assert!(limit < 3600, \"an endless wait\");");
+    assert_citations_resolve(&fixture, &review);
 }

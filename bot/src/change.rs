@@ -19,6 +19,14 @@ use crate::finding::{Left, NodeName};
 /// A larger diff than this is reviewed by file only, so that a review ends in time.
 const MAX_FILES: usize = 2_000;
 
+/// Git's id of the tree that holds nothing: the old side of a root commit.
+pub fn empty_tree(like: &ObjectId) -> ObjectId {
+    const SHA1: &str = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
+    const SHA256: &str = "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321";
+    let text = if like.as_bytes().len() == 20 { SHA1 } else { SHA256 };
+    ObjectId::from_hex(text).expect("because it is written in hexadecimal digits")
+}
+
 /// A change under review.
 #[derive(Debug, Clone)]
 pub struct Change {
@@ -32,6 +40,8 @@ pub struct Change {
     pub subject: String,
     /// The head's author.
     pub author: String,
+    /// Their address.
+    pub author_email: String,
     /// Every changed file, by path.
     pub files: Vec<ChangedFile>,
     /// Every changed node.
@@ -88,13 +98,15 @@ impl Change {
     /// History that cannot be read, or two commits without a common one.
     pub fn between(repository: &Repository, base_tip: ObjectId, head: ObjectId) -> Result<Change, PipelineError> {
         let objects = repository.objects();
-        let base = repository.merge_base(base_tip, head)?;
         let commit = objects.commit(repository, &head)?;
-        let changes = objects.between(&base, &head)?;
+        let is_root = base_tip == empty_tree(&head);
+        let base = if is_root { base_tip } else { repository.merge_base(base_tip, head)? };
+        let changes = if is_root { objects.difference(None, &commit.tree)? } else { objects.between(&base, &head)? };
         let mut files = Vec::with_capacity(changes.len());
         let mut sides = Vec::new();
         // Configuration comes from the base, never from the change.
-        let mut rules = AttributeRules::in_tree(&objects.files(&base)?);
+        let old_files = if is_root { Vec::new() } else { objects.files(&base)? };
+        let mut rules = AttributeRules::in_tree(&old_files);
         for (at, change) in changes.iter().enumerate() {
             let attributes = rules.of(&objects, &base, &change.path);
             let before = change.before.first().copied().flatten();
@@ -141,6 +153,7 @@ impl Change {
             head,
             subject: commit.message.lines().next().unwrap_or("").to_owned(),
             author: commit.author,
+            author_email: commit.author_email,
             files,
             nodes: changed_nodes(sides),
         })

@@ -70,10 +70,16 @@ pub struct NodeName {
 pub enum FactKind {
     /// Age, edits, fixes of the changed node.
     Life,
+    /// Text that was removed before and comes back, or a line that a fix added and that goes away.
+    Return,
     /// What usually changes with it.
     Companion,
+    /// Tests that usually change with it.
+    Test,
     /// Existing code like it.
     Copy,
+    /// What a reviewer said of the nearest code.
+    Review,
 }
 
 /// A true statement about the changed nodes.

@@ -15,10 +15,12 @@
 pub mod briefing;
 pub mod change;
 pub mod checks;
+pub mod companions;
 pub mod diff;
 pub mod finding;
 pub mod precedent;
 pub mod render;
+pub mod replay;
 
 use std::time::Instant;
 
@@ -65,7 +67,7 @@ pub fn review(
     let objects = repository.objects();
     let mut skipped = change.skipped();
     let precedents = Precedents::gather(archive, embedder, &objects, &change)?;
-    if archive.number(&change.base_tip).is_none() {
+    if archive.number(&change.base_tip).is_none() && change.base != change::empty_tree(&change.head) {
         skipped.push(Left { what: "the past of everything".into(), why: "the base is not indexed".into() });
     }
     let unexamined_files = change.files.len().saturating_sub(precedent::MAX_FILES);

@@ -11,7 +11,9 @@ use precedent_pipeline::shard::EditRow;
 use precedent_pipeline::syntax::{Bag, Kind, similarity};
 use precedent_pipeline::{Piece, PipelineError};
 
-use crate::change::{Change, ChangedNode};
+use crate::change::{Change, ChangedNode, empty_tree};
+use crate::companions::ledger::Line;
+use crate::companions::ranking::{self, Ranking, Weights};
 
 /// Nearest nodes considered for each changed node.
 const NEIGHBOURS: usize = 8;
@@ -52,8 +54,10 @@ pub struct Precedents<'a> {
     pub examined: Vec<bool>,
     /// For each changed node, in order: its neighbours, nearest first.
     pub neighbours: Vec<Vec<Neighbour>>,
-    /// For each first-parent step, the edits that it brought.
-    pub by_unit: HashMap<u32, Vec<&'a EditRow>>,
+    /// The first-parent steps with the edits that they brought.
+    pub line: Line<'a>,
+    /// What the ranking makes of all that this change does not touch.
+    pub ranking: Ranking,
 }
 
 impl<'a> Precedents<'a> {
@@ -70,13 +74,16 @@ impl<'a> Precedents<'a> {
         let number = archive.number(&change.base_tip);
         let known = archive.known_at(&change.base_tip).unwrap_or_default();
         let units = number.map(|number| archive.units(number)).unwrap_or_default();
-        let places = archive.alive(objects, &change.base)?;
-        let mut by_unit: HashMap<u32, Vec<&EditRow>> = HashMap::new();
-        for edit in archive.edits() {
-            if let Some(unit) = units.of(edit.commit) {
-                by_unit.entry(unit).or_default().push(edit);
+        let is_root = change.base == empty_tree(&change.head);
+        let places = if is_root { Vec::new() } else { archive.alive(objects, &change.base)? };
+        let line = number.map(|tip| Line::with(archive, &units, tip)).unwrap_or_default();
+        let ranking = match number {
+            Some(_) => {
+                let ledger = ranking::ledger(archive, &line, ranking::mailmap(objects, &change.base_tip));
+                Ranking::of(archive, &ledger, &Weights::built_in(), change)?
             }
-        }
+            None => Ranking::default(),
+        };
         let numbers = archive.chunk_numbers();
         let traces: Vec<Vec<&EditRow>> = change
             .nodes
@@ -87,12 +94,8 @@ impl<'a> Precedents<'a> {
                 archive.trace(&known, path, &piece.symbol, piece.kind.as_str(), text)
             })
             .collect();
-        let files = objects
-            .files(&change.base)?
-            .into_iter()
-            .filter(|(_, entry)| entry.mode == Mode::File)
-            .map(|(path, _)| path)
-            .collect();
+        let files = if is_root { Vec::new() } else { objects.files(&change.base)? };
+        let files = files.into_iter().filter(|(_, entry)| entry.mode == Mode::File).map(|(path, _)| path).collect();
         let examined = examined(&traces);
         Ok(Precedents {
             neighbours: neighbours(archive, embedder, change, &examined, &places)?,
@@ -103,7 +106,8 @@ impl<'a> Precedents<'a> {
             units,
             files,
             traces,
-            by_unit,
+            line,
+            ranking,
         })
     }
 }

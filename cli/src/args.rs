@@ -33,6 +33,7 @@ pub(crate) enum Command {
     Search(SearchArguments),
     Lineage(LineageArguments),
     Review(ReviewArguments),
+    Replay(ReplayArguments),
     Eval(EvalArguments),
     /// Say what is here: repository, index, model, runtime, machine
     Doctor,
@@ -122,6 +123,18 @@ pub(crate) struct SearchArguments {
     /// Only this kind of node, as in `function`
     #[arg(long, value_name = "KIND")]
     pub(crate) kind: Option<String>,
+}
+
+/// Review past changes as of then, and compare with what happened next
+#[derive(Debug, Args)]
+pub(crate) struct ReplayArguments {
+    /// How many of the latest changes, or which share of all, as in `20%`
+    #[arg(long, value_name = "N|N%", default_value = "500")]
+    pub(crate) last: String,
+
+    /// The last change [default: HEAD]
+    #[arg(long, value_name = "REV")]
+    pub(crate) as_of: Option<String>,
 }
 
 /// Measure how well search finds what it should in this repository

@@ -1,7 +1,9 @@
 //! Companion: what usually changes together with what this change touches.
 //!
-//! Counted over first-parent steps, so that a pull request of ten commits counts once. The score is
-//! the lower end of Wilson's interval for "of the steps that changed this, how many changed that".
+//! Counted over first-parent steps, so that a pull request of ten commits counts once. What the change lacks is ranked by
+//! what [`crate::companions`] makes of it; what it touches anyway comes after that. Each companion is shown beside the
+//! changed node that it belongs to most: by the lower end of Wilson's interval for "of the steps that changed this, how
+//! many changed that". Tests are a kind of their own.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -21,6 +23,8 @@ const MAX_FILES_IN_STEP: usize = 40;
 const MAX_LISTED: usize = 12;
 /// People see a companion from this share of this many steps on.
 const MIN_SHOWN_SHARE: f64 = 0.6;
+/// Files have many occasions to change together; those that are generated or kept in pairs do so nearly always.
+const MIN_SHOWN_FILE_SHARE: f64 = 0.95;
 const MIN_SHOWN_TOGETHER: usize = 3;
 /// z for a one-sided 90 % bound: a ranking, not a claim.
 const Z: f64 = 1.28;
@@ -38,7 +42,35 @@ pub(super) fn facts(change: &Change, precedents: &Precedents<'_>, objects: &Obje
     for file in change.files.iter().take(MAX_FILES) {
         facts.extend(file_companions(&file.path, &steps, &here, precedents, objects));
     }
-    facts
+    facts.sort_by(|one, two| two.1.total_cmp(&one.1).then_with(|| one.0.about.cmp(&two.0.about)));
+    let mut told: HashSet<NodeName> = HashSet::new();
+    for (fact, _) in &mut facts {
+        fact.shown = fact.shown && told.insert(fact.node.clone());
+    }
+    facts.into_iter().map(|(fact, _)| fact).collect()
+}
+
+/// How good a companion is that the change lacks, from 0 to 1; what it has teaches less.
+fn worth(companion: &NodeName, is_here: bool, share: f64, precedents: &Precedents<'_>) -> f64 {
+    const HERE: f64 = 1e-6;
+    if is_here {
+        return HERE * share;
+    }
+    let ranking = &precedents.ranking;
+    let found = match companion.symbol.is_empty() {
+        true => ranking.files.get(companion.path.as_str()),
+        false => ranking.nodes.get(&(companion.path.as_str().into(), companion.symbol.as_str().into())),
+    };
+    found.copied().unwrap_or(0.0).max(HERE)
+}
+
+fn is_test(companion: &NodeName, edits: &[&EditRow]) -> bool {
+    let name = companion.path.rsplit('/').next().unwrap_or(&companion.path);
+    edits.iter().any(|edit| edit.kind.as_deref() == Some(Kind::Test.as_str()))
+        || companion.path.starts_with("tests/")
+        || companion.path.contains("/tests/")
+        || name.starts_with("test_")
+        || name.contains("_test.")
 }
 
 /// Imports change with everything and prose has no name that lasts: neither has companions.
@@ -54,7 +86,8 @@ struct Steps<'a> {
 impl<'a> Steps<'a> {
     fn of(precedents: &'a Precedents<'a>) -> Steps<'a> {
         let edits = precedents
-            .by_unit
+            .line
+            .all()
             .iter()
             .filter(|(_, edits)| {
                 let files: HashSet<&str> =
@@ -90,7 +123,7 @@ fn node_companions(
     here: &Here<'_>,
     precedents: &Precedents<'_>,
     objects: &Objects,
-) -> Vec<Fact> {
+) -> Vec<(Fact, f64)> {
     let all: HashSet<u32> = trace.iter().filter_map(|edit| precedents.units.of(edit.commit)).collect();
     let own: Vec<u32> = all.iter().copied().filter(|unit| steps.edits.contains_key(unit)).collect();
     let about = node.name();
@@ -133,7 +166,7 @@ fn file_companions(
     here: &Here<'_>,
     precedents: &Precedents<'_>,
     objects: &Objects,
-) -> Vec<Fact> {
+) -> Vec<(Fact, f64)> {
     let trace = precedents.archive.trace_file(&precedents.known, path);
     let own_paths: HashSet<&str> = trace.iter().map(|edit| &*edit.path).collect();
     let all: HashSet<u32> = trace.iter().filter_map(|edit| precedents.units.of(edit.commit)).collect();
@@ -177,15 +210,20 @@ fn facts_of(
     about: &NodeName,
     precedents: &Precedents<'_>,
     objects: &Objects,
-) -> Vec<Fact> {
-    let mut scored: Vec<(f64, NodeName, Vec<&EditRow>, bool)> = candidates
+) -> Vec<(Fact, f64)> {
+    let mut scored: Vec<(f64, f64, NodeName, Vec<&EditRow>, bool)> = candidates
         .into_iter()
-        .map(|(companion, edits, is_here)| (wilson_lower(edits.len(), counted.steps, Z), companion, edits, is_here))
+        .map(|(companion, edits, is_here)| {
+            let bound = wilson_lower(edits.len(), counted.steps, Z);
+            (worth(&companion, is_here, bound, precedents), bound, companion, edits, is_here)
+        })
         .collect();
-    scored.sort_by(|one, two| two.0.total_cmp(&one.0).then_with(|| one.1.cmp(&two.1)));
+    scored.sort_by(|one, two| {
+        (two.0, two.1).partial_cmp(&(one.0, one.1)).expect("because neither is NaN").then_with(|| one.2.cmp(&two.2))
+    });
     scored
         .into_iter()
-        .filter_map(|(score, companion, edits, is_here)| {
+        .filter_map(|(score, bound, companion, edits, is_here)| {
             let citation = latest_place(&edits, precedents, objects)?;
             let count = edits.len();
             let share = count as f64 / counted.steps as f64;
@@ -197,16 +235,18 @@ fn facts_of(
             };
             let subject = if about.symbol.is_empty() { "this file".to_owned() } else { code(&about.symbol) };
             let name = if companion.symbol.is_empty() { &companion.path } else { &companion.symbol };
-            Some(Fact {
-                kind: FactKind::Companion,
+            let least = if about.symbol.is_empty() { MIN_SHOWN_FILE_SHARE } else { MIN_SHOWN_SHARE };
+            let fact = Fact {
+                kind: if is_test(&companion, &edits) { FactKind::Test } else { FactKind::Companion },
                 text: format!("{} changed in {count} of the {changes} changes of {subject}{limit}", code(name)),
                 node: companion,
                 about: about.clone(),
                 score,
-                shown: !is_here && share >= MIN_SHOWN_SHARE && count >= MIN_SHOWN_TOGETHER,
+                shown: !is_here && share >= least && count >= MIN_SHOWN_TOGETHER,
                 here: Some(is_here),
                 citations: vec![citation],
-            })
+            };
+            Some((fact, bound))
         })
         .take(MAX_LISTED)
         .collect()

@@ -6,6 +6,7 @@
 mod companion;
 mod copy;
 mod life;
+mod returns;
 
 use std::collections::HashMap;
 
@@ -19,11 +20,16 @@ use crate::precedent::Precedents;
 const MAX_COMPANIONS: usize = 5;
 const MAX_COPIES: usize = 3;
 const MAX_LIVES: usize = 4;
+const MAX_RETURNS: usize = 3;
+const MAX_TESTS: usize = 2;
+const MAX_REVIEWS: usize = 2;
+/// And of all kinds together; the rarer kinds come first.
+const MAX_OPEN: usize = 12;
 
 type Kind = fn(&Change, &Precedents<'_>, &Objects) -> Vec<Fact>;
 
 /// All kinds, in the order in which they are told.
-const KINDS: [Kind; 3] = [life::facts, companion::facts, copy::facts];
+const KINDS: [Kind; 4] = [life::facts, returns::facts, companion::facts, copy::facts];
 
 /// Every candidate fact, best first within a kind; `shown` says which people see.
 pub fn facts(change: &Change, precedents: &Precedents<'_>, objects: &Objects) -> Vec<Fact> {
@@ -36,6 +42,7 @@ pub fn facts(change: &Change, precedents: &Precedents<'_>, objects: &Objects) ->
         all.extend(facts);
     }
     cap(&mut all);
+    all.sort_by_key(|fact| fact.kind);
     all
 }
 
@@ -47,9 +54,25 @@ fn cap(facts: &mut [Fact]) {
             FactKind::Companion => MAX_COMPANIONS,
             FactKind::Copy => MAX_COPIES,
             FactKind::Life => MAX_LIVES,
+            FactKind::Return => MAX_RETURNS,
+            FactKind::Test => MAX_TESTS,
+            FactKind::Review => MAX_REVIEWS,
         };
         let count = open.entry(fact.kind).or_default();
         *count += 1;
         fact.shown = *count <= limit;
+    }
+    let mut shown: Vec<&mut Fact> = facts.iter_mut().filter(|fact| fact.shown).collect();
+    // What is rare first: that something comes back, before what every node has, a life.
+    shown.sort_by_key(|fact| match fact.kind {
+        FactKind::Return => 0,
+        FactKind::Review => 1,
+        FactKind::Companion => 2,
+        FactKind::Copy => 3,
+        FactKind::Test => 4,
+        FactKind::Life => 5,
+    });
+    for fact in shown.into_iter().skip(MAX_OPEN) {
+        fact.shown = false;
     }
 }

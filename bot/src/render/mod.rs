@@ -56,7 +56,10 @@ fn summary(review: &Review) -> String {
 fn label(kind: FactKind) -> &'static str {
     match kind {
         FactKind::Life => "life",
+        FactKind::Return => "before",
         FactKind::Companion => "usually",
+        FactKind::Test => "tests",
+        FactKind::Review => "said",
         FactKind::Copy => "like",
     }
 }

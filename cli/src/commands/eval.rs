@@ -94,7 +94,7 @@ fn ask(
 }
 
 /// The repository by the name of its directory.
-fn name(repository: &Repository) -> String {
+pub(super) fn name(repository: &Repository) -> String {
     let directory = repository.common_directory();
     let own = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
     match own(&directory) {

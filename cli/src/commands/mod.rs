@@ -5,6 +5,7 @@ mod eval;
 mod index;
 mod lineage;
 mod models;
+mod replay;
 mod review;
 mod runtime;
 mod search;
@@ -41,6 +42,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Search(options) => search::run(&settings, &options),
         Command::Lineage(options) => lineage::run(&settings, &options),
         Command::Review(options) => review::run(&settings, &options),
+        Command::Replay(options) => replay::run(&settings, &options),
         Command::Eval(options) => eval::run(&settings, &options),
         Command::Doctor => doctor::run(&settings),
         Command::Store(StoreCommand::Check) => store::check(&settings),

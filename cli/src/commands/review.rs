@@ -2,9 +2,10 @@
 
 use std::process::ExitCode;
 
-use precedent_bot::change::Change;
+use precedent_bot::change::{Change, empty_tree};
 use precedent_bot::finding::Severity as Found;
 use precedent_bot::render;
+use precedent_pipeline::history::Repository;
 use precedent_pipeline::shard::ObjectId;
 
 use crate::args::{Format, ReviewArguments, Severity};
@@ -29,7 +30,9 @@ pub(crate) fn run(settings: &Settings, options: &ReviewArguments) -> Result<Exit
     let place = Place::open(settings)?;
     let (base, head) = range(&place, options.range.as_deref())?;
     let quiet = Settings { json: settings.json || format != Format::Terminal, ..settings.clone() };
-    let review = place.with_archive(&quiet, &[base], |archive, embedder| {
+    // Nothing is known before a root commit; the index only has to be there.
+    let tip = if base == empty_tree(&head) { head } else { base };
+    let review = place.with_archive(&quiet, &[tip], |archive, embedder| {
         let change = Change::between(&place.repository, base, head)?;
         Ok(precedent_bot::review(&place.repository, archive, embedder, change)?)
     })?;
@@ -69,5 +72,22 @@ fn range(place: &Place, typed: Option<&str>) -> Result<(ObjectId, ObjectId), Fai
             .with_hint(format!("name two ends, as in: precedent review {typed}~1..{typed}")));
     };
     let end = |revision: &str| if revision.is_empty() { repository.head() } else { repository.resolve(revision) };
-    Ok((end(base)?, end(tip)?))
+    let head = end(tip)?;
+    let base = match end(base) {
+        Err(_) if is_before_root(repository, base, &head) => empty_tree(&head),
+        base => base?,
+    };
+    Ok((base, head))
+}
+
+/// Whether a base that does not resolve means the emptiness before a root commit: Git's empty tree by its id, or the
+/// parent of a head that has none.
+fn is_before_root(repository: &Repository, base: &str, head: &ObjectId) -> bool {
+    if base == empty_tree(head).to_string() {
+        return true;
+    }
+    let child = base.strip_suffix("~1").or_else(|| base.strip_suffix("^")).or_else(|| base.strip_suffix("~"));
+    let is_head = |child: &str| repository.resolve(child).is_ok_and(|child| child == *head);
+    let commit = repository.objects().commit(repository, head);
+    child.is_some_and(is_head) && commit.is_ok_and(|commit| commit.parents.is_empty() && !commit.boundary)
 }

@@ -1,0 +1,502 @@
+//! Features: what is known of each candidate, as numbers. Pure.
+//!
+//! Everything is relative to the change and to the other candidates, so that what was learned on one repository says
+//! something of another. Counts and distances are logarithms; what does not apply is 0, or [`FAR`] for a distance.
+
+use std::sync::Arc;
+
+use precedent_pipeline::lineage::last_name;
+use precedent_pipeline::syntax::Kind;
+use rustc_hash::FxHashMap;
+
+use super::ledger::Ledger;
+use super::names;
+use super::question::{Question, Seen, Tallies, Tally, Texts};
+
+/// A distance that is none.
+const FAR: f32 = 12.0;
+
+/// What is known of a candidate node, in this order.
+pub const NODE_COLUMNS: [&str; 48] = [
+    "most_share",
+    "sum_of_shares",
+    "sources",
+    "most_together",
+    "likeness",
+    "most_likeness",
+    "since_together",
+    "share_of_its_own",
+    "likeness_to_best",
+    "share_to_best",
+    "steps",
+    "since_changed",
+    "age",
+    "author_since",
+    "author_count",
+    "author_share",
+    "file_share",
+    "file_likeness",
+    "same_file",
+    "seen_in_file",
+    "share_of_file",
+    "file_since",
+    "line_distance",
+    "same_directory",
+    "common_path",
+    "same_file_stem",
+    "same_name",
+    "tests_it",
+    "name_words",
+    "same_container",
+    "member_of_seen",
+    "holds_seen",
+    "is_function",
+    "is_test",
+    "seen_tests",
+    "same_kind",
+    "length",
+    "removed_words",
+    "most_removed",
+    "added_words",
+    "most_added",
+    "changed_to_best",
+    "mentions_seen",
+    "seen_mention",
+    "change_mentions",
+    "text_overlap",
+    "vector",
+    "seen_count",
+];
+
+/// What is known of a candidate file, in this order.
+pub const FILE_COLUMNS: [&str; 25] = [
+    "most_share",
+    "sum_of_shares",
+    "sources",
+    "most_together",
+    "likeness",
+    "most_likeness",
+    "since_together",
+    "share_of_its_own",
+    "likeness_to_best",
+    "share_to_best",
+    "steps",
+    "since_changed",
+    "author_since",
+    "author_count",
+    "same_directory",
+    "common_path",
+    "same_stem",
+    "same_extension",
+    "share_of_extension",
+    "is_test",
+    "seen_tests",
+    "node_share",
+    "stem_in_change",
+    "stem_in_texts",
+    "seen_count",
+];
+
+fn log(count: usize) -> f32 {
+    (1.0 + count as f32).ln()
+}
+
+/// How long ago a step was, counted in steps.
+fn since(ledger: &Ledger, step: Option<u32>) -> f32 {
+    step.map_or(FAR, |step| log(ledger.steps.len().saturating_sub(step as usize + 1)).min(FAR))
+}
+
+/// Words that the change is made of, with what each says.
+#[derive(Default, Clone)]
+struct Word {
+    rarity: f32,
+    removed: bool,
+    added: bool,
+    /// Touched nodes that hold it, by place.
+    holders: Vec<u16>,
+}
+
+/// The rows of candidate nodes: [`NODE_COLUMNS`] values each.
+pub fn node_rows(
+    ledger: &Ledger,
+    question: &Question,
+    (tallies, files): (&Tallies, &Tallies),
+    texts: &dyn Texts,
+) -> Vec<f32> {
+    let texts_of: Vec<Arc<[u32]>> =
+        tallies.ids.iter().map(|id| texts.identifiers(ledger.nodes[*id as usize].chunk)).collect();
+    let words = Words::of(question, &texts_of);
+    let names: Vec<Named> = question.seen.iter().map(Named::of).collect();
+    let mut name_counts: FxHashMap<u32, u32> = FxHashMap::default();
+    let own: Vec<Named> = tallies.ids.iter().map(|id| Named::of_node(ledger, *id)).collect();
+    for named in &own {
+        for word in &named.words {
+            *name_counts.entry(*word).or_default() += 1;
+        }
+    }
+    let name_rarity = |word: u32| {
+        let count = name_counts.get(&word).copied().unwrap_or(0);
+        ((own.len() as f32 + 2.0) / (count as f32 + 1.0)).ln()
+    };
+    let (best_likeness, best_share) = best(tallies);
+    let changed: Vec<Heard> = texts_of.iter().zip(&own).map(|(text, named)| words.heard(text, named)).collect();
+    let best_changed = changed.iter().map(|heard| heard.removed + heard.added).fold(f32::MIN_POSITIVE, f32::max);
+    let seen_tests = question.seen.iter().any(|seen| is_test(&seen.kind, &seen.path));
+    let seen_count = question.seen.iter().filter(|seen| super::ledger::counts(&seen.kind)).count();
+    let seen_chunks: Vec<u32> = question.known(ledger).iter().map(|id| ledger.nodes[*id as usize].chunk).collect();
+    let mut rows = Vec::with_capacity(tallies.ids.len() * NODE_COLUMNS.len());
+    for (at, (&id, tally)) in tallies.ids.iter().zip(&tallies.of).enumerate() {
+        let node = &ledger.nodes[id as usize];
+        let (own, heard) = (&own[at], &changed[at]);
+        let file = &ledger.files[node.file as usize];
+        let in_file: Vec<&Seen> = question.seen.iter().filter(|seen| seen.path == file.path).collect();
+        let same_file = question.files.iter().any(|(id, _)| *id == Some(node.file));
+        let file_tally = files.get(node.file).copied().unwrap_or_default();
+        let line = in_file
+            .iter()
+            .filter_map(|seen| seen.id)
+            .map(|id| ledger.nodes[id as usize].line.abs_diff(node.line))
+            .min();
+        let author = author(question, &ledger.by_author, id);
+        let alive_in_file = ledger.nodes_in(node.file).take(400).count();
+        let test = is_test(&node.kind, &node.path);
+        let related = Related::of(own, &names, &name_rarity);
+        let vector = seen_chunks.iter().take(12).map(|seen| texts.cosine(node.chunk, *seen)).fold(0.0f32, f32::max);
+        push_tally(&mut rows, ledger, tally, node.steps.len(), (best_likeness, best_share));
+        rows.extend([
+            log(node.steps.len()),
+            since(ledger, node.steps.last().copied()),
+            since(ledger, Some(node.born)),
+            since(ledger, author.map(|author| author.0)),
+            log(author.map_or(0, |author| author.1 as usize)),
+            author.map_or(0.0, |author| author.1 as f32 / (node.steps.len() as f32 + 1.0)),
+            file_tally.most_share,
+            file_tally.likeness,
+            f32::from(u8::from(same_file)),
+            log(in_file.len()),
+            in_file.len() as f32 / (alive_in_file as f32 + 1.0),
+            since(ledger, file.steps.last().copied()),
+            line.map_or(FAR, |line| log(line as usize).min(FAR)),
+        ]);
+        rows.extend(path_columns(&node.path, question));
+        rows.extend([
+            f32::from(u8::from(related.same_name)),
+            f32::from(u8::from(related.same_stem && (test != seen_tests || test))),
+            related.words,
+            f32::from(u8::from(related.same_container)),
+            f32::from(u8::from(related.member)),
+            f32::from(u8::from(related.holds)),
+            f32::from(u8::from(&*node.kind == Kind::Function.as_str())),
+            f32::from(u8::from(test)),
+            f32::from(u8::from(seen_tests)),
+            question.seen.iter().filter(|seen| seen.kind == node.kind).count() as f32
+                / (question.seen.len() as f32 + 1.0),
+            log(texts_of[at].len()),
+            heard.removed,
+            heard.most_removed,
+            heard.added,
+            heard.most_added,
+            (heard.removed + heard.added) / best_changed,
+            heard.mentions_seen,
+            heard.seen_mention,
+            heard.change_mentions,
+            heard.overlap,
+            vector,
+            log(seen_count),
+        ]);
+    }
+    rows
+}
+
+fn push_tally(rows: &mut Vec<f32>, ledger: &Ledger, tally: &Tally, steps: usize, best: (f32, f32)) {
+    rows.extend([
+        tally.most_share,
+        tally.sum_of_shares,
+        tally.sources,
+        (1.0 + tally.most_together).ln(),
+        tally.likeness,
+        tally.most_likeness,
+        since(ledger, tally.last_together.checked_sub(1)),
+        tally.most_together / (steps as f32 + 1.0),
+        tally.likeness / best.0,
+        tally.most_share / best.1,
+    ]);
+}
+
+fn best(tallies: &Tallies) -> (f32, f32) {
+    let most = |part: fn(&Tally) -> f32| tallies.of.iter().map(part).fold(f32::MIN_POSITIVE, f32::max);
+    (most(|tally| tally.likeness), most(|tally| tally.most_share))
+}
+
+/// The latest step of the change's authors at a candidate, and how many there were.
+fn author(
+    question: &Question,
+    all: &std::collections::HashMap<u32, FxHashMap<u32, (u32, u32)>>,
+    id: u32,
+) -> Option<(u32, u32)> {
+    let found = question.authors.iter().filter_map(|author| all.get(author)?.get(&id).copied());
+    found.reduce(|one, two| (one.0.max(two.0), one.1 + two.1))
+}
+
+fn directory(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(directory, _)| directory)
+}
+
+fn extension(path: &str) -> &str {
+    path.rsplit('/').next().and_then(|file| file.rsplit_once('.')).map_or("", |(_, extension)| extension)
+}
+
+/// Same directory, the share of the path that is common, same stem: the best over the change's files.
+fn path_columns(path: &str, question: &Question) -> [f32; 3] {
+    let mut columns = [0f32; 3];
+    let stem = names::file_stem(path);
+    let parts = path.split('/').count();
+    for (_, other) in &question.files {
+        let common = path.split('/').zip(other.split('/')).take_while(|(one, two)| one == two).count();
+        let most = parts.max(other.split('/').count());
+        columns[0] = columns[0].max(f32::from(u8::from(directory(path) == directory(other))));
+        columns[1] = columns[1].max(common as f32 / most as f32);
+        columns[2] = columns[2].max(f32::from(u8::from(**other != *path && names::file_stem(other) == stem)));
+    }
+    columns
+}
+
+fn is_test(kind: &str, path: &str) -> bool {
+    kind == Kind::Test.as_str()
+        || path.starts_with("tests/")
+        || path.contains("/tests/")
+        || path.contains("test_")
+        || path.contains("_test.")
+}
+
+/// A name in its parts.
+struct Named {
+    own: u32,
+    stem: String,
+    container: String,
+    container_name: String,
+    own_text: String,
+    words: Vec<u32>,
+    is_inside: bool,
+}
+
+impl Named {
+    fn new(symbol: &str) -> Named {
+        let own = last_name(symbol);
+        let container = symbol[..symbol.len() - own.len()].trim_end_matches([':', '.', ' ', '>']);
+        Named {
+            own: names::hash(own),
+            stem: names::node_stem(symbol),
+            container: container.to_owned(),
+            container_name: last_name(container).split([' ', '<']).next().unwrap_or("").to_owned(),
+            own_text: own.to_owned(),
+            words: names::words(own),
+            is_inside: !container.is_empty(),
+        }
+    }
+
+    fn of(seen: &Seen) -> Named {
+        Named::new(&seen.symbol)
+    }
+
+    fn of_node(ledger: &Ledger, id: u32) -> Named {
+        Named::new(&ledger.nodes[id as usize].symbol)
+    }
+}
+
+/// How a candidate's name stands to those that are touched.
+#[derive(Default)]
+struct Related {
+    same_name: bool,
+    same_stem: bool,
+    words: f32,
+    same_container: bool,
+    member: bool,
+    holds: bool,
+}
+
+impl Related {
+    fn of(own: &Named, seen: &[Named], rarity: &dyn Fn(u32) -> f32) -> Related {
+        let mut related = Related::default();
+        let weight: f32 = own.words.iter().map(|word| rarity(*word)).sum();
+        for other in seen {
+            related.same_name |= own.own == other.own;
+            related.same_stem |= !own.stem.is_empty() && own.stem == other.stem;
+            let shared: f32 =
+                own.words.iter().filter(|word| other.words.binary_search(word).is_ok()).map(|word| rarity(*word)).sum();
+            let all = weight + other.words.iter().map(|word| rarity(*word)).sum::<f32>() - shared;
+            related.words = related.words.max(if all > 0.0 { shared / all } else { 0.0 });
+            related.same_container |= own.is_inside && own.container == other.container;
+            related.member |= own.is_inside && own.container_name == other.own_text;
+            related.holds |= other.is_inside && other.container_name == own.own_text;
+        }
+        related
+    }
+}
+
+/// What the texts of a change say of a candidate's.
+#[derive(Default)]
+struct Heard {
+    removed: f32,
+    most_removed: f32,
+    added: f32,
+    most_added: f32,
+    mentions_seen: f32,
+    seen_mention: f32,
+    change_mentions: f32,
+    overlap: f32,
+}
+
+struct Words {
+    words: FxHashMap<u32, Word>,
+    /// Of each touched node: its name, and the weight of its text.
+    seen: Vec<(u32, f32)>,
+    rarity_of_rare: f32,
+}
+
+impl Words {
+    fn of(question: &Question, texts: &[Arc<[u32]>]) -> Words {
+        let mut words: FxHashMap<u32, Word> = FxHashMap::default();
+        for (at, seen) in question.seen.iter().enumerate().take(u16::MAX as usize) {
+            let (before, after) = (seen.before.as_deref(), seen.after.as_deref());
+            for word in before.unwrap_or_default().iter().chain(after.unwrap_or_default()) {
+                let held = &mut words.entry(*word).or_default().holders;
+                if held.last() != Some(&(at as u16)) {
+                    held.push(at as u16);
+                }
+            }
+            let (before, after) = (before.unwrap_or_default(), after.unwrap_or_default());
+            for word in names::without(before, after) {
+                words.entry(word).or_default().removed = true;
+            }
+            for word in names::without(after, before) {
+                words.entry(word).or_default().added = true;
+            }
+        }
+        let mut counts: FxHashMap<u32, u32> = FxHashMap::default();
+        for word in texts.iter().flat_map(|text| text.iter()) {
+            if words.contains_key(word) {
+                *counts.entry(*word).or_default() += 1;
+            }
+        }
+        let rarity = |count: u32| ((texts.len() as f32 + 2.0) / (count as f32 + 1.0)).ln();
+        for (word, known) in &mut words {
+            known.rarity = rarity(counts.get(word).copied().unwrap_or(0));
+        }
+        let seen = question
+            .seen
+            .iter()
+            .map(|seen| {
+                let text = seen.before.as_deref().or(seen.after.as_deref()).unwrap_or_default();
+                let weight = text.iter().map(|word| words[word].rarity).sum();
+                (names::hash(last_name(&seen.symbol)), weight)
+            })
+            .collect();
+        Words { words, seen, rarity_of_rare: rarity(0) }
+    }
+
+    fn heard(&self, text: &[u32], own: &Named) -> Heard {
+        let mut heard = Heard::default();
+        let mut shared = vec![0f32; self.seen.len()];
+        let mut weight = 0f32;
+        for word in text {
+            let Some(known) = self.words.get(word) else {
+                weight += self.rarity_of_rare * 0.5;
+                continue;
+            };
+            weight += known.rarity;
+            if known.removed {
+                heard.removed += known.rarity;
+                heard.most_removed = heard.most_removed.max(known.rarity);
+            }
+            if known.added {
+                heard.added += known.rarity;
+                heard.most_added = heard.most_added.max(known.rarity);
+            }
+            for holder in &known.holders {
+                shared[usize::from(*holder)] += known.rarity;
+            }
+            if own.own != *word && self.seen.iter().any(|(name, _)| name == word) {
+                heard.mentions_seen = heard.mentions_seen.max(known.rarity);
+            }
+        }
+        for (shared, (_, seen)) in shared.iter().zip(&self.seen) {
+            let length = (weight * seen).sqrt();
+            heard.overlap = heard.overlap.max(if length > 0.0 { shared / length } else { 0.0 });
+        }
+        if let Some(known) = self.words.get(&own.own) {
+            heard.seen_mention = known.rarity;
+            heard.change_mentions = if known.added || known.removed { known.rarity } else { 0.0 };
+        }
+        heard
+    }
+}
+
+/// The rows of all files that are there and that the change does not touch: their numbers, and [`FILE_COLUMNS`] values
+/// each.
+pub fn file_rows(ledger: &Ledger, question: &Question, tallies: &Tallies) -> (Vec<u32>, Vec<f32>) {
+    let own: std::collections::HashSet<u32> = question.files.iter().filter_map(|(id, _)| *id).collect();
+    let ids: Vec<u32> =
+        (0..ledger.files.len() as u32).filter(|id| ledger.files[*id as usize].alive && !own.contains(id)).collect();
+    let best = best(tallies);
+    let nodes = node_shares(ledger, question);
+    let (mut changed, mut texts) = (Vec::new(), Vec::new());
+    for seen in &question.seen {
+        let (before, after) = (seen.before.as_deref().unwrap_or_default(), seen.after.as_deref().unwrap_or_default());
+        changed.extend(names::without(before, after));
+        changed.extend(names::without(after, before));
+        texts.extend_from_slice(before);
+        texts.extend_from_slice(after);
+    }
+    for words in [&mut changed, &mut texts] {
+        words.sort_unstable();
+        words.dedup();
+    }
+    let seen_tests = question.files.iter().any(|(_, path)| is_test("", path));
+    let mut rows = Vec::with_capacity(ids.len() * FILE_COLUMNS.len());
+    for &id in &ids {
+        let file = &ledger.files[id as usize];
+        let tally = tallies.get(id).copied().unwrap_or_default();
+        let author = author(question, &ledger.files_by_author, id);
+        let stem = names::hash(&names::file_stem(&file.path));
+        let own_extension = extension(&file.path);
+        let like = question.files.iter().filter(|(_, path)| extension(path) == own_extension).count();
+        push_tally(&mut rows, ledger, &tally, file.steps.len(), best);
+        rows.extend([
+            log(file.steps.len()),
+            since(ledger, file.steps.last().copied()),
+            since(ledger, author.map(|author| author.0)),
+            log(author.map_or(0, |author| author.1 as usize)),
+        ]);
+        rows.extend(path_columns(&file.path, question));
+        rows.extend([
+            f32::from(u8::from(like > 0)),
+            like as f32 / (question.files.len() as f32 + 1.0),
+            f32::from(u8::from(is_test("", &file.path))),
+            f32::from(u8::from(seen_tests)),
+            nodes.get(&id).copied().unwrap_or(0.0),
+            f32::from(u8::from(changed.binary_search(&stem).is_ok())),
+            f32::from(u8::from(texts.binary_search(&stem).is_ok())),
+            log(question.files.len()),
+        ]);
+    }
+    (ids, rows)
+}
+
+/// For each file the greatest share of a touched node's steps that changed it.
+fn node_shares(ledger: &Ledger, question: &Question) -> FxHashMap<u32, f32> {
+    let mut most: FxHashMap<u32, f32> = FxHashMap::default();
+    for id in question.known(ledger) {
+        let steps = &ledger.nodes[id as usize].steps;
+        let mut counts: FxHashMap<u32, u32> = FxHashMap::default();
+        for file in steps.iter().rev().take(200).flat_map(|step| &ledger.steps[*step as usize].files) {
+            *counts.entry(*file).or_default() += 1;
+        }
+        for (file, count) in counts {
+            let share = count as f32 / (steps.len().min(200) as f32 + 1.0);
+            let most = most.entry(file).or_default();
+            *most = most.max(share);
+        }
+    }
+    most
+}
