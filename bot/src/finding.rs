@@ -169,6 +169,17 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// Confidence times severity, by which findings are ranked.
+    pub fn weight(&self) -> f64 {
+        let severity = match self.severity {
+            Severity::Info => 1.0,
+            Severity::Minor => 2.0,
+            Severity::Major => 4.0,
+            Severity::Critical => 8.0,
+        };
+        severity * self.confidence.map_or(0.0, |confidence| confidence.value)
+    }
+
     /// The id of a claim.
     pub fn id(check: &str, node: &NodeName, evidence: &str) -> String {
         let mut hasher = blake3::Hasher::new();

@@ -13,9 +13,11 @@
 //! reproaches nobody, a claim must be right.
 
 pub mod briefing;
+pub mod calibration;
 pub mod change;
 pub mod checks;
 pub mod companions;
+pub mod config;
 pub mod diff;
 pub mod finding;
 pub mod precedent;
@@ -30,11 +32,10 @@ use precedent_pipeline::archive::Archive;
 use precedent_pipeline::history::Repository;
 
 use change::Change;
+use checks::Scene;
+use checks::tree::{Library, Tree};
 use finding::{Fact, Finding, Left};
 use precedent::Precedents;
-
-/// Findings shown on one change, at the most.
-const MAX_FINDINGS: usize = 3;
 
 /// What a review says.
 #[derive(Debug, Clone)]
@@ -82,12 +83,21 @@ pub fn review(
         skipped.push(Left { what: format!("the past of {unexamined} nodes"), why: "the change is very large".into() });
     }
     let (briefing, unverified_facts) = finding::verified(briefing::facts(&change, &precedents, &objects), &objects);
-    let (mut findings, unverified_claims) =
-        finding::verified(checks::findings(&change, &precedents, &objects), &objects);
-    if findings.len() > MAX_FINDINGS {
-        let more = findings.len() - MAX_FINDINGS;
-        findings.truncate(MAX_FINDINGS);
-        skipped.push(Left { what: format!("{more} more findings"), why: format!("at most {MAX_FINDINGS} are shown") });
+    let config = config::Config::at(&objects, &change.base).unwrap_or_else(|why| {
+        skipped.push(Left { what: "the configuration".into(), why });
+        config::Config::default()
+    });
+    let max_findings = config.max_findings();
+    let library = Library::default();
+    let tree = Tree::of(Some(repository), &objects, &library, &change.head)?;
+    let scene = Scene::new(&change, &objects, &tree, Some(&precedents)).with_facts(&briefing);
+    // What replay knows of this repository comes in here.
+    let outcome = |_: &str| None;
+    let (mut findings, unverified_claims) = finding::verified(checks::findings(&scene, &config, outcome), &objects);
+    if findings.len() > max_findings {
+        let more = findings.len() - max_findings;
+        findings.truncate(max_findings);
+        skipped.push(Left { what: format!("{more} more findings"), why: format!("at most {max_findings} are shown") });
     }
     if unverified_facts + unverified_claims > 0 {
         skipped.push(Left {

@@ -36,7 +36,7 @@ pub(crate) enum Command {
     Replay(ReplayArguments),
     Eval(EvalArguments),
     /// Say what is here: repository, index, model, runtime, machine
-    Doctor,
+    Doctor(DoctorArguments),
     #[command(subcommand)]
     Store(StoreCommand),
     #[command(subcommand)]
@@ -164,6 +164,18 @@ pub(crate) struct EvalArguments {
     #[arg(long, value_name = "DEVICE")]
     pub(crate) device: Option<String>,
 
+    /// For `checks`: print what every check says of each step of a range, or of the last `--queries` steps to a revision
+    #[arg(long, value_name = "RANGE")]
+    pub(crate) alarms: Option<String>,
+
+    /// For `checks`: the directory of labels, files of one judged alarm a line
+    #[arg(long, value_name = "DIR", default_value = "fixtures/labels")]
+    pub(crate) labels: PathBuf,
+
+    /// For `checks`: print the table that is built in, as these labels give it
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) table: bool,
+
     /// For `questions`: a file with one question a line, as training/paraphrase/README.md tells
     #[arg(long, value_name = "FILE")]
     pub(crate) questions: Option<PathBuf>,
@@ -177,6 +189,8 @@ pub(crate) enum EvalTask {
     MessageSearch,
     /// Nodes by questions that somebody wrote down
     Questions,
+    /// How often what the checks say was judged to be right
+    Checks,
 }
 
 /// Tell the life of one node or file, newest first
@@ -224,6 +238,14 @@ pub(crate) enum Severity {
     Minor,
     Major,
     Critical,
+}
+
+/// What `doctor` is asked for besides
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArguments {
+    /// Say which checks may speak, and on what ground
+    #[arg(long)]
+    pub(crate) checks: bool,
 }
 
 /// Look after the index

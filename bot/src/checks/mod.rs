@@ -1,25 +1,145 @@
 //! Checks: claims about a change; one file per check, one registry.
 //!
-//! A claim must be right. What a check is not sure of, it does not say.
+//! A claim must be right. What a check is not sure of, it does not say; and a check that has not been shown to be right
+//! is silent (`calibration`).
+//!
+//! ```text
+//! change ──gone──▶ names, options ──tree──▶ who still holds them ──mention──▶ how they speak of them ──▶ claims
+//! ```
 
+mod anchor;
+mod broken_reference;
+mod copied_doc;
+mod dead_name;
+mod elsewhere;
+mod facts;
+mod features;
+mod gone;
+mod links;
+mod mention;
 mod stale_doc;
+mod stale_words;
+pub mod tree;
+
+use std::cell::OnceCell;
+use std::collections::HashSet;
 
 use precedent_pipeline::history::Objects;
 
+use crate::calibration::{self, Outcome};
 use crate::change::Change;
-use crate::finding::Finding;
+use crate::config::{self, Config};
+use crate::finding::{Fact, Finding, Side};
 use crate::precedent::Precedents;
+use elsewhere::Spoken;
+use tree::Tree;
 
-type Check = fn(&Change, &Precedents<'_>, &Objects) -> Vec<Finding>;
+/// What a check may look at.
+pub struct Scene<'a> {
+    /// The change.
+    pub change: &'a Change,
+    /// The object database.
+    pub objects: &'a Objects,
+    /// The tree at the head.
+    pub tree: &'a Tree<'a>,
+    /// What is known at the base, where there is a store.
+    pub precedents: Option<&'a Precedents<'a>>,
+    /// The facts of the briefing, where there is one.
+    pub facts: &'a [Fact],
+    spoken: OnceCell<Vec<Spoken>>,
+}
 
-/// All checks.
-const CHECKS: [Check; 1] = [stale_doc::findings];
+impl<'a> Scene<'a> {
+    /// A change with the tree at its head.
+    pub fn new(
+        change: &'a Change,
+        objects: &'a Objects,
+        tree: &'a Tree<'a>,
+        precedents: Option<&'a Precedents<'a>>,
+    ) -> Scene<'a> {
+        Scene { change, objects, tree, precedents, facts: &[], spoken: OnceCell::new() }
+    }
 
-/// Every claim, gravest first, in the order of the diff among equals.
-pub fn findings(change: &Change, precedents: &Precedents<'_>, objects: &Objects) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = CHECKS.iter().flat_map(|check| check(change, precedents, objects)).collect();
+    /// The same, with the facts of the briefing.
+    pub fn with_facts(self, facts: &'a [Fact]) -> Scene<'a> {
+        Scene { facts, ..self }
+    }
+
+    /// The names that went and are still spoken of.
+    fn spoken(&self) -> &[Spoken] {
+        self.spoken.get_or_init(|| elsewhere::spoken(self))
+    }
+}
+
+type Check = fn(&Scene<'_>) -> Vec<Finding>;
+
+/// All checks; one name may have several ways to come to a claim.
+const CHECKS: [Check; 7] = [
+    stale_doc::findings,
+    stale_words::findings,
+    features::findings,
+    dead_name::findings,
+    broken_reference::findings,
+    copied_doc::findings,
+    facts::findings,
+];
+
+/// The names that claims are made under.
+pub const NAMES: [&str; 8] = [
+    stale_doc::NAME,
+    dead_name::NAME,
+    broken_reference::NAME,
+    copied_doc::NAME,
+    "duplicate",
+    "companion",
+    "untested",
+    "undoes-a-fix",
+];
+
+/// Every claim of every check, silent or not, gravest first, in the order of the diff among equals; each once.
+pub fn alarms(scene: &Scene<'_>) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = CHECKS.iter().flat_map(|check| check(scene)).collect();
     findings.sort_by(|one, two| {
-        two.severity.cmp(&one.severity).then_with(|| (&one.path, one.line).cmp(&(&two.path, two.line)))
+        two.severity
+            .cmp(&one.severity)
+            .then_with(|| (&one.path, one.line, &one.id).cmp(&(&two.path, two.line, &two.id)))
     });
+    let mut seen = HashSet::new();
+    findings.retain(|finding| seen.insert(finding.id.clone()));
     findings
+}
+
+/// What may be said of a change: the claims of checks that have a voice, not muted, with their confidence; best first.
+///
+/// `outcome` is what replay knows of a check in this repository, if anything.
+pub fn findings(scene: &Scene<'_>, config: &Config, outcome: impl Fn(&str) -> Option<Outcome>) -> Vec<Finding> {
+    let scores = calibration::shipped(&NAMES);
+    let mut said: Vec<Finding> = alarms(scene)
+        .into_iter()
+        .filter_map(|finding| {
+            let score = scores.iter().find(|score| score.check == finding.check)?;
+            let confidence = calibration::voice(score, outcome(finding.check))?;
+            Some(Finding { confidence: Some(confidence), ..finding })
+        })
+        .filter(|finding| !config.mutes(finding) && !is_ignored_in_code(scene, finding))
+        .collect();
+    said.sort_by(|one, two| two.weight().total_cmp(&one.weight()));
+    said
+}
+
+/// Whether the code asks for silence where the claim is anchored, or at the words that it is about.
+fn is_ignored_in_code(scene: &Scene<'_>, finding: &Finding) -> bool {
+    let anchored = (finding.side == Side::Right).then_some((finding.path.as_str(), finding.line));
+    let cited = finding
+        .citations
+        .first()
+        .filter(|citation| citation.commit == scene.change.head)
+        .map(|citation| (citation.path.as_str(), citation.lines[0]));
+    [anchored, cited].into_iter().flatten().any(|(path, line)| {
+        let text = match scene.change.file(path) {
+            Some(file) if !file.after.is_empty() => Some(file.after.as_str().into()),
+            _ => scene.tree.find(path).and_then(|file| scene.tree.text(file)),
+        };
+        text.is_some_and(|text| config::is_ignored(&text, line, finding.check))
+    })
 }

@@ -1,5 +1,5 @@
-//! Stale-doc: this change removes or renames a parameter, and the documentation of the same function
-//! still names it.
+//! Stale-doc: this change removes or renames a parameter or a type parameter, and the documentation of the same function
+//! still names it. What else makes documentation stale stands in `stale_words`.
 //!
 //! Said only where the name can be read in no other way: it stands in code markup or in a parameter
 //! list of the documentation, no code of the function uses it any more, and nothing else in the file
@@ -10,15 +10,18 @@ use precedent_pipeline::lineage::last_name;
 use precedent_pipeline::shard::Change as Edit;
 use precedent_pipeline::syntax::{Anatomy, DocLine, Kind, anatomy};
 
+use super::Scene;
+use super::mention::is_about_another_time;
 use crate::change::{Change, ChangedFile, ChangedNode};
 use crate::finding::{Citation, Finding, Severity, Side};
 use crate::precedent::Precedents;
 use crate::render::{code, short};
 
-const NAME: &str = "stale-doc";
+pub(super) const NAME: &str = "stale-doc";
 
 /// One claim for each parameter that is gone and still documented.
-pub(super) fn findings(change: &Change, precedents: &Precedents<'_>, objects: &Objects) -> Vec<Finding> {
+pub(super) fn findings(scene: &Scene<'_>) -> Vec<Finding> {
+    let change = scene.change;
     let mut findings = Vec::new();
     for (at, node) in change.nodes.iter().enumerate() {
         let (Some((old_path, before)), Some((path, after))) = (&node.before, &node.after) else { continue };
@@ -28,37 +31,34 @@ pub(super) fn findings(change: &Change, precedents: &Precedents<'_>, objects: &O
         let (Some(file), Some(old_file)) = (change.file(path), change.file(old_path)) else { continue };
         let old = anatomy(node.language, &before.text);
         let new = anatomy(node.language, &after.text);
-        for (gone, replacement) in removed_parameters(&old, &new) {
+        let parameters = removed(&old.parameters, &new.parameters);
+        for (gone, replacement) in parameters.into_iter().chain(removed(&old.generics, &new.generics)) {
             let Some(line) = new.doc.iter().find(|line| names(line, gone, &new.doc)) else { continue };
             if new.identifiers.contains(gone)
                 || is_passed_by_name(gone, &after.text, &new)
                 || is_called_so_elsewhere(gone, file, node)
+                || is_about_another_time(&file.after, after.start_line + line.line)
             {
                 continue;
             }
             let claim = Claim { change, node, at, file, old_file, gone, replacement, line };
-            findings.extend(claim.finding(precedents, objects));
+            findings.extend(claim.finding(scene));
         }
     }
     findings
 }
 
-/// Parameters that only the old signature has, each with the new name in its place if that is the
-/// only thing that happened to the list.
-fn removed_parameters<'a>(old: &'a Anatomy, new: &'a Anatomy) -> Vec<(&'a str, Option<&'a str>)> {
+/// Names that only the old list has, each with the new name in its place if that is the only thing that happened to the
+/// list.
+fn removed<'a>(old: &'a [String], new: &'a [String]) -> Vec<(&'a str, Option<&'a str>)> {
     let plain = |name: &'a String| name.trim_start_matches('_');
     let is_kept = |name: &'a String, others: &'a [String]| others.iter().any(|other| plain(other) == plain(name));
-    let is_rename = old.parameters.len() == new.parameters.len();
-    old.parameters
-        .iter()
+    let is_rename = old.len() == new.len();
+    old.iter()
         .enumerate()
-        .filter(|(_, name)| !name.is_empty() && !is_kept(name, &new.parameters))
+        .filter(|(_, name)| !name.is_empty() && !is_kept(name, new))
         .map(|(at, name)| {
-            let replacement = new
-                .parameters
-                .get(at)
-                .filter(|other| is_rename && !is_kept(other, &old.parameters))
-                .map(String::as_str);
+            let replacement = new.get(at).filter(|other| is_rename && !is_kept(other, old)).map(String::as_str);
             (name.as_str(), replacement)
         })
         .collect()
@@ -139,14 +139,15 @@ struct Claim<'a> {
 }
 
 impl Claim<'_> {
-    fn finding(&self, precedents: &Precedents<'_>, objects: &Objects) -> Option<Finding> {
+    fn finding(&self, scene: &Scene<'_>) -> Option<Finding> {
+        let objects = scene.objects;
         let (path, after) = self.node.after.as_ref()?;
         let doc_line = after.start_line + self.line.line;
         let (anchor_path, side, line) = self.anchor(doc_line)?;
         let stale = Citation::read(objects, &self.change.head, path, doc_line, doc_line)?;
         let mut body = format!("Line {doc_line} of {} reads: {}.", code(path), code(&stale.quote));
         let mut citations = vec![stale];
-        if let Some(origin) = self.origin(precedents, objects) {
+        if let Some(origin) = scene.precedents.and_then(|precedents| self.origin(precedents, objects)) {
             body.push_str(&format!(" It was written in {}.", short(&origin.commit)));
             citations.push(origin);
         }

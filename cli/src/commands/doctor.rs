@@ -2,11 +2,13 @@
 
 use std::process::ExitCode;
 
+use precedent_bot::calibration::{self, Score};
 use precedent_model::Table;
 use serde::Serialize;
 
 use super::json_line;
 use super::runtime::RuntimeState;
+use crate::args::DoctorArguments;
 use crate::failure::Failure;
 use crate::place::{Place, Settings, shown_path};
 use crate::{model, screen};
@@ -45,7 +47,10 @@ struct StoreState {
     has_head: bool,
 }
 
-pub(crate) fn run(settings: &Settings) -> Result<ExitCode, Failure> {
+pub(crate) fn run(settings: &Settings, options: &DoctorArguments) -> Result<ExitCode, Failure> {
+    if options.checks {
+        return checks(settings);
+    }
     let mut diagnosis = Diagnosis {
         version: env!("CARGO_PKG_VERSION"),
         threads: rayon::current_num_threads(),
@@ -70,6 +75,52 @@ pub(crate) fn run(settings: &Settings) -> Result<ExitCode, Failure> {
     let text = if settings.json { json_line(&diagnosis) } else { shown(&diagnosis) };
     screen::print(&text)?;
     Ok(ExitCode::SUCCESS)
+}
+
+#[derive(Serialize)]
+struct Voices {
+    speaks_from: f64,
+    checks: Vec<Voice>,
+}
+
+#[derive(Serialize)]
+struct Voice {
+    #[serde(flatten)]
+    score: Score,
+    precision: f64,
+    low: f64,
+    high: f64,
+    speaks: bool,
+}
+
+/// Which checks may speak.
+fn checks(settings: &Settings) -> Result<ExitCode, Failure> {
+    let voice = |score: Score| {
+        let (low, high) = score.interval();
+        Voice { precision: score.precision(), low, high, speaks: score.speaks(), score }
+    };
+    let voices = Voices {
+        speaks_from: calibration::SPEAKS_FROM,
+        checks: calibration::shipped(&precedent_bot::checks::NAMES).into_iter().map(voice).collect(),
+    };
+    let text = if settings.json { json_line(&voices) } else { shown_voices(&voices) };
+    screen::print(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn shown_voices(voices: &Voices) -> String {
+    let mut out = format!("  {:<18}{:<9}{:<7}{:<11}{:<12}\n", "check", "judged", "right", "precision", "95 %");
+    for voice in &voices.checks {
+        let Voice { score, precision, low, high, speaks } = voice;
+        let word = if *speaks { "speaks" } else { "silent" };
+        let figures = match score.n {
+            0 => format!("{:<23}", ""),
+            _ => format!("{precision:<11.2}{:<12}", format!("{low:.2}-{high:.2}")),
+        };
+        out.push_str(&format!("  {:<18}{:<9}{:<7}{figures}{word}\n", score.check, score.n, score.right));
+    }
+    out.push_str(&format!("\n  a check speaks from a lower bound of {:.2}\n", voices.speaks_from));
+    out
 }
 
 fn examine(place: &Place, diagnosis: &mut Diagnosis) {

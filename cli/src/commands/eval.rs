@@ -10,7 +10,7 @@ use precedent_pipeline::history::Repository;
 use precedent_pipeline::shard::ObjectId;
 use serde::Serialize;
 
-use super::json_line;
+use super::{json_line, survey};
 use crate::args::{EvalArguments, EvalTask};
 use crate::failure::{Failure, Kind};
 use crate::model;
@@ -18,7 +18,14 @@ use crate::place::{Place, Settings};
 use crate::screen;
 
 pub(crate) fn run(settings: &Settings, options: &EvalArguments) -> Result<ExitCode, Failure> {
+    if options.task == EvalTask::Checks && options.alarms.is_none() {
+        return survey::judge(settings, &options.labels, options.table);
+    }
     let place = Place::open(settings)?;
+    if let (EvalTask::Checks, Some(range)) = (options.task, &options.alarms) {
+        survey::survey(&place.repository, &name(&place.repository), range, options.queries as usize)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let commit = match &options.as_of {
         Some(revision) => place.repository.resolve(revision)?,
         None => place.repository.head()?,
@@ -31,6 +38,7 @@ pub(crate) fn run(settings: &Settings, options: &EvalArguments) -> Result<ExitCo
             Ok(eval::message_search(archive, embedder, &place.repository.objects(), &commit, &drawn)?)
         })?,
         (EvalTask::Questions, Some(file)) => ask(&place.repository, &*chosen()?, file, &drawn)?,
+        (EvalTask::Checks, _) => unreachable!("because it has returned"),
         (EvalTask::Questions, None) => {
             return Err(Failure::new(Kind::Usage, "no file of questions is given")
                 .with_hint("as in: precedent eval questions --questions training/paraphrase/dev.jsonl"));
@@ -41,6 +49,7 @@ pub(crate) fn run(settings: &Settings, options: &EvalArguments) -> Result<ExitCo
             EvalTask::DocSearch => "no function is documented by a sentence that does not hold its name",
             EvalTask::MessageSearch => "no commit changes a few functions and says so in at least three words",
             EvalTask::Questions => "no question is about a commit of this repository",
+            EvalTask::Checks => "there are no labels",
         }));
     }
     let name = name(&place.repository);

@@ -10,6 +10,7 @@ mod review;
 mod runtime;
 mod search;
 mod store;
+mod survey;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -44,7 +45,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Review(options) => review::run(&settings, &options),
         Command::Replay(options) => replay::run(&settings, &options),
         Command::Eval(options) => eval::run(&settings, &options),
-        Command::Doctor => doctor::run(&settings),
+        Command::Doctor(options) => doctor::run(&settings, &options),
         Command::Store(StoreCommand::Check) => store::check(&settings),
         Command::Models(ModelsCommand::List) => models::list(&settings),
         Command::Models(ModelsCommand::Fetch(options)) => models::fetch(&settings, &options),

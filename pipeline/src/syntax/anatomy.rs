@@ -16,6 +16,8 @@ use super::parse::{Parsed, Role, parse};
 pub struct Anatomy {
     /// The names of a function's parameters, in order, without `self`; the names in a pattern each count.
     pub parameters: Vec<String>,
+    /// The names of the item's type parameters, in order.
+    pub generics: Vec<String>,
     /// The documentation of the node itself, and of what it stands in.
     pub doc: Vec<DocLine>,
     /// Every identifier in code, also in the names that a format string captures; not in comments or other strings.
@@ -159,6 +161,13 @@ impl<'s> Dissection<'s> {
         if let Some(list) = node.child_by_field_name(self.grammar.parameters) {
             self.parameters(list);
         }
+        if let Some(list) = node.child_by_field_name("type_parameters") {
+            let name = |child: Syntax<'_>| {
+                let name = child.child_by_field_name("name").or_else(|| child.named_child(0)).unwrap_or(child);
+                self.grammar.identifiers.contains(&name.kind()).then(|| self.text[name.byte_range()].to_owned())
+            };
+            self.found.generics = list.named_children(&mut list.walk()).filter_map(name).collect();
+        }
     }
 
     fn parameters(&mut self, list: Syntax<'_>) {
@@ -292,6 +301,17 @@ mod tests {
             &["a", "b", "args", "e", "kwargs"],
         );
         check_parameters("python", "@x\nasync def f(cls, a, /, b, *, c): pass", &["a", "b", "c"]);
+    }
+
+    #[test]
+    fn type_parameters_are_named_in_order() {
+        let check = |language_name: &str, text: &str, expected: &[&str]| {
+            assert_eq!(of(language_name, text).generics, expected, "{text}");
+        };
+        check("rust", "fn f<'a, T: Into<U>, const N: usize, U>(a: &'a T) {}", &["T", "N", "U"]);
+        check("java", "class A<T, U> {}", &["T", "U"]);
+        check("typescript", "function f<T extends U, V>(a: T) {}", &["T", "V"]);
+        check("python", "def f(a): pass", &[]);
     }
 
     /// Checks documentation and comments, written as `line:text`.

@@ -24,6 +24,7 @@ mod nodes;
 mod parse;
 #[cfg(test)]
 mod properties;
+mod prose;
 mod rules;
 mod similarity;
 mod split;
@@ -32,6 +33,7 @@ mod window;
 pub use anatomy::{Anatomy, DocLine, Documented, anatomy, documented};
 pub use classify::{MAX_FILE_BYTES, Skip, classify_content, classify_name, classify_path};
 pub use languages::{Language, language};
+pub use prose::{Member, MemberKind, comments, members};
 pub use similarity::{Bag, containment, shared, similarity};
 pub use window::Outline;
 

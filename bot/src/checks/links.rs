@@ -1,0 +1,143 @@
+//! Links: how documents point at files and headings. Pure.
+
+/// What stands in a text around a name, up to white space or the marks of a link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Token<'t> {
+    /// The reference as written.
+    pub(super) text: &'t str,
+    /// Whether it is the target of a link, which is relative to its document.
+    pub(super) is_link: bool,
+    /// Whether it holds a mark for something to be filled in.
+    pub(super) is_template: bool,
+}
+
+/// The reference that holds the `length` bytes from `at`.
+pub(super) fn token_at(text: &str, at: usize, length: usize) -> Token<'_> {
+    let ends = |letter: char| letter.is_whitespace() || "\"'`()[]<>,;|{}".contains(letter);
+    let start = text[..at].rfind(ends).map_or(0, |end| end + text[end..].chars().next().map_or(1, char::len_utf8));
+    let end = text[at + length..].find(ends).map_or(text.len(), |end| at + length + end);
+    let (before, after) = (&text[..start], &text[end..]);
+    let is_definition = || {
+        let line = before.rsplit('\n').next().unwrap_or_default().trim_start();
+        line.starts_with('[') && line.trim_end().ends_with("]:")
+    };
+    let is_link = before.ends_with("](") && after.starts_with([')', ' '])
+        || before.ends_with("](<")
+        || is_definition()
+        || ["href=\"", "src=\"", "href='", "src='"].iter().any(|mark| before.ends_with(mark));
+    let is_template = before.ends_with(['{', '<', '[']) && !before.ends_with("](<")
+        || after.starts_with(['{', '['])
+        || text[start..end].contains(['*', '$', '%']);
+    let token = text[start..end].trim_end_matches(['.', ':', '!', '?']);
+    Token { text: token, is_link, is_template }
+}
+
+/// A path from a directory, without `.` and `..`; `None` when it leaves the repository.
+pub(super) fn resolve(directory: &str, path: &str) -> Option<String> {
+    let mut parts: Vec<&str> = directory.split('/').filter(|part| !part.is_empty()).collect();
+    if path.starts_with('/') {
+        parts.clear();
+    }
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop()?;
+            }
+            part => parts.push(part),
+        }
+    }
+    (!parts.is_empty()).then(|| parts.join("/"))
+}
+
+/// Whether two paths are the same but for what follows a line number, `a.rs:12`.
+pub(super) fn is_same_path(written: &str, path: &str) -> bool {
+    let rest = written.strip_prefix(path);
+    rest.is_some_and(|rest| {
+        rest.is_empty()
+            || rest.strip_prefix(':').is_some_and(|line| line.starts_with(|digit: char| digit.is_ascii_digit()))
+    })
+}
+
+/// The anchors of a Markdown document's headings as GitHub makes them, each with its line from 1.
+pub(super) fn slugs(text: &str) -> Vec<(String, u32)> {
+    let mut found: Vec<(String, u32)> = Vec::new();
+    let mut is_fenced = false;
+    for (number, line) in (1u32..).zip(text.lines()) {
+        let trimmed = line.trim_start();
+        if trimmed.starts_with("```") || trimmed.starts_with("~~~") {
+            is_fenced = !is_fenced;
+        }
+        let marks = line.bytes().take_while(|byte| *byte == b'#').count();
+        if is_fenced || !(1..=6).contains(&marks) || !line[marks..].starts_with(' ') {
+            continue;
+        }
+        let base = slug(line[marks..].trim().trim_end_matches('#').trim());
+        if base.is_empty() {
+            continue;
+        }
+        let same = found.iter().filter(|(other, _)| {
+            *other == base
+                || other.strip_prefix(&base).is_some_and(|rest| {
+                    rest.strip_prefix('-')
+                        .is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()))
+                })
+        });
+        let count = same.count();
+        found.push((if count == 0 { base } else { format!("{base}-{count}") }, number));
+    }
+    found
+}
+
+/// Lower case, without punctuation, spaces as hyphens; of a link only its words.
+fn slug(heading: &str) -> String {
+    let mut words = String::new();
+    let mut rest = heading;
+    while let Some(open) = rest.find("](") {
+        words.push_str(&rest[..open]);
+        rest = rest[open..].find(')').map_or("", |close| &rest[open + close + 1..]);
+    }
+    words.push_str(rest);
+    let kept = words.trim().chars().filter(|letter| letter.is_alphanumeric() || [' ', '-', '_'].contains(letter));
+    kept.flat_map(char::to_lowercase).map(|letter| if letter == ' ' { '-' } else { letter }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_token(text: &str, name: &str, expected: &str, is_link: bool) {
+        let at = text.find(name).expect("because the text holds it");
+        let token = token_at(text, at, name.len());
+        assert_eq!((token.text, token.is_link), (expected, is_link), "{text}");
+    }
+
+    #[test]
+    fn references_are_read_whole() {
+        check_token("see [a](../b/c.md#d) there", "c.md", "../b/c.md#d", true);
+        check_token("see `src/c.rs`.", "c.rs", "src/c.rs", false);
+        check_token("see src/c.rs:12.", "c.rs", "src/c.rs:12", false);
+        check_token("[x]: docs/c.md\n", "c.md", "docs/c.md", true);
+        check_token("https://a.b/c.md", "c.md", "https://a.b/c.md", false);
+        check_token("<a href=\"c.md\">", "c.md", "c.md", true);
+    }
+
+    #[test]
+    fn paths_are_resolved_inside_the_repository() {
+        let check = |directory, path, expected: Option<&str>| {
+            assert_eq!(resolve(directory, path).as_deref(), expected, "{directory} {path}");
+        };
+        check("docs/a", "../b.md", Some("docs/b.md"));
+        check("docs", "./b.md", Some("docs/b.md"));
+        check("", "../b.md", None);
+        check("docs", "/b.md", Some("b.md"));
+    }
+
+    #[test]
+    fn headings_have_the_anchors_that_github_gives() {
+        let text = "# A `b` C!\n## x_y-z\n```\n# no\n```\n## x_y-z\n### [Link](u) and *more*\n";
+        let found: Vec<String> = slugs(text).into_iter().map(|(slug, _)| slug).collect();
+        assert_eq!(found, ["a-b-c", "x_y-z", "x_y-z-1", "link-and-more"]);
+    }
+}

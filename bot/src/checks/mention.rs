@@ -1,0 +1,379 @@
+//! Mention: where documentation speaks of a name, and whether it can mean anything else. Pure.
+
+use std::ops::Range;
+
+use super::tree::{Role, Tree};
+
+/// How a name stands in its line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Form {
+    /// In code markup: between backticks, in a link to an item, in a block of code.
+    Markup,
+    /// Followed by parentheses.
+    Call,
+    /// As a bare word.
+    Plain,
+}
+
+/// One place where documentation names something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Mention {
+    /// The file, by its number in the tree.
+    pub(super) file: usize,
+    /// The line, from 1.
+    pub(super) line: u32,
+    /// The whole line.
+    pub(super) text: String,
+    /// The byte of the name in the line.
+    pub(super) at: usize,
+    /// How it stands there.
+    pub(super) form: Form,
+    /// Whether it stands in a file of its own rather than in a comment.
+    pub(super) is_document: bool,
+    /// Whether it stands in a fenced block of code.
+    pub(super) is_fenced: bool,
+}
+
+/// Every mention of `name` in comments and documents of the tree; `None` when something else still uses it.
+pub(super) fn mentions(tree: &Tree<'_>, name: &str) -> Option<Vec<Mention>> {
+    let mut holders = tree.holders(name);
+    // What is used is used in code first of all, and one use is enough.
+    holders.sort_by_key(|file| (matches!(tree.role(*file), Role::Document(_)), *file));
+    let mut found = Vec::new();
+    for file in holders {
+        found.extend(in_file(tree, file, name)?);
+    }
+    Some(found)
+}
+
+/// The mentions in one file; `None` when the file uses the name.
+pub(super) fn in_file(tree: &Tree<'_>, file: usize, name: &str) -> Option<Vec<Mention>> {
+    let Some(text) = tree.text(file) else { return Some(Vec::new()) };
+    let starts: Vec<usize> = occurrences(&text, name).collect();
+    if starts.is_empty() {
+        return Some(Vec::new());
+    }
+    let role = tree.role(file);
+    match role {
+        Role::Document(_) => {}
+        Role::Other => return None,
+        Role::Settings => {
+            if starts.iter().any(|at| !line_before(&text, *at).trim_start().starts_with(['#', ';'])) {
+                return None;
+            }
+        }
+        Role::Code(language) => {
+            let has_docstrings = language.name == "python";
+            if !has_docstrings && starts.iter().any(|at| is_surely_code(line_before(&text, *at))) {
+                return None;
+            }
+            let comments = tree.comments(file, language)?;
+            if starts.iter().any(|at| !is_within(*at, &comments)) {
+                return None;
+            }
+        }
+    }
+    Some(starts.into_iter().map(|at| mention(&text, file, at, name, matches!(role, Role::Document(_)))).collect())
+}
+
+fn mention(text: &str, file: usize, at: usize, name: &str, is_document: bool) -> Mention {
+    let start = text[..at].rfind('\n').map_or(0, |end| end + 1);
+    let line = text[start..].lines().next().unwrap_or_default();
+    let is_fenced = is_fenced(&text[..start], line, is_document);
+    Mention {
+        file,
+        line: u32::try_from(text[..start].matches('\n').count() + 1).unwrap_or(u32::MAX),
+        text: line.to_owned(),
+        at: at - start,
+        form: if is_fenced { Form::Markup } else { form(line, at - start, name) },
+        is_document,
+        is_fenced,
+    }
+}
+
+/// Where a name stands as a whole word.
+pub(super) fn occurrences<'t>(text: &'t str, name: &'t str) -> impl Iterator<Item = usize> + 't {
+    let is_word = |letter: char| letter.is_alphanumeric() || letter == '_';
+    text.match_indices(name)
+        .map(|(at, _)| at)
+        .filter(move |at| !text[..*at].ends_with(is_word) && !text[at + name.len()..].starts_with(is_word))
+}
+
+fn line_before(text: &str, at: usize) -> &str {
+    &text[text[..at].rfind('\n').map_or(0, |end| end + 1)..at]
+}
+
+/// A line without any mark of a comment before the name. What stands in a block comment without marks is taken for code,
+/// which costs a claim and makes none.
+fn is_surely_code(before: &str) -> bool {
+    let trimmed = before.trim_start();
+    !["//", "/*", "*", "#", "--", ";", "%", "\"", "'", "<!--", "=begin"].iter().any(|mark| trimmed.starts_with(mark))
+        && !["//", "/*", " #", "\t#", "--", "<!--"].iter().any(|mark| before.contains(mark))
+}
+
+fn is_within(at: usize, ranges: &[Range<usize>]) -> bool {
+    ranges.iter().any(|range| range.contains(&at))
+}
+
+/// How a name stands in its line.
+pub(super) fn form(line: &str, at: usize, name: &str) -> Form {
+    let (before, after) = (&line[..at], &line[at + name.len()..]);
+    let ticks = before.matches('`').count();
+    if ticks % 2 == 1 && after.contains('`') || is_double_ticked(before, after) {
+        return Form::Markup;
+    }
+    let opens_link = before.rfind('[').is_some_and(|open| {
+        let inner = &before[open + 1..];
+        inner.chars().all(|letter| letter.is_alphanumeric() || ":_.#".contains(letter))
+    });
+    if opens_link
+        && after
+            .trim_start_matches(|letter: char| letter.is_alphanumeric() || "()!:_".contains(letter))
+            .starts_with(']')
+    {
+        return Form::Markup;
+    }
+    let in_tag = ["{@link ", "{@code ", "{@linkplain ", "@see ", "<code>", "<c>", "cref=\""];
+    if in_tag
+        .iter()
+        .any(|tag| before.rfind(tag).is_some_and(|open| !before[open + tag.len()..].contains(['}', '<', ' '])))
+    {
+        return Form::Markup;
+    }
+    if after.starts_with("()") {
+        return Form::Call;
+    }
+    Form::Plain
+}
+
+/// `` ``name`` `` as reStructuredText has it.
+fn is_double_ticked(before: &str, after: &str) -> bool {
+    before.matches("``").count() % 2 == 1 && after.contains("``")
+}
+
+/// Whether the line stands in a fenced block: of the document, or of the run of comment lines that it belongs to.
+fn is_fenced(above: &str, line: &str, is_document: bool) -> bool {
+    let content = |line: &str| line.trim_start().trim_start_matches(['/', '!', '*', '#']).trim_start().to_owned();
+    let is_fence = |line: &str| {
+        let content = content(line);
+        content.starts_with("```") || content.starts_with("~~~")
+    };
+    if is_document {
+        return !is_fence(line) && above.lines().filter(|line| is_fence(line)).count() % 2 == 1;
+    }
+    let mark = |line: &str| line.trim_start().chars().take(3).collect::<String>();
+    let own = mark(line);
+    let fences = above
+        .lines()
+        .rev()
+        .take_while(|other| mark(other).trim_end() == own.trim_end() || other.trim_start().starts_with('*'));
+    fences.filter(|line| is_fence(line)).count() % 2 == 1
+}
+
+/// Words with which a text speaks of what was, or of what others have.
+const PAST: &[&str] = &[
+    "removed",
+    "rename",
+    "formerly",
+    "previous",
+    "used to",
+    "no longer",
+    "deprecat",
+    "was called",
+    "old name",
+    "replaced",
+    "replaces",
+    "legacy",
+    "obsolete",
+    "historic",
+    "backward",
+    "compat",
+    "instead of",
+    "dropped",
+    "superseded",
+    "originally",
+    "in the past",
+    "prior to",
+    "earlier version",
+    "older version",
+    "before version",
+    "until version",
+    "migrat",
+    "upgrad",
+    "existed",
+    "breaking",
+    "since version",
+    "versionchanged",
+    "versionadded",
+    "todo",
+    "fixme",
+    "xxx",
+    "would be",
+    "could be",
+    "in the future",
+    "eventually",
+    "hypothetical",
+    "analogous",
+    "similar to",
+    "equivalent",
+    "inspired",
+    "copied from",
+    "taken from",
+    "adapted from",
+    "ported from",
+    "upstream",
+    "based on",
+    "borrowed",
+];
+
+/// Whether the words around a mention speak of the past, of plans, or of other people's code.
+pub(super) fn is_about_another_time(text: &str, line: u32) -> bool {
+    let from = (line as usize).saturating_sub(3);
+    let near: String = text.lines().skip(from).take(5).collect::<Vec<_>>().join(" ").to_lowercase();
+    PAST.iter().any(|word| near.contains(word)) || is_in_a_note_on_versions(text, line)
+}
+
+/// Whether a line belongs to a directive such as `.. versionchanged::`, which stands above it, less indented.
+fn is_in_a_note_on_versions(text: &str, line: u32) -> bool {
+    /// Directives are short.
+    const MAX_LINES: usize = 40;
+    let lines: Vec<&str> = text.lines().take(line as usize).collect();
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let Some((own, above)) = lines.split_last() else { return false };
+    let mut depth = indent(own);
+    for line in above.iter().rev().take(MAX_LINES).filter(|line| !line.trim().is_empty()) {
+        if indent(line) < depth {
+            depth = indent(line);
+            if line.trim_start().starts_with(".. ") && ["version", "deprecat"].iter().any(|word| line.contains(word)) {
+                return true;
+            }
+        }
+    }
+    false
+}
+
+/// Documents about the past or the future, by their paths: change logs, migration guides, proposals, posts.
+pub(super) fn is_historical(path: &str) -> bool {
+    const PARTS: &[&str] = &[
+        "change",
+        "history",
+        "news",
+        "release",
+        "migrat",
+        "upgrad",
+        "rfc",
+        "adr",
+        "blog",
+        "archive",
+        "proposal",
+        "design",
+        "postmortem",
+        "announc",
+        "versioned",
+        "whatsnew",
+        "whats_new",
+        "roadmap",
+        "todo",
+        "authors",
+        "thanks",
+        "deprecat",
+        "legacy",
+        "minutes",
+        "plan",
+        "lint-",
+    ];
+    let path = path.to_lowercase();
+    path.split('/').any(|part| {
+        let is_version = part
+            .strip_prefix('v')
+            .unwrap_or(part)
+            .split('.')
+            .all(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()));
+        is_version || PARTS.iter().any(|word| part.contains(word))
+    })
+}
+
+/// Whether a name cannot be an ordinary word: it is made of several words, or of letters and digits.
+pub(super) fn is_unmistakable(name: &str) -> bool {
+    const MIN_CHARS: usize = 6;
+    if name.len() < MIN_CHARS || !name.is_ascii() {
+        return false;
+    }
+    let inner = name.trim_matches('_');
+    let parts = inner.split('_').filter(|part| part.len() > 1).count();
+    let humps = inner.as_bytes().windows(2).filter(|pair| pair[0].is_ascii_lowercase() && pair[1].is_ascii_uppercase());
+    parts >= 2 || humps.count() >= 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_form(line: &str, name: &str, expected: Form) {
+        let at = occurrences(line, name).next().expect("because the line holds the name");
+        assert_eq!(form(line, at, name), expected, "{line}");
+    }
+
+    #[test]
+    fn markup_is_told_from_words() {
+        check_form("/// see `foo_bar` for", "foo_bar", Form::Markup);
+        check_form("/// see `A::foo_bar(x)` for", "foo_bar", Form::Markup);
+        check_form("see ``foo_bar`` for", "foo_bar", Form::Markup);
+        check_form("/// see [foo_bar] or [A::foo_bar]", "foo_bar", Form::Markup);
+        check_form(" * {@link A#fooBar}", "fooBar", Form::Markup);
+        check_form("// foo_bar() does", "foo_bar", Form::Call);
+        check_form("// the `x` of foo_bar is", "foo_bar", Form::Plain);
+        check_form("// `x` and foo_bar and `y`", "foo_bar", Form::Plain);
+    }
+
+    #[test]
+    fn words_are_whole() {
+        assert_eq!(occurrences("a_b ab b a", "a").collect::<Vec<_>>(), [9]);
+        assert_eq!(occurrences("é_a a", "a").collect::<Vec<_>>(), [5]);
+    }
+
+    #[test]
+    fn notes_on_versions_speak_of_the_past() {
+        let text = "def f():\n    \"\"\"One.\n\n    .. versionchanged:: 2.0\n        ``a_b`` is\n        gone.\n\n    ``c_d``\n    \"\"\"\n";
+        assert!(is_in_a_note_on_versions(text, 5) && is_in_a_note_on_versions(text, 6));
+        assert!(!is_in_a_note_on_versions(text, 8));
+    }
+
+    #[test]
+    fn some_names_cannot_be_words() {
+        for (name, expected) in [
+            ("foo_bar", true),
+            ("fooBar", true),
+            ("FooBar", true),
+            ("MAX_SIZE", true),
+            ("parse", false),
+            ("Error", false),
+            ("a_b", false),
+            ("_private", false),
+        ] {
+            assert_eq!(is_unmistakable(name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn documents_of_the_past_are_known() {
+        for (path, expected) in [
+            ("CHANGELOG.md", true),
+            ("docs/v1.2/a.md", true),
+            ("docs/releases/2.0.rst", true),
+            ("README.md", false),
+            ("docs/guide.md", false),
+        ] {
+            assert_eq!(is_historical(path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn fences_hold_what_stands_between_them() {
+        assert!(is_fenced("a\n```rust\n", "foo();", true));
+        assert!(!is_fenced("a\n```rust\nb\n```\n", "foo();", true));
+        assert!(is_fenced("fn g() {}\n/// Text.\n/// ```\n", "/// foo();", false));
+        assert!(!is_fenced("/// ```\n/// a\n/// ```\n", "/// foo();", false));
+    }
+}

@@ -1,0 +1,165 @@
+//! Config: what a repository's owners ask of reviews, read from the base of a change and from nowhere else. Pure but for
+//! [`Config::at`], which reads one blob.
+//!
+//! ```toml
+//! max-findings = 3            # at most three
+//! mute = ["broken-reference"] # checks that say nothing
+//!
+//! [[paths]]
+//! path = "docs/old/"          # a file, or a directory with its slash
+//! mute = ["*"]                # every check
+//! ```
+
+use precedent_pipeline::history::Objects;
+use precedent_pipeline::shard::ObjectId;
+use serde::Deserialize;
+
+use crate::finding::Finding;
+
+/// Where it may stand; the first that is there counts.
+pub const FILES: [&str; 2] = ["precedent.toml", ".precedent.toml"];
+/// Findings shown on one change, at the most, whatever is asked for.
+pub const MAX_FINDINGS: usize = 3;
+/// More than that is no configuration; in bytes.
+const MAX_BYTES: u64 = 64 << 10;
+
+/// The settings.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Config {
+    /// Fewer findings than [`MAX_FINDINGS`].
+    pub max_findings: Option<usize>,
+    /// Checks that say nothing.
+    pub mute: Vec<String>,
+    /// Settings of parts of the tree.
+    pub paths: Vec<PathConfig>,
+}
+
+/// The settings of one path.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct PathConfig {
+    /// A file, or a directory with its slash.
+    pub path: String,
+    /// Checks that say nothing of what is anchored or cited there; `*` for all.
+    pub mute: Vec<String>,
+}
+
+impl Config {
+    /// The settings in the tree of `base`; the default when there are none.
+    ///
+    /// # Errors
+    /// What is wrong with the file, in a sentence.
+    pub fn at(objects: &Objects, base: &ObjectId) -> Result<Config, String> {
+        for path in FILES {
+            let Some(entry) = objects.entry(base, path) else { continue };
+            if objects.blob_size(&entry.id).is_none_or(|bytes| bytes > MAX_BYTES) {
+                return Err(format!("`{path}` cannot be read or is too long"));
+            }
+            let bytes = objects.blob(&entry.id).unwrap_or_default();
+            return Config::parse(&String::from_utf8_lossy(&bytes)).map_err(|why| format!("`{path}`: {why}"));
+        }
+        Ok(Config::default())
+    }
+
+    /// Reads a text.
+    ///
+    /// # Errors
+    /// The first line of what is wrong with it.
+    pub fn parse(text: &str) -> Result<Config, String> {
+        toml::from_str(text).map_err(|error| error.message().lines().next().unwrap_or_default().to_owned())
+    }
+
+    /// How many findings may be shown.
+    pub fn max_findings(&self) -> usize {
+        self.max_findings.unwrap_or(MAX_FINDINGS).min(MAX_FINDINGS)
+    }
+
+    /// Whether a finding is not to be shown.
+    pub fn mutes(&self, finding: &Finding) -> bool {
+        let names = |mute: &[String]| mute.iter().any(|check| check == "*" || check == finding.check);
+        let is_at = |place: &str| {
+            let cited = finding.citations.first().map(|citation| citation.path.as_str());
+            [Some(finding.path.as_str()), cited]
+                .into_iter()
+                .flatten()
+                .any(|path| path == place || place.ends_with('/') && path.starts_with(place))
+        };
+        names(&self.mute) || self.paths.iter().any(|setting| is_at(&setting.path) && names(&setting.mute))
+    }
+}
+
+/// Whether the code itself asks that a check be silent about a line: `precedent: ignore[check] reason`, in that line or in
+/// the one above it. Without a reason it asks for nothing.
+pub fn is_ignored(text: &str, line: u32, check: &str) -> bool {
+    let above = (line as usize).saturating_sub(2);
+    let count = if line >= 2 { 2 } else { 1 };
+    text.lines().skip(above).take(count).any(|line| {
+        let Some(rest) = line.split_once("precedent: ignore[").map(|(_, rest)| rest) else { return false };
+        let Some((checks, reason)) = rest.split_once(']') else { return false };
+        let has_reason = reason.chars().any(char::is_alphanumeric);
+        has_reason && checks.split(',').any(|name| name.trim() == check)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::finding::{Severity, Side};
+
+    fn finding(check: &'static str, path: &str) -> Finding {
+        Finding {
+            id: String::new(),
+            check,
+            path: path.to_owned(),
+            side: Side::Right,
+            start_line: None,
+            line: 1,
+            severity: Severity::Minor,
+            confidence: None,
+            title: String::new(),
+            body: String::new(),
+            suggestion: None,
+            citations: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn checks_and_paths_are_muted() {
+        let config = Config::parse(
+            "max-findings = 9\nmute = [\"dead-name\"]\n[[paths]]\npath = \"docs/\"\nmute = [\"*\"]\n[[paths]]\npath = \"a.rs\"\nmute = [\"stale-doc\"]\n",
+        )
+        .expect("a configuration");
+        assert_eq!(config.max_findings(), MAX_FINDINGS, "never more");
+        for (check, path, expected) in [
+            ("dead-name", "b.rs", true),
+            ("stale-doc", "b.rs", false),
+            ("stale-doc", "a.rs", true),
+            ("stale-doc", "docs/x.md", true),
+            ("stale-doc", "docsx", false),
+        ] {
+            assert_eq!(config.mutes(&finding(check, path)), expected, "{check} {path}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_is_said() {
+        assert!(Config::parse("mutes = []").expect_err("a misspelling").contains("mutes"));
+        assert_eq!(Config::parse(""), Ok(Config::default()));
+    }
+
+    #[test]
+    fn code_may_ask_for_silence_with_a_reason() {
+        let text = "a\n// precedent: ignore[stale-doc, dead-name] the old name is meant\nb\nc\n// precedent: ignore[dead-name]\nd\n";
+        for (line, check, expected) in [
+            (3, "dead-name", true),
+            (2, "stale-doc", true),
+            (3, "broken-reference", false),
+            (4, "dead-name", false),
+            (6, "dead-name", false),
+            (1, "dead-name", false),
+        ] {
+            assert_eq!(is_ignored(text, line, check), expected, "{line} {check}");
+        }
+    }
+}
