@@ -11,3 +11,4 @@ mod lineage;
 mod models;
 mod review;
 mod search;
+mod store;
