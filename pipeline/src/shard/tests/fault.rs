@@ -151,7 +151,7 @@ fn generation(number: usize) -> Generation {
 }
 
 /// A folder on a disk with this fault.
-pub(super) fn at(dir: &Path, fault: Option<Arc<Fault>>) -> Location {
+pub(super) fn folder_at(dir: &Path, fault: Option<Arc<Fault>>) -> Location {
     Location::of(Folder { disk: Disk { fault }, ..Folder::new(dir.to_owned()) })
 }
 
@@ -167,7 +167,7 @@ pub(super) fn files(dir: &Path) -> BTreeSet<PathBuf> {
 /// Writes what is still to be written, through a disk with this fault.
 fn go_on(dir: &Path, fault: Option<Arc<Fault>>) -> Result<(), StoreError> {
     let mut store = Store::open(dir)?.unwrap_or_else(|| Store::create(dir, settings()));
-    store.location = at(dir, fault);
+    store.location = folder_at(dir, fault);
     let lock = store.lock()?;
     for number in store.manifest().generation as usize..COUNTS.len() {
         store.commit(&lock, generation(number))?;
@@ -228,13 +228,13 @@ fn a_failure_at_any_step_is_told_and_the_same_call_succeeds_afterwards() {
             let dir = tempfile::tempdir().unwrap();
             let mut store = store_of(dir.path(), &COUNTS[..1]);
             let lock = store.lock().unwrap();
-            store.location = at(dir.path(), Some(fault.clone()));
+            store.location = folder_at(dir.path(), Some(fault.clone()));
             let outcome = store.commit(&lock, generation(1));
             let Some(step) = fault.failed() else { return outcome.unwrap() };
             // An error of `clean_up` is dropped, and there is none in a commit that fares well.
             let error = outcome.unwrap_err();
             assert!(matches!(&error, StoreError::Write { source, .. } if source.kind() == io::ErrorKind::StorageFull));
-            store.location = at(dir.path(), None);
+            store.location = folder_at(dir.path(), None);
             if open(dir.path()).manifest().generation == 2 {
                 // The new generation counts, and whether it lasts is not known.
                 assert!(step.starts_with("SyncFolder"), "{step}");
@@ -258,7 +258,7 @@ fn a_store_is_set_aside_whole_or_is_still_there() {
             let fault = Fault::new(at, fate);
             let dir = tempfile::tempdir().unwrap();
             store_of(dir.path(), &COUNTS);
-            let outcome = Store::set_aside(at(dir.path(), Some(fault.clone())));
+            let outcome = Store::set_aside(folder_at(dir.path(), Some(fault.clone())));
             // Without its manifest it is no store, whatever else is still to be moved.
             if let Some(store) = Store::open(dir.path()).unwrap_or_else(|error| panic!("{error}: {fault:?}")) {
                 assert_eq!(store.check().unwrap().problems, Vec::<String>::new(), "{fault:?}");

@@ -7,7 +7,7 @@ use super::damage::{forge, places};
 use super::*;
 
 /// Changes of one shard.
-const CHANGES: usize = 400;
+const CHANGES: usize = 200;
 /// Changes of the manifest.
 const MANIFESTS: usize = 1500;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::fault::{Fate, Fault, at, at_every_step, files};
+use super::fault::{Fate, Fault, at_every_step, files, folder_at};
 use super::*;
 
 /// What a store holds, in an order that does not depend on its shards.
@@ -121,7 +121,7 @@ fn a_damaged_shard_is_not_merged_away() {
 /// Merges and then clears what was merged, through a disk with this fault.
 fn merge_and_clear(dir: &Path, fault: Option<std::sync::Arc<Fault>>) -> Result<(), StoreError> {
     let mut store = open(dir);
-    store.location = at(dir, fault);
+    store.location = folder_at(dir, fault);
     let lock = store.lock()?;
     store.merge(&lock, Merging::Everything)?;
     store.clear(&lock, Duration::ZERO)?;
@@ -135,7 +135,7 @@ fn whatever_step_of_merging_and_clearing_fails_the_rows_are_all_there_and_the_ne
     let expected = content(&open(whole.path()));
     merge_and_clear(whole.path(), None).unwrap();
     let expected_files = files(whole.path());
-    for fate in [Fate::Error, Fate::Full, Fate::Killed, Fate::Power] {
+    for fate in [Fate::Error, Fate::Killed, Fate::Power] {
         at_every_step(fate, |fault| {
             let dir = tempfile::tempdir().unwrap();
             store_of(dir.path(), &[5, 3]);
