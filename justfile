@@ -30,6 +30,19 @@ open-format store:
     target/open-format/bin/pip install --quiet --requirement benches/requirements.txt
     target/open-format/bin/python benches/open_format.py {{store}}
 
+# Make the stored example of the store's format again, in fixtures/shards.
+golden-shards:
+    cargo test --package precedent -- --ignored make_the_stored_example_of_the_format
+
+# Open what `precedent export` writes with FAISS, NumPy, pyarrow and Weaviate's client: just export-check path/to/clone
+# Needs Python 3 with venv.
+export-check repo:
+    cargo build
+    python3 -m venv target/export
+    target/export/bin/pip install --quiet --requirement benches/export/requirements.txt
+    target/debug/precedent index {{repo}} --store target/export/store
+    target/export/bin/python benches/export/check.py target/debug/precedent target/export/store {{repo}} target/export/work
+
 # Measure lineage on scripted histories, and against Git on a repository: just lineage path/to/clone
 # Needs Python 3 with venv.
 lineage repo:

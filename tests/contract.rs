@@ -16,6 +16,7 @@ fn the_index_report_has_the_keys_that_were_promised() {
         "embedded",
         "file_versions",
         "generation",
+        "merged",
         "model",
         "nodes",
         "partial",
@@ -23,15 +24,17 @@ fn the_index_report_has_the_keys_that_were_promised() {
         "readings",
         "schema",
         "seconds",
+        "shards",
         "skipped",
         "store_bytes",
         "totals",
+        "write_amplification",
     ] {
         assert!(report.get(key).is_some(), "{key}: {report}");
     }
     assert_eq!(
         keys(&report["seconds"]),
-        ["embed", "hash", "history", "inflate", "parse", "rows", "syntax", "total", "write"]
+        ["embed", "hash", "history", "inflate", "merge", "parse", "rows", "syntax", "total", "write"]
     );
     assert_eq!(report["embedded"], report["chunks"]);
 }

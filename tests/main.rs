@@ -12,3 +12,4 @@ mod models;
 mod replay;
 mod review;
 mod search;
+mod store;

@@ -1,6 +1,7 @@
 //! Arguments: what was typed. The documentation of each field is its `--help`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -16,7 +17,7 @@ pub(crate) struct Arguments {
     pub(crate) repo: Option<PathBuf>,
 
     /// Where the index is kept [default: `precedent` in the repository's Git directory]
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR|URL")]
     pub(crate) store: Option<String>,
 
     /// Print machine output on standard output and nothing else
@@ -39,6 +40,7 @@ pub(crate) enum Command {
     Doctor(DoctorArguments),
     #[command(subcommand)]
     Store(StoreCommand),
+    Export(ExportArguments),
     #[command(subcommand)]
     Models(ModelsCommand),
     #[command(subcommand)]
@@ -253,6 +255,74 @@ pub(crate) struct DoctorArguments {
 pub(crate) enum StoreCommand {
     /// Read every byte of the index and report what does not fit
     Check,
+    /// Merge all shards into few large ones
+    Compact,
+    Gc(GcArguments),
+}
+
+/// Remove files that no longer count
+#[derive(Debug, Args)]
+pub(crate) struct GcArguments {
+    /// Leave what a command may still be reading that began this long ago: 90s, 15m, 1h, 2d
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = duration)]
+    pub(crate) grace: Duration,
+}
+
+/// A whole number of seconds, minutes, hours or days.
+fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let seconds: u64 = match &text[digits.len()..] {
+        "s" => 1,
+        "m" => 60,
+        "h" => 60 * 60,
+        "d" => 24 * 60 * 60,
+        "" if digits == "0" => 1,
+        _ => return Err("give a number and a unit, as in 90s, 15m, 1h or 2d".to_owned()),
+    };
+    let number: u64 = digits.parse().map_err(|_| format!("`{digits}` is not a whole number"))?;
+    number.checked_mul(seconds).map(Duration::from_secs).ok_or_else(|| "that is too long".to_owned())
+}
+
+/// Write the index's vectors, with what they are of, for another tool
+#[derive(Debug, Args)]
+pub(crate) struct ExportArguments {
+    /// For which tool
+    #[arg(long, value_enum)]
+    pub(crate) format: ExportFormat,
+
+    /// The file, or for npy the folder [default: precedent.faiss, .parquet, .jsonl, or precedent-npy]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportFormat {
+    /// An index that faiss.read_index opens
+    Faiss,
+    /// Parquet for Pinecone's bulk import
+    Pinecone,
+    /// Weaviate's batch objects, one a line
+    Weaviate,
+    /// NumPy arrays
+    Npy,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_a_unit() {
+        let check = |text: &str, seconds| assert_eq!(duration(text).ok(), seconds.map(Duration::from_secs), "{text}");
+        check("0", Some(0));
+        check("90s", Some(90));
+        check("15m", Some(900));
+        check("2h", Some(7200));
+        check("1d", Some(86_400));
+        for wrong in ["", "5", "h", "-1s", "1w", "1.5h", "99999999999999999999s", "9999999999999999999d", "é"] {
+            check(wrong, None);
+        }
+    }
 }
 
 /// Look after embedding models

@@ -91,7 +91,7 @@ pub(crate) fn open(source: &Source, device: Device) -> Result<Arc<dyn Embedder>,
 /// environment names, or the built-in one.
 pub(crate) fn choose(place: &Place, asked: Option<&str>, device: Device) -> Result<Arc<dyn Embedder>, Failure> {
     // A damaged store is dealt with, and said to be damaged, when it is brought up.
-    let recorded = place.existing().ok().flatten().map(|(_, store)| store.manifest().embedder.clone());
+    let recorded = place.existing().ok().flatten().map(|store| store.manifest().embedder.clone());
     let source = match (asked, recorded) {
         (Some(asked), _) => Source::parse(asked)?,
         (None, Some(recorded)) if recorded == Table::built_in().fingerprint() => Source::BuiltIn,

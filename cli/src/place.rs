@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use precedent_model::Embedder;
 use precedent_pipeline::archive::Archive;
 use precedent_pipeline::history::Repository;
-use precedent_pipeline::shard::{ObjectId, Store, StoreError};
+use precedent_pipeline::shard::{Location, LocationError, ObjectId, Store, StoreError};
 use precedent_pipeline::{IndexReport, PipelineError, UpkeepOptions, bring_up};
 
 use crate::failure::{Failure, Kind};
@@ -24,37 +24,36 @@ pub(crate) struct Settings {
     pub(crate) json: bool,
 }
 
-/// An opened repository and the directories that may hold its store, best first.
+/// An opened repository and the places that may hold its store, best first.
 pub(crate) struct Place {
     pub(crate) repository: Repository,
-    directories: Vec<PathBuf>,
+    locations: Vec<Location>,
 }
 
 impl Place {
     pub(crate) fn open(settings: &Settings) -> Result<Place, Failure> {
         let repository = Repository::discover(&settings.repository)?;
-        let directories = match &settings.store {
-            Some(store) => vec![local_path(store)?],
+        let locations = match &settings.store {
+            Some(store) => vec![location(store)?],
             None => {
                 let git = repository.common_directory();
-                let mut places = vec![git.join(FOLDER)];
-                places.extend(cache_directory(&git));
-                places
+                let cache = cache_directory(&git);
+                std::iter::once(git.join(FOLDER)).chain(cache).map(Location::folder).collect()
             }
         };
-        Ok(Place { repository, directories })
+        Ok(Place { repository, locations })
     }
 
-    /// The directory of the store that would be used first.
-    pub(crate) fn directory(&self) -> &Path {
-        &self.directories[0]
+    /// The place of the store that would be used first.
+    pub(crate) fn location(&self) -> &Location {
+        &self.locations[0]
     }
 
-    /// The first directory that holds a store.
-    pub(crate) fn existing(&self) -> Result<Option<(PathBuf, Store)>, StoreError> {
-        for directory in &self.directories {
-            match Store::open(directory) {
-                Ok(Some(store)) => return Ok(Some((directory.clone(), store))),
+    /// The first store that there is, in whatever place.
+    pub(crate) fn existing(&self) -> Result<Option<Store>, StoreError> {
+        for location in &self.locations {
+            match Store::open(location) {
+                Ok(Some(store)) => return Ok(Some(store)),
                 Err(StoreError::Read { source, .. }) if is_out_of_reach(&source) => {}
                 other => drop(other?),
             }
@@ -89,21 +88,21 @@ impl Place {
     /// Brings the store up to `tips`, in the user's cache if the first place cannot be written.
     pub(crate) fn bring_up(&self, tips: &[ObjectId], options: &UpkeepOptions) -> Result<Ready, Failure> {
         let bar = Bar::new();
-        let (last, others) = self.directories.split_last().expect("because there is always a first place");
-        let try_in = |directory: &Path| -> Result<Ready, PipelineError> {
+        let (last, others) = self.locations.split_last().expect("because there is always a first place");
+        let try_in = |location: &Location| -> Result<Ready, PipelineError> {
             let notice = |notice: precedent_pipeline::Notice| {
                 screen::tell(&format!("note: {}", notice.text));
             };
             let result = interruptible(|flag| {
-                bring_up(&self.repository, directory, tips, options, &notice, &|step| bar.show(step), flag)
+                bring_up(&self.repository, location, tips, options, &notice, &|step| bar.show(step), flag)
             });
             bar.finish();
             let (store, report) = result?;
             let model = options.embedder.name().to_owned();
-            Ok(Ready { store, report, model, directory: directory.to_owned() })
+            Ok(Ready { store, report, model })
         };
-        for directory in others {
-            match try_in(directory) {
+        for location in others {
+            match try_in(location) {
                 Err(PipelineError::Store(StoreError::Write { path, source } | StoreError::Read { path, source }))
                     if is_out_of_reach(&source) =>
                 {
@@ -125,14 +124,13 @@ pub(crate) struct Ready {
     pub(crate) report: IndexReport,
     /// What people call the model.
     pub(crate) model: String,
-    pub(crate) directory: PathBuf,
 }
 
 impl Ready {
     /// Says on standard error what was indexed and what is missing, and ends an interrupted run.
     pub(crate) fn announce(&self, settings: &Settings) -> Result<(), Failure> {
         if self.report.commits > 0 && !settings.json {
-            let shown = shown_path(&self.directory);
+            let shown = shown_place(self.store.location());
             screen::tell(screen::index_summary(&self.report, &self.model, &shown).trim_end());
             screen::tell("");
         }
@@ -143,27 +141,22 @@ impl Ready {
     }
 }
 
-/// A path as short as it can be said from here.
-pub(crate) fn shown_path(path: &Path) -> String {
+/// A place as short as it can be said from here.
+pub(crate) fn shown_place(location: &Location) -> String {
     let here = std::env::current_dir().ok().and_then(|here| here.canonicalize().ok());
-    here.and_then(|here| path.strip_prefix(here).ok().map(Path::to_owned))
-        .unwrap_or_else(|| path.to_owned())
-        .display()
-        .to_string()
+    let path = location.path();
+    let short = path.zip(here).and_then(|(path, here)| path.strip_prefix(here).ok().map(Path::to_owned));
+    short.map_or_else(|| location.to_string(), |path| path.display().to_string())
 }
 
-fn local_path(store: &str) -> Result<PathBuf, Failure> {
-    if let Some(path) = store.strip_prefix("file://") {
-        return Ok(PathBuf::from(path));
-    }
-    if let Some((scheme, _)) = store.split_once("://") {
-        return Err(Failure::new(Kind::Usage, format!("a store at `{scheme}://` is not supported"))
-            .with_hint("give a directory, as in: --store path/to/store"));
-    }
-    if store.is_empty() {
-        return Err(Failure::new(Kind::Usage, "--store is empty").with_hint("leave it out for the default place"));
-    }
-    Ok(PathBuf::from(store))
+fn location(store: &str) -> Result<Location, Failure> {
+    Location::parse(store).map_err(|error| match error {
+        LocationError::Empty => {
+            Failure::new(Kind::Usage, "--store is empty").with_hint("leave it out for the default place")
+        }
+        error => Failure::new(Kind::Usage, error.to_string())
+            .with_hint("give a directory, as in: --store path/to/store or --store file:///path/to/store"),
+    })
 }
 
 /// One folder in the user's cache for each repository, named by a hash of its path.

@@ -12,7 +12,7 @@ use crate::batch::{Rows, numbers};
 use crate::changes::{Batch, Changes};
 use crate::cut::{Cutter, Numbers, Part};
 use crate::history::{Repository, Walk};
-use crate::shard::{CommitRow, Generation, Manifest, ObjectId, Store, StoreError, WriteLock};
+use crate::shard::{CommitRow, Generation, Manifest, MergeReport, Merging, ObjectId, Store, StoreError, WriteLock};
 use crate::syntax::{Reading, Skip};
 use crate::{PipelineError, Unembedded, embed};
 
@@ -118,6 +118,8 @@ pub struct Seconds {
     pub embed: f64,
     /// Writing shards.
     pub write: f64,
+    /// Merging shards, after all else.
+    pub merge: f64,
     /// All of it.
     pub total: f64,
 }
@@ -156,6 +158,17 @@ pub struct Counts {
     pub edits: u64,
 }
 
+/// What merging did to a store's shards.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct Merged {
+    /// Shards that others took the place of.
+    pub shards: u64,
+    /// The shards that did.
+    pub into: u64,
+    /// Bytes of these.
+    pub bytes: u64,
+}
+
 /// What a run did. The counts are this run's; `totals` are the store's.
 #[derive(Debug, Clone, Serialize)]
 pub struct IndexReport {
@@ -183,6 +196,12 @@ pub struct IndexReport {
     pub seconds: Seconds,
     /// Bytes of the store on disk.
     pub store_bytes: u64,
+    /// Shards of the store.
+    pub shards: u64,
+    /// Shards that this run merged into fewer.
+    pub merged: Merged,
+    /// Bytes of shards written for each byte written for new rows, since the store was made.
+    pub write_amplification: f64,
     /// The embedder's fingerprint.
     pub model: String,
     /// Texts that the embedder failed on.
@@ -225,6 +244,10 @@ pub fn index(
         run.seconds.history += started.elapsed().as_secs_f64();
         let ingest = Ingest { repository, embedder, options, tips, walk: &walk, progress, interrupt };
         ingest.run(store, lock, &mut run)?;
+        let merging = Instant::now();
+        let merged = if run.interrupted { MergeReport::default() } else { store.merge(lock, Merging::Levels)? };
+        run.merged = Merged { shards: merged.shards as u64, into: merged.into as u64, bytes: merged.bytes };
+        run.seconds.merge += merging.elapsed().as_secs_f64();
     }
     run.seconds.total = started.elapsed().as_secs_f64();
     Ok(report(repository, store, run))
@@ -265,6 +288,7 @@ pub(crate) struct Run {
     pub(crate) readings: BTreeMap<&'static str, Readings>,
     pub(crate) seconds: Seconds,
     pub(crate) unembedded: Vec<Unembedded>,
+    pub(crate) merged: Merged,
     pub(crate) interrupted: bool,
 }
 
@@ -294,6 +318,9 @@ fn report(repository: &Repository, store: &Store, run: Run) -> IndexReport {
         readings: run.readings,
         seconds: run.seconds,
         store_bytes: store.bytes_on_disk(),
+        shards: store.manifest().shards.len() as u64,
+        merged: run.merged,
+        write_amplification: store.write_amplification(),
         model: store.manifest().embedder.clone(),
         unembedded: run.unembedded,
         generation: store.manifest().generation,

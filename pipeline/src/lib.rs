@@ -19,6 +19,7 @@ mod chunker;
 mod cut;
 mod embed;
 pub mod eval;
+pub mod export;
 pub mod history;
 mod ingest;
 pub mod lineage;
@@ -32,7 +33,7 @@ pub use changes::each_change;
 pub use chunker::{Chunker, FileNodes, Piece, chunk_id};
 pub use embed::Unembedded;
 pub use ingest::{
-    Counts, IndexOptions, IndexReport, Interrupt, Progress, Readings, Reparse, Seconds, Skipped, Stage, index,
+    Counts, IndexOptions, IndexReport, Interrupt, Merged, Progress, Readings, Reparse, Seconds, Skipped, Stage, index,
     is_indexed,
 };
 

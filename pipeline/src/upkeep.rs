@@ -4,7 +4,7 @@
 //! built again, since history is there to build it from. A store of another repository or of another
 //! maker is refused: nothing that someone may want is thrown away unasked.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use precedent_model::{Embedder, Table};
 
 use crate::history::Repository;
 use crate::ingest::{IndexOptions, IndexReport, Interrupt, Progress, index, is_indexed};
-use crate::shard::{ObjectId, Settings, Store, StoreError, WriteLock};
+use crate::shard::{Location, ObjectId, Settings, Store, StoreError, WriteLock};
 use crate::{PipelineError, syntax};
 
 /// How long to wait for another writer, and between two looks.
@@ -44,13 +44,13 @@ impl Default for UpkeepOptions {
     }
 }
 
-/// Opens the store in `directory`, or makes one, and indexes everything that `tips` reach.
+/// Opens the store in `location`, or makes one, and indexes everything that `tips` reach.
 ///
 /// # Errors
 /// As [`index`]; also a store of another repository or maker, and one that somebody else is writing.
 pub fn bring_up(
     repository: &Repository,
-    directory: &Path,
+    location: &Location,
     tips: &[ObjectId],
     options: &UpkeepOptions,
     notice: &dyn Fn(Notice),
@@ -59,11 +59,9 @@ pub fn bring_up(
 ) -> Result<(Store, IndexReport), PipelineError> {
     let embedder = &*options.embedder;
     let look = || match &options.rebuild {
-        None => find(repository, directory, embedder),
-        Some(_) if matches!(Store::open(directory), Ok(None)) => Ok(Found::None),
-        Some(_) if !directory.join("lock").is_file() => {
-            Err(PipelineError::NotAStore { directory: directory.to_owned() })
-        }
+        None => find(repository, location, embedder),
+        Some(_) if matches!(Store::open(location), Ok(None)) => Ok(Found::None),
+        Some(_) if !location.was_written()? => Err(not_a_store(location)),
         Some(why) => Ok(Found::Unfit(why.clone())),
     };
     if let Found::Fit(store) = look()?
@@ -74,16 +72,16 @@ pub fn bring_up(
         let report = crate::ingest::nothing_new(repository, &store);
         return Ok((*store, report));
     }
-    let lock = wait_for_lock(&empty(directory, embedder))?;
+    let lock = wait_for_lock(&empty(location, embedder))?;
     // Another run may have written between the first look and the lock.
     let mut store = match look()? {
         Found::Fit(store) => *store,
-        Found::None => empty(directory, embedder),
-        Found::Unfit(why) => start_over(directory, embedder, &why, notice)?,
+        Found::None => empty(location, embedder),
+        Found::Unfit(why) => start_over(location, embedder, &why, notice)?,
     };
     match index(repository, &mut store, &lock, tips, embedder, &options.index, progress, interrupt) {
         Err(PipelineError::Store(StoreError::Damaged { what, why })) => {
-            let mut store = start_over(directory, embedder, &format!("{what} is damaged ({why})"), notice)?;
+            let mut store = start_over(location, embedder, &format!("{what} is damaged ({why})"), notice)?;
             let report = index(repository, &mut store, &lock, tips, embedder, &options.index, progress, interrupt)?;
             Ok((store, report))
         }
@@ -111,19 +109,17 @@ enum Found {
     Unfit(String),
 }
 
-fn find(repository: &Repository, directory: &Path, embedder: &dyn Embedder) -> Result<Found, PipelineError> {
-    let store = match Store::open(directory) {
+fn find(repository: &Repository, location: &Location, embedder: &dyn Embedder) -> Result<Found, PipelineError> {
+    let store = match Store::open(location) {
         Ok(None) => return Ok(Found::None),
         Ok(Some(store)) => store,
         // A store that was ever written holds a lock file. Without one, this is somebody else's `manifest.json`.
-        Err(StoreError::Damaged { .. }) if !directory.join("lock").is_file() => {
-            return Err(PipelineError::NotAStore { directory: directory.to_owned() });
-        }
+        Err(StoreError::Damaged { .. }) if !location.was_written()? => return Err(not_a_store(location)),
         Err(StoreError::Damaged { what, why }) => return Ok(Found::Unfit(format!("{what} is damaged ({why})"))),
         Err(error) => return Err(error.into()),
     };
-    check_maker(&store, directory, embedder)?;
-    check_repository(repository, &store, directory)?;
+    check_maker(&store, location, embedder)?;
+    check_repository(repository, &store, location)?;
     let still_shallow = |commit: &ObjectId| repository.shallow().contains(commit);
     if !store.manifest().shallow.iter().all(still_shallow) {
         return Ok(Found::Unfit("it was made from a shorter clone".into()));
@@ -132,7 +128,7 @@ fn find(repository: &Repository, directory: &Path, embedder: &dyn Embedder) -> R
 }
 
 /// Refuses a store whose rows would not fit ours.
-fn check_maker(store: &Store, directory: &Path, embedder: &dyn Embedder) -> Result<(), PipelineError> {
+fn check_maker(store: &Store, location: &Location, embedder: &dyn Embedder) -> Result<(), PipelineError> {
     let manifest = store.manifest();
     for (what, found, expected) in [
         ("chunker", manifest.chunker.as_str(), syntax::CHUNKER),
@@ -140,7 +136,7 @@ fn check_maker(store: &Store, directory: &Path, embedder: &dyn Embedder) -> Resu
     ] {
         if found != expected {
             return Err(PipelineError::OtherMaker {
-                store: directory.to_owned(),
+                store: PathBuf::from(location.to_string()),
                 what,
                 found: found.to_owned(),
                 expected: expected.to_owned(),
@@ -151,7 +147,7 @@ fn check_maker(store: &Store, directory: &Path, embedder: &dyn Embedder) -> Resu
 }
 
 /// A store and a repository belong together when they share an indexed commit.
-fn check_repository(repository: &Repository, store: &Store, directory: &Path) -> Result<(), PipelineError> {
+fn check_repository(repository: &Repository, store: &Store, location: &Location) -> Result<(), PipelineError> {
     let objects = repository.objects();
     let manifest = store.manifest();
     let no_tip_here = !manifest.tips.iter().any(|tip| objects.contains(tip));
@@ -163,15 +159,19 @@ fn check_repository(repository: &Repository, store: &Store, directory: &Path) ->
             Err(error) => return Err(error.into()),
         };
         if !shared {
-            return Err(PipelineError::OtherRepository { store: directory.to_owned() });
+            return Err(PipelineError::OtherRepository { store: PathBuf::from(location.to_string()) });
         }
     }
     Ok(())
 }
 
-fn empty(directory: &Path, embedder: &dyn Embedder) -> Store {
+fn not_a_store(location: &Location) -> PipelineError {
+    PipelineError::NotAStore { directory: PathBuf::from(location.to_string()) }
+}
+
+fn empty(location: &Location, embedder: &dyn Embedder) -> Store {
     Store::create(
-        directory,
+        location,
         Settings {
             chunker: syntax::CHUNKER.to_owned(),
             embedder: embedder.fingerprint().to_owned(),
@@ -181,13 +181,12 @@ fn empty(directory: &Path, embedder: &dyn Embedder) -> Store {
 }
 
 fn start_over(
-    directory: &Path,
+    location: &Location,
     embedder: &dyn Embedder,
     why: &str,
     notice: &dyn Fn(Notice),
 ) -> Result<Store, PipelineError> {
-    let aside =
-        Store::set_aside(directory).map_err(|source| StoreError::Write { path: directory.to_owned(), source })?;
+    let aside = Store::set_aside(location)?;
     notice(Notice { text: format!("the store is built again: {why}; what was there is in `{}`", aside.display()) });
-    Ok(empty(directory, embedder))
+    Ok(empty(location, embedder))
 }

@@ -10,7 +10,7 @@ use super::json_line;
 use super::runtime::RuntimeState;
 use crate::args::DoctorArguments;
 use crate::failure::Failure;
-use crate::place::{Place, Settings, shown_path};
+use crate::place::{Place, Settings, shown_place};
 use crate::{model, screen};
 
 /// What is here. A problem is data: `doctor` reports it and ends well.
@@ -142,7 +142,7 @@ fn examine(place: &Place, diagnosis: &mut Diagnosis) {
     match place.existing() {
         Err(error) => diagnosis.problems.push(error.to_string()),
         Ok(None) => {}
-        Ok(Some((directory, store))) => {
+        Ok(Some(store)) => {
             let manifest = store.manifest();
             if manifest.chunker != diagnosis.chunker {
                 let found = &manifest.chunker;
@@ -158,7 +158,7 @@ fn examine(place: &Place, diagnosis: &mut Diagnosis) {
                 ));
             }
             diagnosis.store = Some(StoreState {
-                path: directory.display().to_string(),
+                path: store.location().to_string(),
                 model: manifest.embedder.clone(),
                 generation: manifest.generation,
                 commits: manifest.rows("commits"),
@@ -171,7 +171,7 @@ fn examine(place: &Place, diagnosis: &mut Diagnosis) {
     if diagnosis.store.is_none() && diagnosis.problems.is_empty() {
         diagnosis.problems.push(format!(
             "there is no index yet; make one in `{}` with: precedent index",
-            shown_path(place.directory())
+            shown_place(place.location())
         ));
     }
 }

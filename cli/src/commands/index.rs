@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::json_line;
 use crate::args::{IndexArguments, Reparse};
 use crate::failure::Failure;
-use crate::place::{Place, Settings, shown_path};
+use crate::place::{Place, Settings, shown_place};
 use crate::{model, screen};
 
 pub(crate) fn run(settings: &Settings, options: &IndexArguments) -> Result<ExitCode, Failure> {
@@ -45,7 +45,7 @@ pub(crate) fn run(settings: &Settings, options: &IndexArguments) -> Result<ExitC
         let commits = screen::counted(report.totals.commits, "commit");
         screen::print(&format!("  nothing new since {} · {commits} indexed\n", short(&tips[0])))?;
     } else {
-        screen::print(&screen::index_summary(report, &ready.model, &shown_path(&ready.directory)))?;
+        screen::print(&screen::index_summary(report, &ready.model, &shown_place(ready.store.location())))?;
     }
     if report.interrupted { Err(Failure::interrupted()) } else { Ok(ExitCode::SUCCESS) }
 }

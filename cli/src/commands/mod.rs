@@ -2,6 +2,7 @@
 
 mod doctor;
 mod eval;
+mod export;
 mod index;
 mod lineage;
 mod models;
@@ -46,7 +47,10 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Replay(options) => replay::run(&settings, &options),
         Command::Eval(options) => eval::run(&settings, &options),
         Command::Doctor(options) => doctor::run(&settings, &options),
+        Command::Export(options) => export::run(&settings, &options),
         Command::Store(StoreCommand::Check) => store::check(&settings),
+        Command::Store(StoreCommand::Compact) => store::compact(&settings),
+        Command::Store(StoreCommand::Gc(options)) => store::gc(&settings, &options),
         Command::Models(ModelsCommand::List) => models::list(&settings),
         Command::Models(ModelsCommand::Fetch(options)) => models::fetch(&settings, &options),
         Command::Models(ModelsCommand::Check(options)) => models::check(&settings, &options),

@@ -1,20 +1,24 @@
 //! Committing a generation: every step of it before the manifest's rename can be lost without loss.
 
 use std::collections::HashSet;
-use std::fs;
-use std::path::Path;
 use std::thread;
+use std::time::{Duration, SystemTime};
 
-use super::disk::Disk;
 use super::encode::Encode;
 use super::error::StoreError;
+use super::folder::TEMPORARY;
 use super::ids::ObjectId;
+use super::location::{Location, Medium};
 use super::lock::WriteLock;
-use super::manifest::{MANIFEST, MANIFEST_TEMPORARY, Manifest, ShardEntry};
+use super::manifest::{MANIFEST, Manifest, Retired, ShardEntry, is_shard_name};
 use super::rows::{ChunkRow, CommitRow, EditRow, SpanRow, VectorRow};
-use super::schema::Table;
+use super::schema::{Effort, Table};
 use super::store::Store;
-use super::writer::{TEMPORARY, invalid, order_spans, write_shard};
+use super::writer::{invalid, write_shard};
+
+/// How long a file that was a shard stays for readers that opened the store before others took its place. A command
+/// that reads takes seconds, so this is for those that are slow or were stopped.
+pub const GRACE: Duration = Duration::from_secs(60 * 60);
 
 /// What one commit adds to a store.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -44,8 +48,8 @@ impl Store {
     /// manifest was replaced, after which the store is to be opened again.
     pub fn commit(&mut self, lock: &WriteLock, mut generation: Generation) -> Result<(), StoreError> {
         self.check_current(lock)?;
-        let next = next_manifest(self.dir(), self.manifest(), &mut generation)?;
-        self.remove_orphans()?;
+        let next = next_manifest(self.location(), self.manifest(), &mut generation)?;
+        self.remove_orphans(GRACE)?;
         let result = self.write_generation(next, &generation);
         if result.is_err() {
             self.clean_up();
@@ -54,106 +58,122 @@ impl Store {
     }
 
     /// Refuses to write over what another writer committed after this store was opened.
-    fn check_current(&self, lock: &WriteLock) -> Result<(), StoreError> {
-        let path = self.dir().join(MANIFEST);
-        if lock.dir() != self.dir() {
-            let why = format!("the lock is that of {}", lock.dir().display());
+    pub(super) fn check_current(&mut self, lock: &WriteLock) -> Result<(), StoreError> {
+        let path = self.medium().name(MANIFEST);
+        if lock.location() != self.location() {
+            let why = format!("the lock is that of {}", lock.location());
             return Err(StoreError::Write { path, source: invalid(why) });
         }
-        let found = Manifest::read(self.dir())?;
+        lock.renew()?;
+        let found = Manifest::read(self.medium())?;
         let expected = self.manifest().generation;
         // The whole manifest is compared: a store that was set aside and rebuilt may have come to the same number.
-        let same = match &found {
-            Some(found) => found == self.manifest(),
-            None => expected == 0,
-        };
-        let found = found.map_or(0, |manifest| manifest.generation);
-        if same { Ok(()) } else { Err(StoreError::Stale { path, found, expected }) }
+        match found {
+            Some((found, version)) if found == *self.manifest() => {
+                self.version = version;
+                Ok(())
+            }
+            None if expected == 0 => Ok(()),
+            found => {
+                let found = found.map_or(0, |(manifest, _)| manifest.generation);
+                Err(StoreError::Stale { path, found, expected })
+            }
+        }
     }
 
     fn write_generation(&mut self, mut next: Manifest, generation: &Generation) -> Result<(), StoreError> {
-        let dir = self.dir();
-        for entry in write_shards(&self.disk, dir, generation, next.dimension)? {
+        for entry in write_shards(self.medium(), generation, next.dimension)? {
+            next.first_bytes = next.first_bytes.saturating_add(entry.bytes);
             // Equal content is one file, which the manifest names once.
             if !next.shards.contains(&entry) {
                 next.shards.push(entry);
             }
         }
-        next.check().map_err(|why| StoreError::Write { path: dir.join(MANIFEST), source: invalid(why) })?;
-        if self.manifest().generation == 0 {
-            // The store's folder may be new. Where the folder above may not be read, its names last when the system says so.
-            let above = dir.parent().filter(|above| !above.as_os_str().is_empty());
-            let _ = self.disk.sync_folder(above.unwrap_or(Path::new(".")));
-        }
-        // The tables' folders may be new, and their names must last before the manifest relies on them.
-        self.disk.sync_folder(dir).map_err(StoreError::write(dir))?;
-        let temporary = dir.join(MANIFEST_TEMPORARY);
-        next.write_temporary(dir, &self.disk).map_err(StoreError::write(&temporary))?;
-        let path = dir.join(MANIFEST);
-        self.disk.rename(&temporary, &path).map_err(StoreError::write(&path))?;
-        self.disk.sync_folder(dir).map_err(StoreError::write(dir))?;
-        self.set_manifest(next);
+        self.publish(next, GRACE)?;
         Ok(())
+    }
+
+    /// Makes a manifest the one that counts, and then removes files that were retired for longer than the grace
+    /// period; says which.
+    pub(super) fn publish(&mut self, mut next: Manifest, grace: Duration) -> Result<Vec<Retired>, StoreError> {
+        let now = seconds_now();
+        let over: Vec<Retired> = next.retired.extract_if(.., |file| file.is_over(now, grace)).collect();
+        let path = self.medium().name(MANIFEST);
+        next.check().map_err(|why| StoreError::Write { path: path.clone(), source: invalid(why) })?;
+        let expected = (self.manifest().generation > 0).then_some(&self.version);
+        let Some(version) = self.medium().replace_manifest(&next.text(), expected)? else {
+            let found = Manifest::read(self.medium())?.map_or(0, |(manifest, _)| manifest.generation);
+            return Err(StoreError::Stale { path, found, expected: self.manifest().generation });
+        };
+        self.set_manifest(next, version);
+        for file in &over {
+            // What cannot be removed now is named by nothing any more, and the next writer removes it.
+            let _ = self.medium().remove(&file.file());
+        }
+        Ok(over)
     }
 
     /// After a failure: removes what no manifest names. Errors are dropped, for the first one is the one to tell,
     /// and the next commit removes what is left.
-    fn clean_up(&self) {
-        // If the failure came after the rename, the new manifest's shards must stay.
-        let found = Manifest::read(self.dir()).map(|manifest| manifest.map_or(0, |manifest| manifest.generation));
+    pub(super) fn clean_up(&self) {
+        // If the failure came after the manifest was replaced, the new one's shards must stay.
+        let found = Manifest::read(self.medium());
+        let found = found.map(|found| found.map_or(0, |(manifest, _)| manifest.generation));
         if found.is_ok_and(|generation| generation == self.manifest().generation) {
-            let _ = self.remove(&self.dir().join(MANIFEST_TEMPORARY));
+            let _ = self.medium().remove_unfinished_manifest();
             for table in Table::ALL {
-                let _ = self.remove_orphans_of(table);
+                let _ = self.remove_orphans_of(table, GRACE);
             }
         }
     }
 
     /// Removes shards that the manifest does not name, and unfinished files: both are left by a writer that died or
-    /// failed. Files that no writer of this format makes are not touched.
-    fn remove_orphans(&self) -> Result<(), StoreError> {
-        self.remove(&self.dir().join(MANIFEST_TEMPORARY))?;
-        Table::ALL.into_iter().try_for_each(|table| self.remove_orphans_of(table))
+    /// failed, and no reader ever knew of them. Files that no writer of this format makes are not touched, nor are
+    /// those that another writer may just have written. Returns names.
+    pub(super) fn remove_orphans(&self, grace: Duration) -> Result<Vec<String>, StoreError> {
+        self.medium().remove_unfinished_manifest()?;
+        let mut removed = Vec::new();
+        for table in Table::ALL {
+            removed.extend(self.remove_orphans_of(table, grace)?);
+        }
+        Ok(removed)
     }
 
-    fn remove_orphans_of(&self, table: Table) -> Result<(), StoreError> {
-        let folder = self.dir().join(table.name());
-        let entries = match fs::read_dir(&folder) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-            Err(source) => return Err(StoreError::Write { path: folder, source }),
-        };
-        let named: HashSet<&str> = self.manifest().shards_of(table.name()).map(|shard| shard.name.as_str()).collect();
-        for entry in entries {
-            let name = entry.map_err(StoreError::write(&folder))?.file_name();
-            let Some(name) = name.to_str() else { continue };
-            if name == TEMPORARY || (is_shard_name(name) && !named.contains(name)) {
-                self.remove(&folder.join(name))?;
+    fn remove_orphans_of(&self, table: Table, grace: Duration) -> Result<Vec<String>, StoreError> {
+        let manifest = self.manifest();
+        let retired = manifest.retired.iter().filter(|file| file.table == table.name()).map(|file| file.name.as_str());
+        let named: HashSet<&str> =
+            manifest.shards_of(table.name()).map(|shard| shard.name.as_str()).chain(retired).collect();
+        let now = SystemTime::now();
+        let mut removed = Vec::new();
+        for file in self.medium().list(table.name())? {
+            let is_old = file.written.is_none_or(|at| now.duration_since(at).unwrap_or_default() >= grace);
+            let is_ours = file.name == TEMPORARY || is_shard_name(&file.name);
+            if is_ours && is_old && !named.contains(file.name.as_str()) {
+                let file = format!("{}/{}", table.name(), file.name);
+                self.medium().remove(&file)?;
+                removed.push(file);
             }
         }
-        Ok(())
+        Ok(removed)
     }
 
-    fn remove(&self, path: &Path) -> Result<(), StoreError> {
-        match self.disk.remove(path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(StoreError::write(path)(error)),
-            _ => Ok(()),
-        }
+    pub(super) fn medium(&self) -> &dyn Medium {
+        self.location.medium()
     }
 }
 
-fn is_shard_name(name: &str) -> bool {
-    name.strip_suffix(".parquet").is_some_and(|stem| stem.len() == 32 && stem.bytes().all(|c| c.is_ascii_hexdigit()))
+/// Seconds since 1970 UTC.
+pub(super) fn seconds_now() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 /// The manifest after the generation, without its shards. Rows are put into their tables' order, and refused where
 /// they would break what readers rely on.
-fn next_manifest(dir: &Path, now: &Manifest, generation: &mut Generation) -> Result<Manifest, StoreError> {
+fn next_manifest(at: &Location, now: &Manifest, generation: &mut Generation) -> Result<Manifest, StoreError> {
     generation.commits.sort_by_key(|row| row.number);
     generation.chunks.sort_by_key(|row| row.number);
-    generation.vectors.sort_by_key(|row| row.chunk);
-    order_spans(&mut generation.spans);
-    let refused = |why: String| StoreError::Write { path: dir.join(MANIFEST), source: invalid(why) };
+    let refused = |why: String| StoreError::Write { path: at.medium().name(MANIFEST), source: invalid(why) };
     let commits = generation.commits.iter().map(|row| row.number);
     let chunks = generation.chunks.iter().map(|row| row.number);
     let next_commit = next_number("commit", now.next_commit, commits).map_err(refused)?;
@@ -167,6 +187,9 @@ fn next_manifest(dir: &Path, now: &Manifest, generation: &mut Generation) -> Res
         );
         return Err(refused(why));
     }
+    ChunkRow::order(&mut generation.chunks);
+    SpanRow::order(&mut generation.spans);
+    VectorRow::order(&mut generation.vectors);
     let next = Manifest {
         generation: now.generation + 1,
         tips: std::mem::take(&mut generation.tips),
@@ -192,28 +215,22 @@ fn next_number(what: &str, mut next: u32, numbers: impl Iterator<Item = u32>) ->
 }
 
 /// Writes the tables side by side: compressing is most of the work, and each table has its own folder.
-fn write_shards(
-    disk: &Disk,
-    dir: &Path,
-    generation: &Generation,
-    dimension: u32,
-) -> Result<Vec<ShardEntry>, StoreError> {
+fn write_shards(medium: &dyn Medium, generation: &Generation, dimension: u32) -> Result<Vec<ShardEntry>, StoreError> {
     fn start<'scope, R: Encode>(
         scope: &'scope thread::Scope<'scope, '_>,
-        disk: &'scope Disk,
-        dir: &'scope Path,
+        medium: &'scope dyn Medium,
         rows: &'scope [R],
         dimension: u32,
     ) -> thread::ScopedJoinHandle<'scope, Result<Option<ShardEntry>, StoreError>> {
-        scope.spawn(move || write_shard(disk, dir, rows, dimension))
+        scope.spawn(move || write_shard(medium, rows, dimension, Effort::Quick))
     }
     thread::scope(|scope| {
         let writers = [
-            start(scope, disk, dir, &generation.commits, dimension),
-            start(scope, disk, dir, &generation.edits, dimension),
-            start(scope, disk, dir, &generation.chunks, dimension),
-            start(scope, disk, dir, &generation.spans, dimension),
-            start(scope, disk, dir, &generation.vectors, dimension),
+            start(scope, medium, &generation.commits, dimension),
+            start(scope, medium, &generation.edits, dimension),
+            start(scope, medium, &generation.chunks, dimension),
+            start(scope, medium, &generation.spans, dimension),
+            start(scope, medium, &generation.vectors, dimension),
         ];
         let results: Vec<_> = writers
             .into_iter()

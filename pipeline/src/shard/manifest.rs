@@ -4,26 +4,24 @@
 //! looked at it.
 
 use std::collections::HashSet;
-use std::fs::File;
-use std::io::{self, Read, Write};
-use std::path::Path;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::disk::Disk;
 use super::error::StoreError;
 use super::ids::ObjectId;
+use super::location::{Medium, Version};
 
 /// The format of the tables and of the manifest that this version reads and writes.
 pub const FORMAT: u64 = 1;
 
 /// The manifest's file name.
 pub(super) const MANIFEST: &str = "manifest.json";
-/// Where it is written before it gets its name.
+/// Where it is written, in a folder, before it gets its name.
 pub(super) const MANIFEST_TEMPORARY: &str = "manifest.json.tmp";
 
 /// The longest manifest that is read, in bytes: some 200,000 shards, where a store has tens.
-const LONGEST_BYTES: u64 = 64 << 20;
+pub(super) const LONGEST_BYTES: u64 = 64 << 20;
 /// The most dimensions of a vector; the largest embedding models in use have a few thousand.
 const MOST_DIMENSIONS: u32 = 1 << 16;
 /// Hexadecimal digits of a shard's hash that make its name.
@@ -64,8 +62,17 @@ pub struct Manifest {
     pub next_chunk: u32,
     /// Folders that hold a `.gitattributes`, as the tips have them.
     pub attribute_dirs: Vec<String>,
-    /// The shards, in the order in which they were written.
+    /// The shards; those of one table in the order of their rows.
     pub shards: Vec<ShardEntry>,
+    /// Files that were shards before others took their place, kept for readers of earlier manifests.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub retired: Vec<Retired>,
+    /// Bytes of shards that were written for new rows, since the store was made.
+    #[serde(default)]
+    pub first_bytes: u64,
+    /// Bytes of shards that were written to merge others.
+    #[serde(default)]
+    pub merged_bytes: u64,
     /// Named blobs that this room does not read, kept as they are.
     pub blobs: Vec<serde_json::Value>,
 }
@@ -85,6 +92,42 @@ pub struct ShardEntry {
     pub blake3: String,
 }
 
+/// A file that no longer counts, and stays for a while.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retired {
+    /// The table, which is also the folder.
+    pub table: String,
+    /// The file's name.
+    pub name: String,
+    /// The file's size in bytes.
+    pub bytes: u64,
+    /// When it was retired, in seconds since 1970 UTC.
+    pub at: u64,
+}
+
+impl Retired {
+    /// The file, relative to the store.
+    pub(super) fn file(&self) -> String {
+        format!("{}/{}", self.table, self.name)
+    }
+
+    /// Whether it was retired at least `grace` ago. A clock that went back makes it stay longer.
+    pub(super) fn is_over(&self, now: u64, grace: Duration) -> bool {
+        now.saturating_sub(self.at) >= grace.as_secs()
+    }
+}
+
+/// Whether a name can be a table's: only letters, so no separators, no dots, no drive letters.
+fn is_table_name(table: &str) -> bool {
+    !table.is_empty() && table.bytes().all(|c| c.is_ascii_lowercase() || c == b'_')
+}
+
+/// Whether a file's name can be a shard's.
+pub(super) fn is_shard_name(name: &str) -> bool {
+    let hexadecimal = |c: u8| matches!(c, b'0'..=b'9' | b'a'..=b'f');
+    name.strip_suffix(".parquet").is_some_and(|stem| stem.len() == NAME_DIGITS && stem.bytes().all(hexadecimal))
+}
+
 impl ShardEntry {
     /// The entry of a file with this content.
     pub(super) fn new(table: &str, hash: blake3::Hash, rows: u64, bytes: u64) -> Self {
@@ -100,8 +143,7 @@ impl ShardEntry {
 
     /// Refuses names that are no plain names and counts that no such file can hold.
     fn check(&self) -> Result<(), String> {
-        // The table is a folder's name, so only letters: no separators, no dots, no drive letters.
-        if self.table.is_empty() || !self.table.bytes().all(|c| c.is_ascii_lowercase() || c == b'_') {
+        if !is_table_name(&self.table) {
             return Err(format!("table {:?} is not a plain name", self.table));
         }
         let hexadecimal = |c: u8| matches!(c, b'0'..=b'9' | b'a'..=b'f');
@@ -116,20 +158,13 @@ impl ShardEntry {
 }
 
 impl Manifest {
-    /// Reads the manifest in `dir`; `None` if there is none.
-    pub(super) fn read(dir: &Path) -> Result<Option<Self>, StoreError> {
-        let path = dir.join(MANIFEST);
-        let file = match File::open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(StoreError::Read { path, source }),
-        };
-        let mut text = Vec::new();
-        file.take(LONGEST_BYTES + 1).read_to_end(&mut text).map_err(StoreError::read(&path))?;
+    /// Reads the manifest; `None` if there is none.
+    pub(super) fn read(medium: &dyn Medium) -> Result<Option<(Self, Version)>, StoreError> {
+        let Some((text, version)) = medium.read_manifest(LONGEST_BYTES)? else { return Ok(None) };
         if text.len() as u64 > LONGEST_BYTES {
             return Err(StoreError::damaged(MANIFEST, "it is longer than any manifest"));
         }
-        Self::parse(&text).map(Some)
+        Ok(Some((Self::parse(&text)?, version)))
     }
 
     /// Parses and checks a manifest. The format is looked at first, for another format may be another shape.
@@ -160,6 +195,9 @@ impl Manifest {
                 return Err(format!("shard {:?} is named twice", shard.name));
             }
         }
+        if let Some(file) = self.retired.iter().find(|file| !is_table_name(&file.table) || !is_shard_name(&file.name)) {
+            return Err(format!("retired file {:?} has no shard's name", file.file()));
+        }
         for (table, next) in [("commits", self.next_commit), ("chunks", self.next_chunk)] {
             // Numbers are never reused, so there cannot be more rows than numbers were given out.
             let rows = self.rows(table);
@@ -185,13 +223,6 @@ impl Manifest {
         let mut text = serde_json::to_vec_pretty(self).expect("because every key is a string and every value plain");
         text.push(b'\n');
         text
-    }
-
-    /// Writes a durable copy under the temporary name; renaming it is the commit.
-    pub(super) fn write_temporary(&self, dir: &Path, disk: &Disk) -> io::Result<()> {
-        let mut file = disk.create(&dir.join(MANIFEST_TEMPORARY))?;
-        file.write_all(&self.text())?;
-        file.sync()
     }
 }
 
@@ -225,6 +256,9 @@ mod tests {
             next_chunk: 10,
             attribute_dirs: vec!["docs".into()],
             shards: vec![ShardEntry::new("commits", blake3::hash(b"x"), 10, 100)],
+            retired: vec![Retired { table: "edits".into(), name: format!("{:032x}.parquet", 7), bytes: 9, at: 5 }],
+            first_bytes: 100,
+            merged_bytes: 0,
             blobs: vec![serde_json::json!({ "name": "replay", "bytes": 12 })],
         }
     }
@@ -254,6 +288,10 @@ mod tests {
         }
         for table in ["..", "", "a/b", "C:", "commits\0", "Commits"] {
             assert!(refused(|m| m.shards[0].table = table.into()).contains("not a plain name"), "{table}");
+        }
+        for (table, name) in [("edits", "../manifest.json"), ("..", "lock"), ("edits", "writing.tmp"), ("/", "")] {
+            let retired = Retired { table: table.into(), name: name.into(), bytes: 1, at: 1 };
+            assert!(refused(|m| m.retired[0] = retired.clone()).contains("no shard's name"), "{table}/{name}");
         }
         assert!(refused(|m| m.shards[0].blake3 = "é".repeat(32)).contains("no blake3"));
     }

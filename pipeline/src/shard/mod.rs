@@ -1,6 +1,6 @@
 //! The store: what indexing found, kept in immutable Parquet files that any reader of Parquet opens.
 //!
-//! A store is one directory. Five tables (`commits`, `edits`, `chunks`, `spans`, `vectors`) are each a folder of
+//! A store is one directory, or one prefix of an object store. Five tables (`commits`, `edits`, `chunks`, `spans`, `vectors`) are each a folder of
 //! **shards**: Parquet files that are never changed after they are written, and whose name is a hash of their
 //! bytes. `manifest.json` lists the shards that count. Committing a **generation** writes new shards, makes them
 //! durable, and only then replaces the manifest; the manifest is the only commit point, so a crash at any instant
@@ -17,14 +17,22 @@
 mod store;
 
 mod check;
+mod clear;
 mod commit;
-mod disk;
 mod error;
-mod lock;
 mod manifest;
+mod merge;
+
+mod bytes;
+mod disk;
+mod folder;
+mod location;
+mod lock;
+mod objects;
 
 mod decode;
 mod encode;
+mod headers;
 mod pages;
 mod reader;
 mod schema;
@@ -33,12 +41,18 @@ mod writer;
 mod ids;
 mod rows;
 
+mod pinecone;
+
 pub use check::CheckReport;
-pub use commit::Generation;
+pub use clear::ClearReport;
+pub use commit::{GRACE, Generation};
 pub use error::StoreError;
 pub use ids::{ChunkId, IdError, ObjectId};
+pub use location::{Location, LocationError};
 pub use lock::WriteLock;
-pub use manifest::{FORMAT, Manifest, ShardEntry};
+pub use manifest::{FORMAT, Manifest, Retired, ShardEntry};
+pub use merge::{MergeReport, Merging};
+pub use pinecone::PineconeWriter;
 pub use reader::Vectors;
 pub use rows::{Change, ChunkHead, ChunkRow, CommitRow, EditRow, SpanRow, VectorRow};
 pub use store::{Settings, Store};

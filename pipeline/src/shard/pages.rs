@@ -5,7 +5,6 @@
 //! can exceed any memory and abort the process. Pages come through here so that only the encodings of this format,
 //! with counts that fit the column, reach a decoder.
 
-use std::fs::File;
 use std::sync::Arc;
 
 use parquet::arrow::arrow_reader::RowGroups;
@@ -15,9 +14,12 @@ use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 use parquet::file::serialized_reader::SerializedPageReader;
 
+use super::bytes::ShardBytes;
+use super::headers::check_headers;
+
 /// The row groups of one open shard.
 pub(super) struct CheckedRowGroups {
-    pub(super) file: Arc<File>,
+    pub(super) file: Arc<ShardBytes>,
     pub(super) metadata: Arc<ParquetMetaData>,
 }
 
@@ -43,7 +45,7 @@ impl RowGroups for CheckedRowGroups {
 
 /// One column through all row groups.
 struct CheckedColumn {
-    file: Arc<File>,
+    file: Arc<ShardBytes>,
     metadata: Arc<ParquetMetaData>,
     column: usize,
     group: usize,
@@ -56,6 +58,11 @@ impl Iterator for CheckedColumn {
         let group = self.metadata.row_groups().get(self.group)?;
         self.group += 1;
         let column = group.column(self.column);
+        let (start, length) = column.byte_range();
+        let expanded = column.uncompressed_size().max(0) as u64;
+        if let Err(why) = check_headers(&self.file, start, length, expanded) {
+            return Some(Err(ParquetError::General(why)));
+        }
         let pages = SerializedPageReader::new(Arc::clone(&self.file), column, group.num_rows() as usize, None);
         Some(pages.map(|pages| {
             let checked = CheckedPages {
@@ -73,7 +80,7 @@ impl PageIterator for CheckedColumn {}
 
 /// The pages of one column in one row group.
 struct CheckedPages {
-    pages: SerializedPageReader<File>,
+    pages: SerializedPageReader<ShardBytes>,
     physical: Type,
     /// Values that the column chunk states and no page has brought yet.
     values_left: u64,
@@ -103,7 +110,9 @@ impl CheckedPages {
                     .ok_or("its pages hold more values than it states")?;
                 match (encoding, self.physical) {
                     (Encoding::PLAIN | Encoding::RLE_DICTIONARY, _)
-                    | (Encoding::DELTA_BINARY_PACKED, Type::INT32 | Type::INT64) => Ok(()),
+                    | (Encoding::DELTA_BINARY_PACKED | Encoding::BYTE_STREAM_SPLIT, Type::INT32 | Type::INT64) => {
+                        Ok(())
+                    }
                     _ => Err("a page has an encoding that is not of this format"),
                 }
             }

@@ -5,8 +5,6 @@
 //! store; a shard never changes after it is written.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::File;
-use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -15,10 +13,11 @@ use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, RowSelection};
 use parquet::arrow::{ArrowSchemaConverter, ProjectionMask, parquet_to_arrow_field_levels};
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
+use super::bytes::ShardBytes;
 use super::decode::{Decode, Strings, decode_chunk_heads, decode_chunk_ids, object_id, required};
 use super::error::StoreError;
 use super::ids::{ChunkId, ObjectId};
-use super::manifest::{ShardEntry, plausible};
+use super::manifest::{MANIFEST, Manifest, ShardEntry, plausible};
 use super::pages::CheckedRowGroups;
 use super::rows::{ChunkHead, ChunkRow, CommitRow, EditRow, SpanRow};
 use super::schema::Table;
@@ -60,9 +59,21 @@ impl Store {
         self.table()
     }
 
-    /// Every chunk with its text. Where ids are enough, [`Store::chunk_ids`] reads a fraction of the bytes.
+    /// Every chunk with its text, in order of number. Where ids are enough, [`Store::chunk_ids`] reads a fraction of the bytes.
     pub fn chunks(&self) -> Result<Vec<ChunkRow>, StoreError> {
-        self.table()
+        let mut chunks: Vec<ChunkRow> = self.table()?;
+        chunks.sort_unstable_by_key(|chunk| chunk.number);
+        Ok(chunks)
+    }
+
+    /// Gives every chunk to `each`, in an order of the store's choosing, one shard in memory at a time.
+    pub fn each_chunk<E: From<StoreError>>(&self, mut each: impl FnMut(ChunkRow) -> Result<(), E>) -> Result<(), E> {
+        for shard in self.shards(Table::Chunks) {
+            let mut chunks: Vec<ChunkRow> = Vec::new();
+            self.read_rows(shard, &mut Strings::default(), &mut chunks)?;
+            chunks.into_iter().try_for_each(&mut each)?;
+        }
+        Ok(())
     }
 
     /// Every span. The spans of a blob that was stored at once are together and in order; blobs come in an order of
@@ -71,7 +82,7 @@ impl Store {
         self.table()
     }
 
-    /// Number and id of every chunk.
+    /// Number and id of every chunk, in an order of the store's choosing.
     pub fn chunk_ids(&self) -> Result<Vec<(u32, ChunkId)>, StoreError> {
         let mut ids = Vec::new();
         for shard in self.shards(Table::Chunks) {
@@ -81,13 +92,14 @@ impl Store {
         Ok(ids)
     }
 
-    /// Every chunk without its text, in the order in which they were stored.
+    /// Every chunk without its text, in order of number.
     pub fn chunk_heads(&self) -> Result<Vec<ChunkHead>, StoreError> {
         let (mut heads, mut strings) = (Vec::new(), Strings::default());
         for shard in self.shards(Table::Chunks) {
             let part = Part { columns: Some(&["number", "id", "lang", "kind", "name"]), rows: None };
             self.read_shard(Table::Chunks, shard, part, |batch| decode_chunk_heads(batch, &mut strings, &mut heads))?;
         }
+        heads.sort_unstable_by_key(|head| head.number);
         Ok(heads)
     }
 
@@ -225,14 +237,12 @@ impl Store {
     }
 
     /// Opens a shard whose size and hash are right.
-    pub(super) fn open_shard(&self, shard: &ShardEntry) -> Result<File, StoreError> {
-        let path = self.dir().join(&shard.table).join(&shard.name);
-        let mut file = File::open(&path).map_err(|source| match source.kind() {
-            io::ErrorKind::NotFound => StoreError::damaged(shard.file(), "it is missing"),
-            _ => StoreError::Read { path: path.clone(), source },
-        })?;
-        if !self.is_verified(&shard.blake3) {
-            let (hash, bytes) = hash_file(&mut file).map_err(StoreError::read(&path))?;
+    pub(super) fn open_shard(&self, shard: &ShardEntry) -> Result<ShardBytes, StoreError> {
+        let verified = self.is_verified(&shard.blake3);
+        let medium = self.location().medium();
+        let Some(mut file) = medium.open(&shard.file(), verified)? else { return Err(self.missing(shard)) };
+        if !verified {
+            let (hash, bytes) = file.hash().map_err(StoreError::read(medium.name(&shard.file())))?;
             if bytes != shard.bytes {
                 let why = format!("it has {bytes} bytes and not {}", shard.bytes);
                 return Err(StoreError::damaged(shard.file(), why));
@@ -243,6 +253,18 @@ impl Store {
             self.set_verified(&shard.blake3);
         }
         Ok(file)
+    }
+
+    /// What it means that a shard is not there: damage, or that its time was over.
+    fn missing(&self, shard: &ShardEntry) -> StoreError {
+        match Manifest::read(self.location().medium()) {
+            Ok(Some((now, _))) if now.shards.iter().all(|other| other.file() != shard.file()) => StoreError::Stale {
+                path: self.location().medium().name(MANIFEST),
+                found: now.generation,
+                expected: self.manifest().generation,
+            },
+            _ => StoreError::damaged(shard.file(), "it is missing"),
+        }
     }
 }
 
@@ -259,25 +281,12 @@ impl Vectors {
     }
 }
 
-/// Hash and length of a whole file.
-fn hash_file(file: &mut File) -> io::Result<(blake3::Hash, u64)> {
-    let mut hasher = blake3::Hasher::new();
-    // Large enough that blake3 hashes many blocks at a time, which is most of its speed.
-    let mut buffer = vec![0; 1 << 18];
-    loop {
-        match io::Read::read(file, &mut buffer)? {
-            0 => return Ok((hasher.finalize(), hasher.count())),
-            read => hasher.update(&buffer[..read]),
-        };
-    }
-}
-
 /// Starts to decode a shard, after its footer was checked.
 fn batches(
     table: Table,
     dimension: u32,
     shard: &ShardEntry,
-    file: File,
+    file: ShardBytes,
     part: Part<'_>,
 ) -> Result<ParquetRecordBatchReader, String> {
     let words = |error: parquet::errors::ParquetError| error.to_string();

@@ -1,27 +1,24 @@
-//! A store: one directory, opened at one generation.
+//! A store: one place, opened at one generation.
 
 use std::collections::HashSet;
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use super::disk::Disk;
 use super::error::StoreError;
+use super::location::{Location, Version};
 use super::lock::WriteLock;
-use super::manifest::{FORMAT, MANIFEST, Manifest};
-use super::schema::Table;
+use super::manifest::{FORMAT, LONGEST_BYTES, MANIFEST, Manifest};
 
-/// Where a store that is to be rebuilt is put.
-const SET_ASIDE: &str = "set-aside";
+/// How often a store is opened again whose files were cleared away while it was being opened.
+const OPENINGS: usize = 3;
 
-/// The store in one directory as one manifest describes it. What others commit later is not seen; the files of this
-/// generation stay readable, for nothing that a manifest names is ever changed.
+/// The store in one place as one manifest describes it. What others commit later is not seen; the files of this
+/// generation stay readable as long as the grace period says, for nothing that a manifest names is ever changed.
 #[derive(Debug)]
 pub struct Store {
-    dir: PathBuf,
+    pub(super) location: Location,
     manifest: Manifest,
-    pub(super) disk: Disk,
+    pub(super) version: Version,
     /// Hashes of shards that were compared with their files.
     verified: Mutex<HashSet<String>>,
 }
@@ -38,31 +35,39 @@ pub struct Settings {
 }
 
 impl Store {
-    /// Opens the store in `dir`, or `None` if there is no manifest. Reads the manifest and asks for the size of each
-    /// shard; the content of a shard is checked when it is read.
-    pub fn open(dir: &Path) -> Result<Option<Self>, StoreError> {
-        let Some(manifest) = Manifest::read(dir)? else { return Ok(None) };
-        for shard in &manifest.shards {
-            let path = dir.join(&shard.table).join(&shard.name);
-            let damaged = |why: String| StoreError::damaged(shard.file(), why);
-            match fs::metadata(&path) {
-                Ok(found) if !found.is_file() => return Err(damaged("it is not a file".into())),
-                Ok(found) if found.len() != shard.bytes => {
-                    return Err(damaged(format!("it has {} bytes and not {}", found.len(), shard.bytes)));
-                }
-                Ok(_) => {}
-                Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-                    return Err(damaged("it is missing".into()));
-                }
-                Err(source) => return Err(StoreError::Read { path, source }),
+    /// Opens the store in a place, or `None` if there is no manifest. Reads the manifest and, in a folder, asks for the
+    /// size of each shard; the content of a shard is checked when it is read.
+    pub fn open(location: impl Into<Location>) -> Result<Option<Self>, StoreError> {
+        let location = location.into();
+        let mut opened = Self::open_once(&location);
+        for _ in 1..OPENINGS {
+            match &opened {
+                // The manifest may have been replaced after it was read, and what it named removed.
+                Err(StoreError::Damaged { what, .. }) if what != MANIFEST => opened = Self::open_once(&location),
+                _ => break,
             }
         }
-        Ok(Some(Self { dir: dir.to_owned(), manifest, disk: Disk::default(), verified: Mutex::default() }))
+        opened
     }
 
-    /// An empty store for `dir`. Nothing is written before the first commit, which fails as stale if there is a
+    fn open_once(location: &Location) -> Result<Option<Self>, StoreError> {
+        let Some((manifest, version)) = Manifest::read(location.medium())? else { return Ok(None) };
+        for shard in &manifest.shards {
+            let damaged = |why: String| StoreError::damaged(shard.file(), why);
+            match location.medium().length(&shard.file())? {
+                Some(Err(why)) => return Err(damaged(why)),
+                Some(Ok(bytes)) if bytes != shard.bytes => {
+                    return Err(damaged(format!("it has {bytes} bytes and not {}", shard.bytes)));
+                }
+                _ => {}
+            }
+        }
+        Ok(Some(Self { location: location.clone(), manifest, version, verified: Mutex::default() }))
+    }
+
+    /// An empty store for a place. Nothing is written before the first commit, which fails as stale if there is a
     /// store already.
-    pub fn create(dir: &Path, settings: Settings) -> Self {
+    pub fn create(location: impl Into<Location>, settings: Settings) -> Self {
         let manifest = Manifest {
             schema: 1,
             format: FORMAT,
@@ -76,9 +81,12 @@ impl Store {
             next_chunk: 0,
             attribute_dirs: Vec::new(),
             shards: Vec::new(),
+            retired: Vec::new(),
+            first_bytes: 0,
+            merged_bytes: 0,
             blobs: Vec::new(),
         };
-        Self { dir: dir.to_owned(), manifest, disk: Disk::default(), verified: Mutex::default() }
+        Self { location: location.into(), manifest, version: Version::default(), verified: Mutex::default() }
     }
 
     /// What the store holds.
@@ -87,14 +95,19 @@ impl Store {
     }
 
     /// Where it is.
-    pub fn dir(&self) -> &Path {
-        &self.dir
+    pub fn location(&self) -> &Location {
+        &self.location
     }
 
-    /// Takes the right to write, creating the directory if needed. It is released when the lock is dropped, and
-    /// when the process ends in whatever way.
+    /// The folder that it is in, where it is in one.
+    pub fn dir(&self) -> Option<&Path> {
+        self.location.path()
+    }
+
+    /// Takes the right to write, creating a folder if needed. It is released when the lock is dropped; in a folder,
+    /// also when the process ends in whatever way, and elsewhere a while after that.
     pub fn lock(&self) -> Result<WriteLock, StoreError> {
-        WriteLock::take(&self.dir, &self.disk)
+        WriteLock::take(&self.location)
     }
 
     /// Bytes of all shards and the manifest.
@@ -103,37 +116,29 @@ impl Store {
         self.manifest.shards.iter().fold(manifest, |sum, shard| sum.saturating_add(shard.bytes))
     }
 
-    /// Moves the manifest and the tables in `dir` into `dir/set-aside/GENERATION/`, so that a rebuild starts clean,
-    /// and returns that folder. What was set aside before is removed. The caller should hold the lock, which stays
-    /// where it is, as do files that are not part of the format.
-    pub fn set_aside(dir: &Path) -> io::Result<PathBuf> {
-        Self::set_aside_on(&Disk::default(), dir)
+    /// Bytes of shards that were written for each byte of a shard that was written for new rows; 1 before anything was
+    /// merged.
+    pub fn write_amplification(&self) -> f64 {
+        let (first, merged) = (self.manifest.first_bytes as f64, self.manifest.merged_bytes as f64);
+        if first > 0.0 { (first + merged) / first } else { 1.0 }
     }
 
-    pub(super) fn set_aside_on(disk: &Disk, dir: &Path) -> io::Result<PathBuf> {
-        let all = dir.join(SET_ASIDE);
-        match disk.remove_folder(&all) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
+    /// Moves the manifest and the tables of a place into `set-aside/GENERATION/`, so that a rebuild starts clean,
+    /// and says where that is. What was set aside before is removed. The caller should hold the lock, which stays
+    /// where it is, as do files that are not part of the format.
+    pub fn set_aside(location: impl Into<Location>) -> Result<PathBuf, StoreError> {
+        let location = location.into();
+        let medium = location.medium();
         // The manifest may be what is damaged, so only its number is asked for.
-        let text = fs::read(dir.join(MANIFEST)).unwrap_or_default();
+        let text = medium.read_manifest(LONGEST_BYTES).ok().flatten().map(|(text, _)| text).unwrap_or_default();
         let generation = serde_json::from_slice::<serde_json::Value>(&text).ok();
         let generation = generation.and_then(|manifest| manifest.get("generation")?.as_u64());
-        let folder = all.join(generation.map_or_else(|| "unreadable".to_owned(), |number| number.to_string()));
-        disk.create_folder(&folder)?;
-        // The manifest goes first: without it there is no store, whatever else is still to be moved.
-        for name in std::iter::once(MANIFEST).chain(Table::ALL.map(Table::name)) {
-            match disk.rename(&dir.join(name), &folder.join(name)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
-        }
-        Ok(folder)
+        medium.set_aside(&generation.map_or_else(|| "unreadable".to_owned(), |number| number.to_string()))
     }
 
-    pub(super) fn set_manifest(&mut self, manifest: Manifest) {
+    pub(super) fn set_manifest(&mut self, manifest: Manifest, version: Version) {
         self.manifest = manifest;
+        self.version = version;
     }
 
     pub(super) fn is_verified(&self, hash: &str) -> bool {

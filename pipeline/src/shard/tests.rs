@@ -3,6 +3,9 @@
 mod crash;
 mod damage;
 pub(super) mod fault;
+mod hostile;
+mod merge;
+mod objects;
 mod round_trip;
 
 use std::path::{Path, PathBuf};
@@ -100,7 +103,7 @@ fn open(dir: &Path) -> Store {
 
 /// Every shard's path.
 fn shard_files(store: &Store) -> Vec<PathBuf> {
-    store.manifest().shards.iter().map(|shard| store.dir().join(shard.file())).collect()
+    store.manifest().shards.iter().map(|shard| store.location().medium().name(&shard.file())).collect()
 }
 
 /// Reads every table in every way, and stops at the first error.

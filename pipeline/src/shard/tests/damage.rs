@@ -5,7 +5,7 @@ use std::fs;
 use super::*;
 
 /// A fixed sequence of numbers that look random, so that every run damages the same places.
-fn places(seed: u64) -> impl Iterator<Item = u64> {
+pub(super) fn places(seed: u64) -> impl Iterator<Item = u64> {
     let next =
         |state: &u64| Some(state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407));
     std::iter::successors(next(&seed), next).map(|state| state >> 33)
@@ -19,8 +19,8 @@ fn assert_damaged(result: Result<(), StoreError>, file: &str) {
 }
 
 /// Makes the manifest agree with whatever a shard's file holds now, as somebody who makes up a store would.
-fn forge(store: &Store, index: usize, bytes: &[u8]) -> Store {
-    let dir = store.dir();
+pub(super) fn forge(store: &Store, index: usize, bytes: &[u8]) -> Store {
+    let dir = store.dir().unwrap();
     let mut manifest = store.manifest().clone();
     let old = &manifest.shards[index];
     let forged = ShardEntry::new(&old.table, blake3::hash(bytes), old.rows, bytes.len() as u64);

@@ -6,11 +6,12 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
 use super::super::disk::{Disk, Step};
+use super::super::folder::Folder;
 use super::*;
 
 /// What happens at the chosen step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate {
+pub(super) enum Fate {
     /// The step fails, a write after half of its bytes, and those after it do not.
     Error,
     /// The step fails, and so do all after it.
@@ -149,8 +150,13 @@ fn generation(number: usize) -> Generation {
     sample(COUNTS[..number].iter().sum(), COUNTS[number])
 }
 
+/// A folder on a disk with this fault.
+pub(super) fn folder_at(dir: &Path, fault: Option<Arc<Fault>>) -> Location {
+    Location::of(Folder { disk: Disk { fault }, ..Folder::new(dir.to_owned()) })
+}
+
 /// Every file of the store, but for the lock.
-fn files(dir: &Path) -> BTreeSet<PathBuf> {
+pub(super) fn files(dir: &Path) -> BTreeSet<PathBuf> {
     let list = |folder: &Path| fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
     let (folders, mut files): (Vec<_>, Vec<_>) = list(dir).into_iter().partition(|path| path.is_dir());
     files.extend(folders.iter().flat_map(|folder| list(folder)));
@@ -161,7 +167,7 @@ fn files(dir: &Path) -> BTreeSet<PathBuf> {
 /// Writes what is still to be written, through a disk with this fault.
 fn go_on(dir: &Path, fault: Option<Arc<Fault>>) -> Result<(), StoreError> {
     let mut store = Store::open(dir)?.unwrap_or_else(|| Store::create(dir, settings()));
-    store.disk = Disk { fault };
+    store.location = folder_at(dir, fault);
     let lock = store.lock()?;
     for number in store.manifest().generation as usize..COUNTS.len() {
         store.commit(&lock, generation(number))?;
@@ -170,7 +176,7 @@ fn go_on(dir: &Path, fault: Option<Arc<Fault>>) -> Result<(), StoreError> {
 }
 
 /// Calls this with one fault after the other, until there are not so many steps.
-fn at_every_step(fate: Fate, mut run: impl FnMut(Arc<Fault>)) {
+pub(super) fn at_every_step(fate: Fate, mut run: impl FnMut(Arc<Fault>)) {
     for at in 1.. {
         let fault = Fault::new(at, fate);
         run(fault.clone());
@@ -222,13 +228,13 @@ fn a_failure_at_any_step_is_told_and_the_same_call_succeeds_afterwards() {
             let dir = tempfile::tempdir().unwrap();
             let mut store = store_of(dir.path(), &COUNTS[..1]);
             let lock = store.lock().unwrap();
-            store.disk = Disk { fault: Some(fault.clone()) };
+            store.location = folder_at(dir.path(), Some(fault.clone()));
             let outcome = store.commit(&lock, generation(1));
             let Some(step) = fault.failed() else { return outcome.unwrap() };
             // An error of `clean_up` is dropped, and there is none in a commit that fares well.
             let error = outcome.unwrap_err();
             assert!(matches!(&error, StoreError::Write { source, .. } if source.kind() == io::ErrorKind::StorageFull));
-            store.disk = Disk::default();
+            store.location = folder_at(dir.path(), None);
             if open(dir.path()).manifest().generation == 2 {
                 // The new generation counts, and whether it lasts is not known.
                 assert!(step.starts_with("SyncFolder"), "{step}");
@@ -252,7 +258,7 @@ fn a_store_is_set_aside_whole_or_is_still_there() {
             let fault = Fault::new(at, fate);
             let dir = tempfile::tempdir().unwrap();
             store_of(dir.path(), &COUNTS);
-            let outcome = Store::set_aside_on(&Disk { fault: Some(fault.clone()) }, dir.path());
+            let outcome = Store::set_aside(folder_at(dir.path(), Some(fault.clone())));
             // Without its manifest it is no store, whatever else is still to be moved.
             if let Some(store) = Store::open(dir.path()).unwrap_or_else(|error| panic!("{error}: {fault:?}")) {
                 assert_eq!(store.check().unwrap().problems, Vec::<String>::new(), "{fault:?}");

@@ -1,0 +1,300 @@
+//! Merging: many small shards → few large ones, with the same rows.
+//!
+//! Every run adds shards, so that a hundred nights would leave a hundred in each table. After a run the tables are
+//! looked at as an LSM tree looks at its levels. The **level** of a shard is the logarithm of its rows to base
+//! [`FANOUT`]. Walking from the oldest shard to the newest, [`FANOUT`] neighbours of one level become one, and so do
+//! a shard and what is older, smaller and beside it. What is left has levels that fall from old to new, with fewer
+//! than [`FANOUT`] of each, so there are O(log rows) of them. A row is written again only when its level rises, or once
+//! where its shard is the larger one beside a smaller: at most 2 · log(rows) times. Shards of a table's full size are
+//! left alone, which bounds what one run rewrites.
+//!
+//! Rows go through the ordinary reader and writer, so a merged shard is in the order of any other. It takes the place
+//! of those that it was made of in one manifest. They are **retired**: readers of earlier manifests find them until
+//! the grace period is over.
+
+use std::ops::Range;
+
+use super::commit::{GRACE, seconds_now};
+use super::decode::{Decode, Strings};
+use super::encode::Encode;
+use super::error::StoreError;
+use super::lock::WriteLock;
+use super::manifest::{Manifest, Retired, ShardEntry};
+use super::reader::{Part, Vectors};
+use super::rows::{ChunkRow, CommitRow, EditRow, SpanRow, VectorRow};
+use super::schema::{Effort, Table};
+use super::store::Store;
+use super::writer::write_shard;
+
+/// How many shards of a level become one of the next.
+const FANOUT: usize = 4;
+
+/// What to merge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Merging {
+    /// What the levels ask for.
+    Levels,
+    /// Everything, into shards as large as memory allows.
+    Everything,
+}
+
+/// What merging did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct MergeReport {
+    /// Shards that others took the place of.
+    pub shards: usize,
+    /// The shards that did.
+    pub into: usize,
+    /// Bytes of these.
+    pub bytes: u64,
+}
+
+impl Store {
+    /// Merges shards, as one generation; nothing is written where there is nothing to merge. A failure leaves the
+    /// store as it was, as with [`Store::commit`].
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] naming a shard that cannot be read; a store that cannot be written, or that another
+    /// writer wrote.
+    pub fn merge(&mut self, lock: &WriteLock, merging: Merging) -> Result<MergeReport, StoreError> {
+        let plan = plan(self.manifest(), merging);
+        if plan.is_empty() {
+            return Ok(MergeReport::default());
+        }
+        self.check_current(lock)?;
+        self.remove_orphans(GRACE)?;
+        let result = self.write_merged(plan);
+        if result.is_err() {
+            self.clean_up();
+        }
+        result
+    }
+
+    fn write_merged(&mut self, plan: Vec<(Table, Vec<ShardEntry>)>) -> Result<MergeReport, StoreError> {
+        let mut next = Manifest { generation: self.manifest().generation + 1, ..self.manifest().clone() };
+        let mut report = MergeReport::default();
+        let at = seconds_now();
+        for (table, shards) in plan {
+            let Some(entry) = self.rewrite(table, &shards)? else { continue };
+            next.merged_bytes = next.merged_bytes.saturating_add(entry.bytes);
+            report.shards += shards.len();
+            report.into += 1;
+            report.bytes += entry.bytes;
+            let first = next.shards.iter().position(|shard| *shard == shards[0]).unwrap_or(next.shards.len());
+            next.shards.retain(|shard| !shards.contains(shard));
+            next.shards.insert(first, entry);
+            let retire = |shard: ShardEntry| Retired { table: shard.table, name: shard.name, bytes: shard.bytes, at };
+            next.retired.extend(shards.into_iter().map(retire));
+        }
+        let named: Vec<(String, String)> =
+            next.shards.iter().map(|shard| (shard.table.clone(), shard.name.clone())).collect();
+        next.retired.retain(|file| !named.iter().any(|(table, name)| *table == file.table && *name == file.name));
+        self.publish(next, GRACE)?;
+        Ok(report)
+    }
+
+    fn rewrite(&self, table: Table, shards: &[ShardEntry]) -> Result<Option<ShardEntry>, StoreError> {
+        match table {
+            Table::Commits => self.write_again(self.rows_of::<CommitRow>(shards)?),
+            Table::Edits => self.write_again(self.rows_of::<EditRow>(shards)?),
+            Table::Chunks => self.write_again(self.rows_of::<ChunkRow>(shards)?),
+            Table::Spans => self.write_again(self.rows_of::<SpanRow>(shards)?),
+            Table::Vectors => self.write_again(self.vector_rows_of(shards)?),
+        }
+    }
+
+    fn write_again<R: Encode>(&self, mut rows: Vec<R>) -> Result<Option<ShardEntry>, StoreError> {
+        R::order(&mut rows);
+        write_shard(self.medium(), &rows, self.manifest().dimension, Effort::Thorough)
+    }
+
+    fn rows_of<R: Decode>(&self, shards: &[ShardEntry]) -> Result<Vec<R>, StoreError> {
+        let (mut rows, mut strings) = (Vec::new(), Strings::default());
+        shards.iter().try_for_each(|shard| self.read_rows(shard, &mut strings, &mut rows))?;
+        Ok(rows)
+    }
+
+    fn vector_rows_of(&self, shards: &[ShardEntry]) -> Result<Vec<VectorRow>, StoreError> {
+        let mut vectors = Vectors::default();
+        for shard in shards {
+            self.read_shard(Table::Vectors, shard, Part::default(), |batch| vectors.append(batch))?;
+        }
+        let values = vectors.values.chunks_exact(self.manifest().dimension as usize);
+        let rows = vectors.chunk.iter().zip(vectors.norm.iter().zip(&vectors.scale)).zip(values);
+        Ok(rows
+            .map(|((chunk, (norm, scale)), values)| VectorRow {
+                chunk: *chunk,
+                norm: *norm,
+                scale: *scale,
+                vector: values.to_vec(),
+            })
+            .collect())
+    }
+}
+
+/// The shards to make one of, table by table.
+fn plan(manifest: &Manifest, merging: Merging) -> Vec<(Table, Vec<ShardEntry>)> {
+    let mut plan = Vec::new();
+    for table in Table::ALL {
+        let shards: Vec<&ShardEntry> = manifest.shards_of(table.name()).collect();
+        let groups = match merging {
+            Merging::Levels => by_level(&shards, table.full_bytes()),
+            Merging::Everything => by_rows(&shards, table.most_rows()),
+        };
+        let groups = groups.into_iter().filter(|group| group.len() > 1);
+        plan.extend(groups.map(|group| (table, shards[group].iter().map(|shard| (*shard).clone()).collect())));
+    }
+    plan
+}
+
+/// Neighbours that become one shard, or are one.
+#[derive(Debug, Clone)]
+struct Group {
+    shards: Range<usize>,
+    rows: u64,
+    bytes: u64,
+}
+
+impl Group {
+    fn level(&self) -> u32 {
+        self.rows.max(1).ilog(FANOUT as u64)
+    }
+
+    fn joined(groups: &[Group]) -> Group {
+        let ends = groups.first().zip(groups.last()).map_or(0..0, |(first, last)| first.shards.start..last.shards.end);
+        let sum = |of: fn(&Group) -> u64| groups.iter().map(of).fold(0, u64::saturating_add);
+        Group { shards: ends, rows: sum(|group| group.rows), bytes: sum(|group| group.bytes) }
+    }
+}
+
+/// Groups whose levels fall from old to new, fewer than [`FANOUT`] of each, but for full ones, between which there is
+/// at most one that is not.
+fn by_level(shards: &[&ShardEntry], full_bytes: u64) -> Vec<Range<usize>> {
+    let mut groups: Vec<Group> = Vec::new();
+    for (at, shard) in shards.iter().enumerate() {
+        groups.push(Group { shards: at..at + 1, rows: shard.rows, bytes: shard.bytes });
+        while let Some(count) = to_join(&groups, full_bytes) {
+            let rest = groups.len() - count;
+            let joined = Group::joined(&groups[rest..]);
+            groups.truncate(rest);
+            groups.push(joined);
+        }
+        // What stands before a full one has no larger neighbour to wait for.
+        if let [before @ .., last] = &groups[..]
+            && last.bytes >= full_bytes
+        {
+            let small = before.iter().rev().take_while(|group| group.bytes < full_bytes).count();
+            if small > 1 {
+                let last = last.clone();
+                let rest = before.len() - small;
+                let joined = Group::joined(&before[rest..]);
+                groups.truncate(rest);
+                groups.extend([joined, last]);
+            }
+        }
+    }
+    groups.into_iter().map(|group| group.shards).collect()
+}
+
+/// How many of the last groups are to become one.
+fn to_join(groups: &[Group], full_bytes: u64) -> Option<usize> {
+    let last = groups.last().filter(|last| last.bytes < full_bytes)?;
+    let open = || groups.iter().rev().skip(1).take_while(|group| group.bytes < full_bytes);
+    let smaller = open().take_while(|group| group.level() < last.level()).count();
+    if smaller > 0 {
+        return Some(smaller + 1);
+    }
+    let equal = open().take_while(|group| group.level() == last.level()).count();
+    (equal + 1 >= FANOUT).then_some(equal + 1)
+}
+
+/// Groups of at most so many rows, or of one shard.
+fn by_rows(shards: &[&ShardEntry], most_rows: u64) -> Vec<Range<usize>> {
+    let mut groups: Vec<Range<usize>> = Vec::new();
+    let mut rows = 0_u64;
+    for (at, shard) in shards.iter().enumerate() {
+        rows = rows.saturating_add(shard.rows);
+        match groups.last_mut() {
+            Some(group) if rows <= most_rows => group.end = at + 1,
+            _ => {
+                groups.push(at..at + 1);
+                rows = shard.rows;
+            }
+        }
+    }
+    groups
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A byte a row, so that sizes are rows.
+    fn shards(rows: &[u64]) -> Vec<ShardEntry> {
+        rows.iter().map(|rows| ShardEntry::new("edits", blake3::hash(b""), *rows, *rows)).collect()
+    }
+
+    fn merged(rows: &[u64], full: u64) -> Vec<u64> {
+        let shards = shards(rows);
+        let shards: Vec<&ShardEntry> = shards.iter().collect();
+        let groups = by_level(&shards, full);
+        groups.into_iter().map(|group| rows[group].iter().sum()).collect()
+    }
+
+    #[test]
+    fn four_of_a_level_become_one_and_what_is_small_joins_the_larger_beside_it() {
+        let check = |rows: &[u64], expected: &[u64]| assert_eq!(merged(rows, u64::MAX), expected, "{rows:?}");
+        check(&[], &[]);
+        check(&[5], &[5]);
+        check(&[1, 1, 1], &[1, 1, 1]);
+        check(&[1, 1, 1, 1], &[4]);
+        check(&[20, 5, 5, 5, 1, 1, 1], &[20, 5, 5, 5, 1, 1, 1]);
+        check(&[20, 5, 5, 5, 1, 1, 1, 1], &[20, 19]);
+        check(&[1, 1, 70], &[72]);
+        check(&[70, 1, 1, 17], &[70, 19]);
+    }
+
+    #[test]
+    fn full_shards_are_left_alone() {
+        assert_eq!(merged(&[100, 100, 100, 100], 100), [100, 100, 100, 100]);
+        assert_eq!(merged(&[1, 1, 100, 1, 1, 1, 100, 1], 100), [2, 100, 3, 100, 1]);
+        // What a group is before it is written does not go beyond a full one.
+        assert_eq!(merged(&[40, 40, 40, 40, 40], 100), [160, 40]);
+    }
+
+    #[test]
+    fn compaction_fills_shards_up_to_what_memory_holds() {
+        let shards = shards(&[3, 3, 3, 9, 1, 1]);
+        let shards: Vec<&ShardEntry> = shards.iter().collect();
+        assert_eq!(by_rows(&shards, 9), [0..3, 3..4, 4..6]);
+        assert_eq!(by_rows(&shards, 1000), [0..6]);
+    }
+
+    proptest! {
+        #[test]
+        fn however_shards_come_few_are_left_and_rows_are_rewritten_few_times(
+            runs in prop::collection::vec(1_u64..3000, 1..200)
+        ) {
+            let (mut rows, mut written, mut total) = (Vec::new(), 0, 0_u64);
+            for run in runs {
+                rows.push(run);
+                total += run;
+                let after = merged(&rows, u64::MAX);
+                let mut left = rows.clone();
+                // What is in both was not written again.
+                written += after.iter().filter(|group| {
+                    let kept = left.iter().position(|shard| shard == *group);
+                    kept.map(|at| left.remove(at)).is_none()
+                }).sum::<u64>();
+                rows = after;
+                prop_assert_eq!(rows.iter().sum::<u64>(), total);
+                let levels = u64::from(total.ilog(FANOUT as u64)) + 1;
+                prop_assert!(rows.len() as u64 <= (FANOUT as u64 - 1) * levels, "{:?}", rows);
+                prop_assert!(written <= 2 * levels * total, "{} for {}", written, total);
+                prop_assert_eq!(&merged(&rows, u64::MAX), &rows);
+            }
+        }
+    }
+}
