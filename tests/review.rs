@@ -320,3 +320,28 @@ fn what_a_very_large_change_leaves_out_is_said() {
     let terminal = fixture.run(&["review", "HEAD~1..HEAD"]).stdout;
     assert!(terminal.contains("left out: the companions of 61 files (the change is very large)"), "{terminal}");
 }
+
+#[test]
+fn findings_are_sarif_and_annotations_for_those_who_want_no_comments() {
+    let fixture = Fixture::new("review");
+    let log = fixture.json(&["review", "main..topic", "--format", "sarif"]);
+    let result = &log["runs"][0]["results"][0];
+    assert_eq!(
+        (&log["version"], &result["ruleId"], &result["level"]),
+        (&"2.1.0".into(), &"stale-doc".into(), &"warning".into())
+    );
+    let place = &result["locations"][0]["physicalLocation"];
+    assert_eq!(
+        (&place["artifactLocation"]["uri"], &place["region"]["startLine"]),
+        (&"src/client.rs".into(), &7.into())
+    );
+    assert!(result["relatedLocations"].as_array().is_some_and(|places| !places.is_empty()));
+
+    let ran = fixture.run(&["review", "main..topic", "--format", "annotations"]);
+    assert!(
+        ran.stdout.starts_with("::warning file=src/client.rs,line=7,endLine=7,title=stale-doc%3A the "),
+        "{}",
+        ran.stdout
+    );
+    assert_eq!(ran.stdout.lines().count(), 1);
+}

@@ -17,8 +17,11 @@ pub mod change;
 pub mod checks;
 pub mod diff;
 pub mod finding;
+pub mod github;
 pub mod precedent;
+pub mod redact;
 pub mod render;
+pub mod sanitise;
 
 use std::time::Instant;
 

@@ -5,7 +5,9 @@ mod eval;
 mod index;
 mod lineage;
 mod models;
+mod post;
 mod review;
+mod review_event;
 mod runtime;
 mod search;
 mod store;
@@ -41,6 +43,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Search(options) => search::run(&settings, &options),
         Command::Lineage(options) => lineage::run(&settings, &options),
         Command::Review(options) => review::run(&settings, &options),
+        Command::Post(options) => post::run(&settings, &options),
         Command::Eval(options) => eval::run(&settings, &options),
         Command::Doctor => doctor::run(&settings),
         Command::Store(StoreCommand::Check) => store::check(&settings),
