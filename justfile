@@ -62,6 +62,28 @@ paraphrase clones:
     python3 -m unittest discover training/paraphrase
     python3 training/paraphrase/check.py --repos {{clones}}
 
+# Hold what is said to GitHub, and what our small GitHub answers, against GitHub's own description of its API. Needs npm.
+contract:
+    tests/github/contract.sh
+    PRECEDENT_CONTRACT=$PWD/target/contract PRECEDENT_CONTRACT_EXAMPLES=$PWD/target/contract/examples.json \
+        PRECEDENT_REQUIRE_CONTRACT=1 cargo test --package precedent github::
+
+# Check the action and the workflows. Needs Python 3 with venv. Each file is named, since folders but .github are passed over.
+workflows:
+    python3 -m venv target/workflows
+    target/workflows/bin/pip install --quiet --requirement workflows/requirements.txt
+    target/workflows/bin/zizmor --offline --persona=auditor action.yml workflows/*.yml .github/workflows/*.yml
+    target/workflows/bin/check-jsonschema --builtin-schema vendor.github-workflows workflows/*.yml .github/workflows/*.yml
+    target/workflows/bin/check-jsonschema --builtin-schema vendor.github-actions action.yml
+
+# Hold the lines that may carry a comment against `git diff`, read by an independent parser: just anchors path/to/clone...
+# Needs Python 3 with venv.
+anchors +repos:
+    cargo build --release --package precedent-bot --example hunks
+    python3 -m venv target/anchors
+    target/anchors/bin/pip install --quiet --requirement benches/anchors/requirements.txt
+    target/anchors/bin/python benches/anchors/compare.py target/release/examples/hunks {{repos}}
+
 # Bring the ONNX Runtime that tests of ONNX models use. Needs Python 3 with pip.
 test-runtime:
     PRECEDENT_DATA=$PWD/target/test-data cargo run -- runtime install

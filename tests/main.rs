@@ -6,6 +6,7 @@ mod bad_input;
 mod contract;
 mod durability;
 mod eval;
+mod github;
 mod index;
 mod lineage;
 mod models;

@@ -363,3 +363,28 @@ fn a_text_that_comes_back_and_a_fix_that_goes_away_are_told() {
     assert_eq!(gone["citations"][0]["quote"], "assert!(limit < 3600, \"an endless wait\");");
     assert_citations_resolve(&fixture, &review);
 }
+
+#[test]
+fn findings_are_sarif_and_annotations_for_those_who_want_no_comments() {
+    let fixture = Fixture::new("review");
+    let log = fixture.json(&["review", "main..topic", "--format", "sarif"]);
+    let result = &log["runs"][0]["results"][0];
+    assert_eq!(
+        (&log["version"], &result["ruleId"], &result["level"]),
+        (&"2.1.0".into(), &"stale-doc".into(), &"warning".into())
+    );
+    let place = &result["locations"][0]["physicalLocation"];
+    assert_eq!(
+        (&place["artifactLocation"]["uri"], &place["region"]["startLine"]),
+        (&"src/client.rs".into(), &7.into())
+    );
+    assert!(result["relatedLocations"].as_array().is_some_and(|places| !places.is_empty()));
+
+    let ran = fixture.run(&["review", "main..topic", "--format", "annotations"]);
+    assert!(
+        ran.stdout.starts_with("::warning file=src/client.rs,line=7,endLine=7,title=stale-doc%3A the "),
+        "{}",
+        ran.stdout
+    );
+    assert_eq!(ran.stdout.lines().count(), 1);
+}

@@ -13,7 +13,7 @@ use precedent_pipeline::lineage::{self, FileNodes, Placed};
 use precedent_pipeline::shard::{Change as Kind, ChunkId, ObjectId};
 use precedent_pipeline::syntax::{Bag, Language, Skip};
 
-use crate::diff::FileDiff;
+use crate::diff::{FileDiff, tree};
 use crate::finding::{Left, NodeName};
 
 /// A larger diff than this is reviewed by file only, so that a review ends in time.
@@ -53,6 +53,8 @@ pub struct Change {
 pub struct ChangedFile {
     /// The path; of the old side when it was removed.
     pub path: Arc<str>,
+    /// The path that it was renamed from, if it was; the difference is to the text there.
+    pub old_path: Option<Arc<str>>,
     /// Its language, or why it was not looked into.
     pub language: Result<&'static Language, &'static str>,
     /// The old text; empty when it was added, or not looked into.
@@ -140,6 +142,7 @@ impl Change {
             }
             files.push(ChangedFile {
                 path: change.path.clone(),
+                old_path: None,
                 language,
                 diff: FileDiff::between(&old, &new),
                 before: old,
@@ -147,6 +150,7 @@ impl Change {
                 exists: change.after.is_some(),
             });
         }
+        pair_renames(&mut files, &tree::renames(&objects, &changes));
         Ok(Change {
             base,
             base_tip,
@@ -173,6 +177,20 @@ impl Change {
                 Some(Left { what: file.path.to_string(), why: why.to_owned() })
             })
             .collect()
+    }
+}
+
+/// A renamed file is shown against its old text, and so are its hunks; the old one has none.
+fn pair_renames(files: &mut [ChangedFile], renames: &HashMap<Arc<str>, Arc<str>>) {
+    for (new, old) in renames {
+        let Some(from) = files.iter().position(|file| file.path == *old) else { continue };
+        let before = files[from].before.clone();
+        files[from].diff = FileDiff::default();
+        if let Some(file) = files.iter_mut().find(|file| file.path == *new) {
+            // Both sides must have been looked into for the hunks to be those of Git.
+            file.diff = FileDiff::between(&before, &file.after);
+            file.old_path = Some(old.clone());
+        }
     }
 }
 

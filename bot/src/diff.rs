@@ -1,9 +1,16 @@
 //! Diff: two versions of a file to hunks, and which lines may carry a comment. Pure.
 //!
 //! Myers with the indentation heuristic, three lines of context: Git's defaults, since comments are
-//! anchored in the diff that Git shows.
+//! anchored in the diff that Git shows, to the line. `benches/anchors` holds it against `git diff`.
 
-use imara_diff::{Algorithm, Diff, InternedInput, sources};
+mod compact;
+mod myers;
+pub mod rename;
+pub mod tree;
+
+use std::collections::HashMap;
+
+use compact::Side;
 
 /// Unchanged lines around a change, as `git diff` shows them.
 const CONTEXT_LINES: u32 = 3;
@@ -21,6 +28,16 @@ pub struct Hunk {
     pub new_lines: u32,
 }
 
+impl Hunk {
+    fn old_range(&self) -> std::ops::Range<u32> {
+        self.old_start..self.old_start.saturating_add(self.old_lines)
+    }
+
+    fn new_range(&self) -> std::ops::Range<u32> {
+        self.new_start..self.new_start.saturating_add(self.new_lines)
+    }
+}
+
 /// The difference between two versions of a file.
 #[derive(Debug, Clone, Default)]
 pub struct FileDiff {
@@ -35,24 +52,29 @@ pub struct FileDiff {
 impl FileDiff {
     /// Compares two texts line by line.
     pub fn between(before: &str, after: &str) -> FileDiff {
-        let input = InternedInput::new(sources::lines(before), sources::lines(after));
-        let mut diff = Diff::compute(Algorithm::Myers, &input);
-        diff.postprocess_lines(&input);
-        let (old_total, new_total) = (input.before.len() as u32, input.after.len() as u32);
+        FileDiff::between_bytes(before.as_bytes(), after.as_bytes())
+    }
+
+    /// Compares two contents line by line; lines end with a line feed.
+    pub fn between_bytes(before: &[u8], after: &[u8]) -> FileDiff {
+        let (old_texts, new_texts) = (lines(before), lines(after));
+        let (old, new, kinds) = numbered(&old_texts, &new_texts);
+        let (mut old_changed, mut new_changed) = myers::changed(&old, &new, kinds);
+        let (old_total, new_total) = (old.len() as u32, new.len() as u32);
+        let mut old_side = Side { lines: &old, texts: &old_texts, changed: &mut old_changed };
+        let mut new_side = Side { lines: &new, texts: &new_texts, changed: &mut new_changed };
+        old_side.compact(&new_side);
+        new_side.compact(&old_side);
         let mut found = FileDiff::default();
         // Zero-based half-open ranges while merging: (old, new).
         let mut merged: Vec<[u32; 4]> = Vec::new();
-        for hunk in diff.hunks() {
-            found.removed.extend(hunk.before.clone().map(|line| line + 1));
-            found.added.extend(hunk.after.clone().map(|line| line + 1));
-            let before = CONTEXT_LINES.min(hunk.before.start).min(hunk.after.start);
-            let after = CONTEXT_LINES.min(old_total - hunk.before.end).min(new_total - hunk.after.end);
-            let next = [
-                hunk.before.start - before,
-                hunk.before.end + after,
-                hunk.after.start - before,
-                hunk.after.end + after,
-            ];
+        for block in blocks(&old_changed, &new_changed) {
+            found.removed.extend((block.old_start..block.old_end).map(|line| line + 1));
+            found.added.extend((block.new_start..block.new_end).map(|line| line + 1));
+            let before = CONTEXT_LINES.min(block.old_start).min(block.new_start);
+            let after = CONTEXT_LINES.min(old_total - block.old_end).min(new_total - block.new_end);
+            let next =
+                [block.old_start - before, block.old_end + after, block.new_start - before, block.new_end + after];
             match merged.last_mut() {
                 Some(last) if next[0] <= last[1] => {
                     last[1] = next[1];
@@ -65,9 +87,20 @@ impl FileDiff {
         found
     }
 
+    /// The hunk that holds this line on the given side; of the old version, removed lines only.
+    pub fn hunk_of(&self, side: crate::finding::Side, line: u32) -> Option<usize> {
+        match side {
+            crate::finding::Side::Right => self.hunks.iter().position(|hunk| hunk.new_range().contains(&line)),
+            crate::finding::Side::Left if self.holds_old(line) => {
+                self.hunks.iter().position(|hunk| hunk.old_range().contains(&line))
+            }
+            crate::finding::Side::Left => None,
+        }
+    }
+
     /// Whether a comment may stand on this line of the new version.
     pub fn holds_new(&self, line: u32) -> bool {
-        self.hunks.iter().any(|hunk| (hunk.new_start..hunk.new_start + hunk.new_lines).contains(&line))
+        self.hunks.iter().any(|hunk| hunk.new_range().contains(&line))
     }
 
     /// Whether a comment may stand on this line of the old version: only where it was removed.
@@ -84,6 +117,54 @@ impl FileDiff {
     pub fn first_removed(&self, start: u32, end: u32) -> Option<u32> {
         self.removed.iter().copied().find(|line| (start..=end).contains(line))
     }
+}
+
+/// The lines of a content, each with its line feed if it has one.
+fn lines(content: &[u8]) -> Vec<&[u8]> {
+    content.split_inclusive(|byte| *byte == b'\n').collect()
+}
+
+/// Equal lines to equal numbers, and how many different lines there are.
+fn numbered(old: &[&[u8]], new: &[&[u8]]) -> (Vec<u32>, Vec<u32>, usize) {
+    fn number<'a>(lines: &[&'a [u8]], known: &mut HashMap<&'a [u8], u32>) -> Vec<u32> {
+        let mut numbers = Vec::with_capacity(lines.len());
+        for line in lines {
+            let next = known.len() as u32;
+            numbers.push(*known.entry(line).or_insert(next));
+        }
+        numbers
+    }
+    let mut known = HashMap::with_capacity(old.len());
+    let (old, new) = (number(old, &mut known), number(new, &mut known));
+    (old, new, known.len())
+}
+
+/// Lines that differ between two equal ones; zero-based, half open.
+struct Block {
+    old_start: u32,
+    old_end: u32,
+    new_start: u32,
+    new_end: u32,
+}
+
+/// The blocks of a difference, in order. Unchanged lines stand opposite each other.
+fn blocks(old: &[bool], new: &[bool]) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    let (mut old_at, mut new_at) = (0, 0);
+    let run = |changed: &[bool], from: usize| from + changed[from..].iter().take_while(|changed| **changed).count();
+    while old_at < old.len() || new_at < new.len() {
+        let (old_end, new_end) = (run(old, old_at), run(new, new_at));
+        if old_end > old_at || new_end > new_at {
+            blocks.push(Block {
+                old_start: old_at as u32,
+                old_end: old_end as u32,
+                new_start: new_at as u32,
+                new_end: new_end as u32,
+            });
+        }
+        (old_at, new_at) = (old_end + 1, new_end + 1);
+    }
+    blocks
 }
 
 /// Git names the line before an empty side.

@@ -20,9 +20,12 @@ pub mod companions;
 pub mod config;
 pub mod diff;
 pub mod finding;
+pub mod github;
 pub mod precedent;
+pub mod redact;
 pub mod render;
 pub mod replay;
+pub mod sanitise;
 
 use std::time::Instant;
 

@@ -35,6 +35,7 @@ pub(crate) enum Command {
     Lineage(LineageArguments),
     Review(ReviewArguments),
     Replay(ReplayArguments),
+    Post(PostArguments),
     Eval(EvalArguments),
     /// Say what is here: repository, index, model, runtime, machine
     Doctor(DoctorArguments),
@@ -214,7 +215,15 @@ pub(crate) struct ReviewArguments {
     #[arg(value_name = "BASE..HEAD")]
     pub(crate) range: Option<String>,
 
-    /// How to write the review [default: terminal]
+    /// The pull request of a workflow run: the payload that GITHUB_EVENT_PATH names
+    #[arg(long, value_name = "FILE", conflicts_with = "range")]
+    pub(crate) event: Option<PathBuf>,
+
+    /// With --event, the remote that has the pull request
+    #[arg(long, value_name = "NAME|URL", default_value = "origin", requires = "event")]
+    pub(crate) remote: String,
+
+    /// How to write the review [default: terminal, or json with --event]
     #[arg(long, value_enum)]
     pub(crate) format: Option<Format>,
 
@@ -227,11 +236,38 @@ pub(crate) struct ReviewArguments {
     pub(crate) fail_on: Option<Severity>,
 }
 
+/// Post the findings of a review on its pull request; nothing else here writes to GitHub
+///
+/// Reads GITHUB_TOKEN, GITHUB_API_URL, GITHUB_REPOSITORY and GITHUB_EVENT_NAME, and writes to GITHUB_STEP_SUMMARY and
+/// GITHUB_OUTPUT where they are set.
+#[derive(Debug, Args)]
+pub(crate) struct PostArguments {
+    /// What `review --event` wrote
+    #[arg(value_name = "FINDINGS.json")]
+    pub(crate) findings: PathBuf,
+
+    /// The payload of the run [default: what GITHUB_EVENT_PATH names]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) event: Option<PathBuf>,
+
+    /// The account that the token belongs to
+    #[arg(long, value_name = "LOGIN", default_value = "github-actions[bot]")]
+    pub(crate) author: String,
+
+    /// Comments on lines, at the most
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u8).range(1..=20))]
+    pub(crate) max_comments: u8,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
     Terminal,
     Json,
     Markdown,
+    /// The findings, as SARIF 2.1.0 for code scanning
+    Sarif,
+    /// The findings, as workflow commands that a runner shows beside the code
+    Annotations,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::process::ExitCode;
 
+use precedent_bot::github::event::EventError;
+use precedent_bot::github::post::PostError;
 use precedent_model::EmbedError;
 use precedent_pipeline::PipelineError;
 use precedent_pipeline::history::HistoryError;
@@ -15,8 +17,11 @@ pub(crate) enum Kind {
     Usage = 2,
     /// The repository or the store.
     Data = 3,
+    GitHub = 4,
     /// The model or the runtime.
     Model = 5,
+    /// A secret would have left.
+    Secret = 6,
     Interrupted = 130,
 }
 
@@ -44,6 +49,10 @@ impl Failure {
         &self.message
     }
 
+    pub(crate) fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
     pub(crate) fn damage(&self) -> Option<&str> {
         self.damage.as_deref()
     }
@@ -54,9 +63,9 @@ impl Failure {
 
     #[expect(clippy::print_stderr, reason = "the one place that reports an error")]
     pub(crate) fn print(&self) {
-        eprintln!("error: {}", self.message);
+        eprintln!("error: {}", crate::runner::inert(&self.message));
         if let Some(hint) = &self.hint {
-            eprintln!("  {hint}");
+            eprintln!("  {}", crate::runner::inert(hint));
         }
     }
 
@@ -123,6 +132,28 @@ fn store_hint(error: &StoreError) -> Option<String> {
 impl From<HistoryError> for Failure {
     fn from(error: HistoryError) -> Failure {
         PipelineError::from(error).into()
+    }
+}
+
+impl From<PostError> for Failure {
+    fn from(error: PostError) -> Failure {
+        let hint = match &error {
+            PostError::GitHub(failure) => failure.hint(),
+            PostError::OtherAuthor { actual, .. } => Some(format!("name it with: --author '{actual}'")),
+            PostError::ForeignPending(_) => Some("send or discard it on GitHub, then run this again".into()),
+            PostError::RefusedTwice(_) | PostError::Lost(_) => None,
+        };
+        Failure { kind: Kind::GitHub, message: chain(&error), hint, damage: None }
+    }
+}
+
+impl From<EventError> for Failure {
+    fn from(error: EventError) -> Failure {
+        let hint = match &error {
+            EventError::WrongEvent(_) => Some("run it on `pull_request_target` or `pull_request`".to_owned()),
+            _ => None,
+        };
+        Failure { kind: Kind::Usage, message: error.to_string(), hint, damage: None }
     }
 }
 

@@ -8,6 +8,7 @@ mod failure;
 mod model;
 mod place;
 mod progress;
+mod runner;
 mod screen;
 
 use std::process::ExitCode;

@@ -40,7 +40,7 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
 /// Writes a line for people to standard error.
 pub(crate) fn tell(text: &str) {
     // Whoever closed standard error does not want to hear of it.
-    let _ = writeln!(io::stderr(), "{text}");
+    let _ = writeln!(io::stderr(), "{}", crate::runner::inert(text));
 }
 
 /// 1234567 as "1,234,567".

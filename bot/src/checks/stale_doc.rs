@@ -186,8 +186,11 @@ impl Claim<'_> {
         if let Some(line) = self.file.diff.first_added(after.start_line, after.end_line) {
             return Some((path.to_string(), Side::Right, line));
         }
-        let line = self.old_file.diff.first_removed(before.start_line, before.end_line)?;
-        Some((old_path.to_string(), Side::Left, line))
+        // The removed lines of a renamed file are shown under its new name.
+        let is_renamed = self.file.old_path.as_ref() == Some(old_path);
+        let (file, path) = if is_renamed { (self.file, path) } else { (self.old_file, old_path) };
+        let line = file.diff.first_removed(before.start_line, before.end_line)?;
+        Some((path.to_string(), Side::Left, line))
     }
 
     /// The documentation line with the new name, when that is all that it takes.

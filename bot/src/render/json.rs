@@ -4,6 +4,8 @@ use serde::Serialize;
 
 use crate::Review;
 use crate::finding::{Fact, Finding, Left};
+use crate::github::event::PullRequest;
+use crate::github::report::Files;
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -11,7 +13,10 @@ struct Document<'a> {
     base: String,
     base_tip: String,
     head: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pull_request: Option<&'a PullRequest>,
     model: &'a str,
+    files: Files,
     briefing: &'a [Fact],
     findings: &'a [Finding],
     skipped: &'a [Left],
@@ -21,12 +26,23 @@ struct Document<'a> {
 
 /// One object, pretty-printed, with a final newline.
 pub fn json(review: &Review) -> String {
+    json_of(review, None)
+}
+
+/// The same, with the pull request that it is about, which `post` needs.
+pub fn json_of(review: &Review, pull_request: Option<&PullRequest>) -> String {
+    let files = &review.change.files;
     let document = Document {
         schema: 1,
         base: review.change.base.to_string(),
         base_tip: review.change.base_tip.to_string(),
         head: review.change.head.to_string(),
+        pull_request,
         model: &review.model,
+        files: Files {
+            changed: files.len() as u64,
+            reviewed: files.iter().filter(|file| file.language.is_ok()).count() as u64,
+        },
         briefing: &review.briefing,
         findings: &review.findings,
         skipped: &review.skipped,

@@ -3,15 +3,19 @@
 //! Names, quotes and messages come from the repository and are hostile: what could not be seen is
 //! made visible, and what could be taken for markup is not.
 
+mod annotations;
 mod json;
 mod markdown;
+mod sarif;
 mod terminal;
 
 use jiff::Timestamp;
 use precedent_pipeline::shard::ObjectId;
 
-pub use json::json;
+pub use annotations::annotations;
+pub use json::{json, json_of};
 pub use markdown::markdown;
+pub use sarif::sarif;
 pub use terminal::{Style, terminal, visible, wrap};
 
 use crate::Review;

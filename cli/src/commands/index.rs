@@ -11,6 +11,7 @@ use super::json_line;
 use crate::args::{IndexArguments, Reparse};
 use crate::failure::Failure;
 use crate::place::{Place, Settings, shown_place};
+use crate::runner::Runner;
 use crate::{model, screen};
 
 pub(crate) fn run(settings: &Settings, options: &IndexArguments) -> Result<ExitCode, Failure> {
@@ -39,6 +40,7 @@ pub(crate) fn run(settings: &Settings, options: &IndexArguments) -> Result<ExitC
     for caveat in screen::caveats(report) {
         screen::tell(&format!("note: {caveat}"));
     }
+    Runner::from_environment().note(&precedent_bot::github::summary::indexed(report));
     if settings.json {
         screen::print(&json_line(&WithMemory { report, peak_rss_bytes: peak_rss_bytes() }))?;
     } else if report.commits == 0 && !report.interrupted {

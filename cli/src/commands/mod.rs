@@ -6,8 +6,10 @@ mod export;
 mod index;
 mod lineage;
 mod models;
+mod post;
 mod replay;
 mod review;
+mod review_event;
 mod runtime;
 mod search;
 mod store;
@@ -45,6 +47,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Lineage(options) => lineage::run(&settings, &options),
         Command::Review(options) => review::run(&settings, &options),
         Command::Replay(options) => replay::run(&settings, &options),
+        Command::Post(options) => post::run(&settings, &options),
         Command::Eval(options) => eval::run(&settings, &options),
         Command::Doctor(options) => doctor::run(&settings, &options),
         Command::Export(options) => export::run(&settings, &options),

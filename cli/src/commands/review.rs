@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use precedent_bot::Review;
 use precedent_bot::change::{Change, empty_tree};
 use precedent_bot::finding::Severity as Found;
 use precedent_bot::render;
@@ -17,8 +18,11 @@ use crate::screen;
 const FINDINGS: u8 = 10;
 
 pub(crate) fn run(settings: &Settings, options: &ReviewArguments) -> Result<ExitCode, Failure> {
+    if let Some(event) = &options.event {
+        return super::review_event::run(settings, options, event);
+    }
     let format = match (options.format, settings.json) {
-        (Some(Format::Terminal | Format::Markdown), true) => {
+        (Some(Format::Terminal | Format::Markdown | Format::Sarif | Format::Annotations), true) => {
             return Err(
                 Failure::new(Kind::Usage, "--json and --format name two formats").with_hint("leave one of them out")
             );
@@ -40,12 +44,24 @@ pub(crate) fn run(settings: &Settings, options: &ReviewArguments) -> Result<Exit
         Format::Terminal => render::terminal(&review, screen::style()),
         Format::Json => render::json(&review),
         Format::Markdown => render::markdown(&review),
+        Format::Sarif => render::sarif(&review),
+        Format::Annotations => render::annotations(&review),
     };
+    deliver(options, &text)?;
+    Ok(verdict(options, &review))
+}
+
+/// Writes a review where it is wanted.
+pub(super) fn deliver(options: &ReviewArguments, text: &str) -> Result<(), Failure> {
     match &options.out {
-        None => screen::print(&text)?,
-        Some(path) => std::fs::write(path, &text)
-            .map_err(|error| Failure::new(Kind::Usage, format!("cannot write `{}`: {error}", path.display())))?,
+        None => screen::print(text),
+        Some(path) => std::fs::write(path, text)
+            .map_err(|error| Failure::new(Kind::Usage, format!("cannot write `{}`: {error}", path.display()))),
     }
+}
+
+/// The exit code, which `--fail-on` may change.
+pub(super) fn verdict(options: &ReviewArguments, review: &Review) -> ExitCode {
     let bar = options.fail_on.map(|severity| match severity {
         Severity::Info => Found::Info,
         Severity::Minor => Found::Minor,
@@ -53,7 +69,7 @@ pub(crate) fn run(settings: &Settings, options: &ReviewArguments) -> Result<Exit
         Severity::Critical => Found::Critical,
     });
     let fails = bar.is_some_and(|bar| review.findings.iter().any(|finding| finding.severity >= bar));
-    Ok(if fails { ExitCode::from(FINDINGS) } else { ExitCode::SUCCESS })
+    if fails { ExitCode::from(FINDINGS) } else { ExitCode::SUCCESS }
 }
 
 /// The two ends of the change: the tip of the base, and the head.

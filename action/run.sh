@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# One of the three things that the action does. Reads PRECEDENT_MODE, PRECEDENT_STORE, PRECEDENT_FINDINGS,
+# PRECEDENT_AUTHOR and what a runner sets; nothing of a pull request ever stands in a command.
+set -euo pipefail
+
+export PATH="$RUNNER_TEMP/precedent-bin:$PATH"
+
+case "$PRECEDENT_MODE" in
+    index)
+        precedent --store "$PRECEDENT_STORE" index
+        ;;
+    review)
+        precedent --store "$PRECEDENT_STORE" review --event "$GITHUB_EVENT_PATH" --out "$PRECEDENT_FINDINGS"
+        ;;
+    post)
+        if [ ! -f "$PRECEDENT_FINDINGS" ]; then
+            echo "error: there are no findings at $PRECEDENT_FINDINGS" >&2
+            exit 2
+        fi
+        precedent post "$PRECEDENT_FINDINGS" --author "$PRECEDENT_AUTHOR"
+        ;;
+    *)
+        echo "error: \`mode\` is index, review or post" >&2
+        exit 2
+        ;;
+esac

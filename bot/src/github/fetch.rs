@@ -1,0 +1,75 @@
+//! Fetch: the commits of a pull request into a clone, as data: nothing of it is checked out, built or run.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use precedent_pipeline::shard::ObjectId;
+
+use super::event::PullNumber;
+use crate::redact;
+
+/// Where to fetch from.
+#[derive(Debug, Clone)]
+pub struct Source<'a> {
+    /// A remote of the clone, or an address.
+    pub remote: &'a str,
+    /// The server's address, which alone gets the token.
+    pub server: &'a str,
+    /// A token that may read; empty for none.
+    pub token: &'a str,
+}
+
+/// Why a commit could not be fetched.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// Git is not here.
+    #[error("git could not be run: {0}")]
+    NoGit(#[source] std::io::Error),
+    /// Git said no.
+    #[error("`{what}` could not be fetched: {said}")]
+    Refused {
+        /// What was fetched.
+        what: String,
+        /// Git's last line, made harmless.
+        said: String,
+    },
+}
+
+/// Fetches the head of a pull request into `refs/precedent/pull/N`, which no branch or tag points to.
+///
+/// # Errors
+/// [`FetchError`].
+pub fn pull(directory: &Path, source: &Source<'_>, number: PullNumber) -> Result<(), FetchError> {
+    fetch(directory, source, &format!("+refs/pull/{number}/head:refs/precedent/pull/{number}"))
+}
+
+/// Fetches one commit by its id, as servers allow for commits that a reference reaches.
+///
+/// # Errors
+/// [`FetchError`].
+pub fn commit(directory: &Path, source: &Source<'_>, id: &ObjectId) -> Result<(), FetchError> {
+    fetch(directory, source, &format!("+{id}:refs/precedent/commit/{id}"))
+}
+
+fn fetch(directory: &Path, source: &Source<'_>, what: &str) -> Result<(), FetchError> {
+    let mut command = Command::new("git");
+    command.arg("-C").arg(directory);
+    // Nothing that a repository's own configuration could start is started.
+    command.args(["-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "protocol.ext.allow=never"]);
+    command.args(["fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head", "--no-auto-gc"]);
+    command.args(["--end-of-options", source.remote, what]);
+    command.env("GIT_TERMINAL_PROMPT", "0").stdin(Stdio::null()).stdout(Stdio::null());
+    if !source.token.is_empty() && source.server.starts_with("https://") {
+        let basic = redact::base64(format!("x-access-token:{}", source.token).as_bytes());
+        command.env("GIT_CONFIG_COUNT", "1");
+        command.env("GIT_CONFIG_KEY_0", format!("http.{}/.extraheader", source.server.trim_end_matches('/')));
+        command.env("GIT_CONFIG_VALUE_0", format!("AUTHORIZATION: basic {basic}"));
+    }
+    let output = command.output().map_err(FetchError::NoGit)?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    let said = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("no reason given");
+    Err(FetchError::Refused { what: what.to_owned(), said: crate::render::visible(said) })
+}

@@ -1,0 +1,20 @@
+//! GitHub: a payload to the pull request that it is about, and a report to comments on it.
+//!
+//! ```text
+//! payload ──event──▶ pull request ─▶ review, which writes a report
+//!                                              │ a file, between two jobs
+//!                        report (checked, not believed) ──post──▶ one review, one summary comment
+//! ```
+//!
+//! The half that reads code holds no token that writes; the half that writes trusts nothing that it reads.
+
+pub mod client;
+pub mod comment;
+pub mod event;
+pub mod fetch;
+pub mod marker;
+pub mod outputs;
+pub mod patch;
+pub mod post;
+pub mod report;
+pub mod summary;

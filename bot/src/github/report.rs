@@ -1,0 +1,204 @@
+//! Report: a findings file as `post` reads it. It comes from a job that a stranger's code may have reached, so every
+//! field is checked and nothing in it is believed.
+
+use serde::Deserialize;
+
+use super::event::PullRequest;
+use crate::finding::Side;
+
+/// A larger file is not read.
+pub const MAX_REPORT_BYTES: u64 = 16 << 20;
+/// No review has more of either.
+const MAX_ENTRIES: usize = 20_000;
+
+/// A review, as its JSON has it.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Report {
+    /// The version of the shape.
+    pub schema: u32,
+    /// The pull request that was reviewed.
+    pub pull_request: PullRequest,
+    /// The tip that precedents were known at.
+    pub base_tip: String,
+    /// The commit that was reviewed.
+    pub head: String,
+    /// Facts.
+    pub briefing: Vec<Fact>,
+    /// Claims, best first.
+    pub findings: Vec<Finding>,
+    /// What was left out.
+    pub skipped: Vec<Left>,
+    /// How many files were looked into, and how many there were.
+    #[serde(default)]
+    pub files: Files,
+}
+
+/// Files of a change.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, serde::Serialize)]
+pub struct Files {
+    /// All.
+    pub changed: u64,
+    /// Those that were looked into.
+    pub reviewed: u64,
+}
+
+/// A place by name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+pub struct Node {
+    /// The path.
+    pub path: String,
+    /// The qualified name; empty for the file.
+    pub symbol: String,
+}
+
+/// A fact.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Fact {
+    /// Its kind.
+    pub kind: String,
+    /// What it concerns.
+    pub about: Node,
+    /// What it says.
+    pub text: String,
+    /// Whether people see it.
+    pub shown: bool,
+    /// Whether this change touches what it points at.
+    #[serde(default)]
+    pub here: Option<bool>,
+    /// Its evidence.
+    pub citations: Vec<Citation>,
+}
+
+/// A place in history.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Citation {
+    /// The commit.
+    pub commit: String,
+    /// The path.
+    pub path: String,
+    /// First and last line.
+    pub lines: [u32; 2],
+    /// The first of them.
+    pub quote: String,
+}
+
+/// A claim.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Finding {
+    /// Check, node and evidence, hashed.
+    pub id: String,
+    /// The check.
+    pub check: String,
+    /// Where it is anchored.
+    pub path: String,
+    /// On which side.
+    #[serde(deserialize_with = "side")]
+    pub side: Side,
+    /// First line of a range.
+    pub start_line: Option<u32>,
+    /// The line, or the last of a range.
+    pub line: u32,
+    /// How bad.
+    pub severity: String,
+    /// How sure.
+    #[serde(default)]
+    pub confidence: Option<Confidence>,
+    /// One line.
+    pub title: String,
+    /// The claim and its ground.
+    pub body: String,
+    /// Text for the anchored lines.
+    pub suggestion: Option<String>,
+    /// Its evidence.
+    pub citations: Vec<Citation>,
+}
+
+/// How sure a claim is.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Confidence {
+    /// 0 to 1.
+    pub value: f64,
+    /// The ground.
+    pub basis: String,
+    /// Judged cases.
+    pub n: u32,
+}
+
+/// Something left out.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Left {
+    /// What.
+    pub what: String,
+    /// Why.
+    pub why: String,
+}
+
+fn side<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Side, D::Error> {
+    match &*String::deserialize(from)? {
+        "LEFT" => Ok(Side::Left),
+        "RIGHT" => Ok(Side::Right),
+        other => Err(serde::de::Error::custom(format!("`{other}` is not a side"))),
+    }
+}
+
+/// Why a findings file is refused.
+#[derive(Debug, thiserror::Error, Clone, PartialEq, Eq)]
+pub enum ReportError {
+    /// Not JSON of this shape.
+    #[error("the findings are not a review: {0}")]
+    Malformed(String),
+    /// A shape of another version.
+    #[error("the findings are of schema {0}, and this program knows 1")]
+    Schema(u32),
+    /// Findings of another pull request, or of none.
+    #[error("the findings are about {named}, but this run is about {run}")]
+    OtherPull {
+        /// What the file says.
+        named: String,
+        /// What the event says.
+        run: String,
+    },
+}
+
+impl Report {
+    /// Reads a findings file.
+    ///
+    /// # Errors
+    /// [`ReportError::Malformed`] for anything that a review cannot be.
+    pub fn read(bytes: &[u8]) -> Result<Report, ReportError> {
+        let malformed = |why: String| ReportError::Malformed(crate::render::visible(&why));
+        let report: Report = serde_json::from_slice(bytes).map_err(|error| malformed(error.to_string()))?;
+        if report.schema != 1 {
+            return Err(ReportError::Schema(report.schema));
+        }
+        if report.findings.len().max(report.briefing.len()).max(report.skipped.len()) > MAX_ENTRIES {
+            return Err(malformed("it has too many entries".into()));
+        }
+        if report.head != report.pull_request.head.to_string() {
+            return Err(malformed("its two heads differ".into()));
+        }
+        for finding in &report.findings {
+            let is_id =
+                (16..=64).contains(&finding.id.len()) && finding.id.bytes().all(|byte| byte.is_ascii_hexdigit());
+            let is_check = (1..=40).contains(&finding.check.len())
+                && finding.check.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+            if !is_id || !is_check {
+                return Err(malformed("a finding has no proper id or check".into()));
+            }
+        }
+        Ok(report)
+    }
+
+    /// Refuses findings that name another pull request than the run's.
+    ///
+    /// # Errors
+    /// [`ReportError::OtherPull`].
+    pub fn belongs_to(&self, run: &PullRequest) -> Result<(), ReportError> {
+        let named = &self.pull_request;
+        if named.number == run.number && named.repository.eq_ignore_ascii_case(&run.repository) {
+            return Ok(());
+        }
+        let name = |pull: &PullRequest| format!("{}#{}", crate::render::visible(&pull.repository), pull.number);
+        Err(ReportError::OtherPull { named: name(named), run: name(run) })
+    }
+}

@@ -1,0 +1,119 @@
+//! `precedent review --event`: the pull request of a workflow run.
+//!
+//! Its commits are fetched as data; what it changes about this program's configuration counts for nothing, for that is
+//! read from the base.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use precedent_bot::Review;
+use precedent_bot::change::Change;
+use precedent_bot::github::event::{Event, PullRequest};
+use precedent_bot::github::fetch;
+use precedent_bot::github::summary::{self, IndexAge};
+use precedent_bot::redact;
+use precedent_bot::render;
+
+use super::review::{deliver, verdict};
+use crate::args::{Format, ReviewArguments};
+use crate::failure::{Failure, Kind};
+use crate::place::{Place, Settings};
+use crate::runner::Runner;
+use crate::screen;
+
+pub(super) fn run(settings: &Settings, options: &ReviewArguments, event: &Path) -> Result<ExitCode, Failure> {
+    let runner = Runner::from_environment();
+    let done = attempt(settings, options, event, &runner);
+    if let Err(failure) = &done {
+        runner.summarise(&summary::failed("the review", failure.message(), failure.hint()));
+    }
+    done
+}
+
+fn attempt(settings: &Settings, options: &ReviewArguments, event: &Path, runner: &Runner) -> Result<ExitCode, Failure> {
+    let pull = match runner.event(Some(event))? {
+        Event::Review(pull) => pull,
+        Event::Skip(pull, why) => {
+            runner.summarise(&summary::not_reviewed(&pull, why.why()));
+            runner.set(&[("reviewed", "false".into()), ("findings", "0".into()), ("reason", why.why().into())])?;
+            screen::tell(&format!("pull request {} is not reviewed: {}", pull.number, why.why()));
+            return Ok(ExitCode::SUCCESS);
+        }
+    };
+    let place = bring(settings, options, runner, &pull)?;
+    let before = held(&place);
+    let quiet = Settings { json: true, ..settings.clone() };
+    let (review, commits) = place.with_archive(&quiet, &[pull.base], |archive, embedder| {
+        let change = Change::between(&place.repository, pull.base, pull.head)?;
+        let review = precedent_bot::review(&place.repository, archive, embedder, change)?;
+        Ok((review, u64::from(archive.store().manifest().next_commit)))
+    })?;
+    let (commits_before, newest) = before.unwrap_or((0, None));
+    let age = IndexAge { commits_before, commits_added: commits.saturating_sub(commits_before), newest };
+    let text = match options.format {
+        None | Some(Format::Json) => render::json_of(&review, Some(&pull)),
+        Some(Format::Markdown) => render::markdown(&review),
+        Some(Format::Sarif) => render::sarif(&review),
+        Some(Format::Annotations) => render::annotations(&review),
+        Some(Format::Terminal) => render::terminal(&review, screen::style()),
+    };
+    if redact::gives_away(&text, &runner.token) {
+        return Err(Failure::new(Kind::Secret, "the review holds the token of this run, so it was not written"));
+    }
+    deliver(options, &text)?;
+    runner.set(&outputs(options, &review))?;
+    runner.summarise(&summary::reviewed(&pull, &review, &age));
+    Ok(verdict(options, &review))
+}
+
+/// The clone, with both ends of the pull request in it.
+fn bring(
+    settings: &Settings,
+    options: &ReviewArguments,
+    runner: &Runner,
+    pull: &PullRequest,
+) -> Result<Place, Failure> {
+    let place = Place::open(settings)?;
+    let has = |place: &Place, id| place.repository.objects().contains(id);
+    if has(&place, &pull.head) && has(&place, &pull.base) {
+        return Ok(place);
+    }
+    let source = fetch::Source { remote: &options.remote, server: &runner.server, token: &runner.token };
+    let directory = place.repository.directory();
+    let failed = |error: fetch::FetchError| {
+        Failure::new(Kind::GitHub, error.to_string())
+            .with_hint("the checkout needs the remote that the pull request was made to; see workflows/review.yml")
+    };
+    if !has(&place, &pull.head) {
+        fetch::pull(&directory, &source, pull.number).map_err(failed)?;
+    }
+    // New packs are seen by a new handle.
+    let place = Place::open(settings)?;
+    for id in [&pull.head, &pull.base] {
+        if !has(&place, id) {
+            fetch::commit(&directory, &source, id).map_err(failed)?;
+        }
+    }
+    Place::open(settings)
+}
+
+/// How many commits the index holds, and when the newest was made.
+fn held(place: &Place) -> Option<(u64, Option<i64>)> {
+    let (_, store) = place.existing().ok()??;
+    let manifest = store.manifest();
+    let objects = place.repository.objects();
+    let times = manifest.tips.iter().filter_map(|tip| objects.commit(&place.repository, tip).ok());
+    Some((u64::from(manifest.next_commit), times.map(|commit| commit.commit_time).max()))
+}
+
+fn outputs(options: &ReviewArguments, review: &Review) -> Vec<(&'static str, String)> {
+    let mut outputs = vec![
+        ("reviewed", review.change.files.iter().any(|file| file.language.is_ok()).to_string()),
+        ("findings", review.findings.len().to_string()),
+        ("facts", review.briefing.iter().filter(|fact| fact.shown).count().to_string()),
+    ];
+    if let Some(out) = &options.out {
+        outputs.push(("report", out.display().to_string()));
+    }
+    outputs
+}

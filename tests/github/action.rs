@@ -1,0 +1,101 @@
+//! The composite action, its steps played in a shell with a runner's environment.
+
+use std::process::Command;
+
+use super::run::{Runner, github_of, payload};
+use crate::support::{Fixture, Ran, git, root};
+
+/// Plays a script of the action as its step does: the inputs in variables, the workspace as the directory.
+fn step(runner: &Runner, fixture: &Fixture, script: &str, inputs: &[(&str, &str)]) -> Ran {
+    let output = Command::new("bash")
+        .arg(root().join("action").join(script))
+        .current_dir(fixture.beside("workspace"))
+        .envs(&runner.variables)
+        .env("GITHUB_ACTION_PATH", root())
+        .envs(inputs.iter().copied())
+        .output()
+        .expect("bash");
+    Ran::of(output)
+}
+
+#[test]
+fn the_steps_index_review_and_post_as_the_workflows_do() {
+    let fixture = Fixture::new("review");
+    fixture.git(&["update-ref", "refs/pull/7/head", "topic"]);
+    let workspace = fixture.beside("workspace").display().to_string();
+    let origin = fixture.repo().display().to_string();
+    fixture.git(&["clone", "--quiet", "--single-branch", "--branch", "main", &origin, &workspace]);
+    let github = github_of(&fixture);
+    let runner = Runner::new(&payload(&fixture), &github.api());
+    let store = fixture.beside("store").display().to_string();
+    let inputs = |mode| {
+        [
+            ("PRECEDENT_BINARY", env!("CARGO_BIN_EXE_precedent")),
+            ("PRECEDENT_MODE", mode),
+            ("PRECEDENT_STORE", store.as_str()),
+            ("PRECEDENT_FINDINGS", "precedent-findings.json"),
+            ("PRECEDENT_AUTHOR", "github-actions[bot]"),
+        ]
+    };
+    let installed = step(&runner, &fixture, "install.sh", &inputs("index"));
+    assert_eq!(installed.code, 0, "{}", installed.stderr);
+    assert!(installed.stdout.starts_with("precedent ") && runner.read("path").contains("precedent-bin"));
+
+    let indexed = step(&runner, &fixture, "run.sh", &inputs("index"));
+    assert_eq!(indexed.code, 0, "{}", indexed.stderr);
+    assert!(runner.read("summary.md").contains("### Precedent: index"), "{}", runner.read("summary.md"));
+
+    let reviewed = step(&runner, &fixture, "run.sh", &inputs("review"));
+    assert_eq!(reviewed.code, 0, "{}", reviewed.stderr);
+    let outputs = runner.read("output");
+    assert!(outputs.contains("report<<precedent_") && outputs.contains("\nprecedent-findings.json\n"), "{outputs}");
+    assert!(runner.read("summary.md").contains("nothing had to be added"), "{}", runner.read("summary.md"));
+
+    let posted = step(&runner, &fixture, "run.sh", &inputs("post"));
+    assert_eq!(posted.code, 0, "{}", posted.stderr);
+    assert!(runner.read("output").contains("outcome<<precedent\nposted\nprecedent\n"));
+    assert_eq!(github.state().sent_reviews(), 1);
+    // The workspace holds the base and one file more.
+    assert_eq!(git(&fixture.beside("workspace"), &["status", "--porcelain"]), "?? precedent-findings.json");
+
+    let wrong = step(&runner, &fixture, "run.sh", &inputs("approve"));
+    assert_eq!(wrong.code, 2, "{}", wrong.stderr);
+}
+
+#[test]
+fn each_variable_of_the_scripts_is_set_by_the_action() {
+    let action = std::fs::read_to_string(root().join("action.yml")).expect("the action");
+    for script in ["install.sh", "run.sh"] {
+        let text = std::fs::read_to_string(root().join("action").join(script)).expect("a script");
+        assert!(action.contains(&format!("bash \"$GITHUB_ACTION_PATH/action/{script}\"")), "{script}");
+        for word in text.split(|letter: char| !(letter.is_ascii_uppercase() || letter == '_')) {
+            if word.starts_with("PRECEDENT_") {
+                assert!(action.contains(&format!("{word}: ${{{{")), "{script} reads {word}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_release_whose_sum_or_attestation_is_missing_is_not_installed() {
+    let fixture = Fixture::empty();
+    std::fs::create_dir(fixture.beside("workspace")).expect("a folder");
+    let bin = fixture.beside("bin");
+    std::fs::create_dir(&bin).expect("a folder");
+    // In place of GitHub's tool: an archive, its sum, and an attestation that holds only when it is asked to.
+    let gh = "#!/bin/sh\nif [ \"$1\" = release ]; then mkdir p; printf '#!/bin/sh\\necho precedent 9\\n' > p/precedent; chmod +x p/precedent\n\
+              tar -czf precedent-x86_64-unknown-linux-gnu.tar.gz -C p precedent; sha256sum precedent-*.tar.gz > SHA256SUMS\n\
+              [ \"$SPOIL\" = sum ] && echo x >> precedent-x86_64-unknown-linux-gnu.tar.gz; [ \"$SPOIL\" = gone ] && : > SHA256SUMS; exit 0; fi\n\
+              [ \"$SPOIL\" != attestation ]\n";
+    std::fs::write(bin.join("gh"), gh).expect("a script");
+    Command::new("chmod").arg("+x").arg(bin.join("gh")).status().expect("chmod");
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").expect("a path"));
+    for (spoil, works) in [("", true), ("sum", false), ("gone", false), ("attestation", false)] {
+        let runner = Runner::new(&serde_json::json!({}), "http://127.0.0.1:9");
+        let inputs =
+            [("PRECEDENT_VERSION", "v9"), ("PRECEDENT_SOURCE", "octo/precedent"), ("SPOIL", spoil), ("PATH", &*path)];
+        let installed = step(&runner, &fixture, "install.sh", &inputs);
+        assert_eq!(installed.code == 0, works, "{spoil}: {}{}", installed.stdout, installed.stderr);
+        assert_eq!(runner.read("path").contains("precedent-bin"), works, "{spoil}");
+    }
+}

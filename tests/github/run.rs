@@ -1,0 +1,328 @@
+//! `review --event` and `post` as a runner calls them: payload, step summary, outputs, exit codes.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::fake::{self, GitHub, REPOSITORY, TOKEN, file};
+use crate::support::{Fixture, Ran, precedent};
+
+/// A runner's files and variables.
+pub(super) struct Runner {
+    pub(super) directory: tempfile::TempDir,
+    pub(super) variables: HashMap<String, String>,
+}
+
+impl Runner {
+    pub(super) fn new(payload: &Value, api: &str) -> Runner {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = |name: &str| directory.path().join(name).display().to_string();
+        std::fs::write(path("event.json"), payload.to_string()).expect("a payload");
+        let variables = [
+            ("GITHUB_ACTIONS", "true".to_owned()),
+            ("GITHUB_API_URL", api.to_owned()),
+            ("GITHUB_EVENT_NAME", "pull_request_target".to_owned()),
+            ("GITHUB_EVENT_PATH", path("event.json")),
+            ("GITHUB_OUTPUT", path("output")),
+            ("GITHUB_PATH", path("path")),
+            ("GITHUB_REPOSITORY", REPOSITORY.to_owned()),
+            ("GITHUB_SERVER_URL", "https://github.com".to_owned()),
+            ("GITHUB_STEP_SUMMARY", path("summary.md")),
+            ("GITHUB_TOKEN", TOKEN.to_owned()),
+            ("RUNNER_ARCH", "X64".to_owned()),
+            ("RUNNER_OS", "Linux".to_owned()),
+            ("RUNNER_TEMP", path("temp")),
+        ];
+        std::fs::create_dir(path("temp")).expect("a folder");
+        Runner { variables: variables.map(|(name, value)| (name.to_owned(), value)).into(), directory }
+    }
+
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    pub(super) fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).unwrap_or_default()
+    }
+
+    fn run(&self, repository: &Path, arguments: &[&str]) -> Ran {
+        Ran::of(precedent(repository, arguments).envs(&self.variables).output().expect("the binary"))
+    }
+
+    fn review(&self, repository: &Path) -> Ran {
+        let (event, out) =
+            (self.variables["GITHUB_EVENT_PATH"].clone(), self.path("findings.json").display().to_string());
+        self.run(repository, &["review", "--event", &event, "--out", &out])
+    }
+
+    fn post(&self, repository: &Path) -> Ran {
+        let findings = self.path("findings.json").display().to_string();
+        self.run(repository, &["post", &findings, "--json"])
+    }
+
+    fn findings(&self) -> Value {
+        serde_json::from_str(&self.read("findings.json")).expect("JSON")
+    }
+}
+
+/// The payload for `main..topic` of a fixture.
+pub(super) fn payload(fixture: &Fixture) -> Value {
+    let head = fixture.git(&["rev-parse", "topic"]);
+    json!({
+        "action": "opened", "number": fake::NUMBER,
+        "pull_request": {
+            "number": fake::NUMBER, "state": "open", "draft": false, "locked": false, "merged": false, "changed_files": 1,
+            "title": "\"; touch owned; #\n::set-output name=x::y", "body": "$(touch owned) <!-- approve this -->",
+            "user": {"login": "eve", "type": "User"},
+            "head": {"sha": head, "ref": "$(touch owned)`touch owned`", "repo": {"full_name": "eve/hello"}},
+            "base": {"sha": fixture.git(&["rev-parse", "main"]), "ref": "main", "repo": {"full_name": REPOSITORY}},
+        },
+        "repository": {"full_name": REPOSITORY},
+    })
+}
+
+/// A GitHub whose pull request is `main..topic` of a fixture, with Git's own patches.
+pub(super) fn github_of(fixture: &Fixture) -> GitHub {
+    let github = GitHub::new(&fixture.git(&["rev-parse", "topic"]));
+    let names = fixture.git(&["diff", "--name-only", "main...topic"]);
+    github.state().files = names
+        .lines()
+        .map(|name| {
+            let patch = fixture.git(&["diff", "--no-color", "main...topic", "--", name]);
+            file(name, patch.find("@@ -").map(|at| &patch[at..]))
+        })
+        .collect();
+    github
+}
+
+#[test]
+fn a_pull_request_is_reviewed_and_posted_once() {
+    let fixture = Fixture::new("review");
+    let github = github_of(&fixture);
+    let runner = Runner::new(&payload(&fixture), &github.api());
+    let reviewed = runner.review(&fixture.repo());
+    assert_eq!((reviewed.code, reviewed.stdout.as_str()), (0, ""), "{}", reviewed.stderr);
+    assert_eq!(runner.findings()["pull_request"]["number"], fake::NUMBER);
+    let posted = runner.post(&fixture.repo());
+    assert_eq!(posted.code, 0, "{}", posted.stderr);
+    let printed: Value = serde_json::from_str(&posted.stdout).expect("JSON");
+    assert_eq!(
+        (&printed["outcome"], &printed["comments"], &printed["summary"]),
+        (&json!("posted"), &json!(1), &json!("created"))
+    );
+    assert!(printed["requests"].as_u64().is_some_and(|requests| requests <= 8), "{printed}");
+    {
+        let state = github.state();
+        insta::assert_snapshot!("comment_on_a_line", state.comments[0]["body"].as_str().expect("a body"));
+        let written = state.issue_comments[0]["body"].as_str().expect("a body");
+        insta::assert_snapshot!("summary_comment", written);
+    }
+    let again = runner.post(&fixture.repo());
+    let printed: Value = serde_json::from_str(&again.stdout).expect("JSON");
+    assert_eq!((&printed["outcome"], &printed["summary"]), (&json!("nothing-new"), &json!("unchanged")));
+    let state = github.state();
+    assert_eq!((state.sent_reviews(), state.issue_comments.len()), (1, 1));
+}
+
+#[test]
+fn the_step_summary_says_what_was_reviewed_and_what_was_not() {
+    let fixture = Fixture::new("review");
+    fixture.git(&["switch", "--quiet", "topic"]);
+    fixture.commit("assets/logo.png", "\u{0}\u{1}", "add a logo");
+    let github = github_of(&fixture);
+    let runner = Runner::new(&payload(&fixture), &github.api());
+    assert_eq!(runner.review(&fixture.repo()).code, 0);
+    let summary = runner.read("summary.md");
+    assert!(summary.contains("### Precedent: reviewed") && summary.contains("There was no index: "), "{summary}");
+    assert!(summary.contains("Not looked into:\n- ") && summary.contains("`assets/logo.png`"), "{summary}");
+    assert_eq!(runner.review(&fixture.repo()).code, 0);
+    assert!(runner.read("summary.md").contains("nothing had to be added"), "{}", runner.read("summary.md"));
+}
+
+#[test]
+fn case_01_titles_branches_and_bodies_are_inert_and_case_13_command_no_runner() {
+    let fixture = Fixture::new("review");
+    let github = github_of(&fixture);
+    let runner = Runner::new(&payload(&fixture), &github.api());
+    let reviewed = runner.review(&fixture.repo());
+    let posted = runner.post(&fixture.repo());
+    for text in [
+        &reviewed.stderr,
+        &reviewed.stdout,
+        &posted.stderr,
+        &runner.read("output"),
+        &runner.read("summary.md"),
+        &github.state().written(),
+    ] {
+        assert!(
+            !text.contains("touch owned") && !text.lines().any(|line| line.trim_start().starts_with("::")),
+            "{text}"
+        );
+    }
+    assert!(!fixture.repo().join("owned").exists());
+    let outputs = runner.read("output");
+    assert!(outputs.contains("findings<<precedent\n1\nprecedent\n"), "{outputs}");
+}
+
+#[test]
+fn the_head_is_fetched_as_data_and_never_checked_out() {
+    let fixture = Fixture::new("review");
+    fixture.git(&["update-ref", "refs/pull/7/head", "topic"]);
+    let clone = fixture.beside("clone");
+    let origin = fixture.repo().display().to_string();
+    fixture.git(&["clone", "--quiet", "--single-branch", "--branch", "main", &origin, &clone.display().to_string()]);
+    let github = github_of(&fixture);
+    let runner = Runner::new(&payload(&fixture), &github.api());
+    let head = |directory: &Path| crate::support::git(directory, &["rev-parse", "HEAD"]);
+    let before = head(&clone);
+    let reviewed = runner.review(&clone);
+    assert_eq!(reviewed.code, 0, "{}", reviewed.stderr);
+    assert_eq!(runner.findings()["findings"][0]["check"], "stale-doc");
+    assert_eq!((head(&clone), crate::support::git(&clone, &["status", "--porcelain"])), (before, String::new()));
+    assert!(
+        !crate::support::git(&clone, &["for-each-ref", "--format=%(refname)", "refs/heads", "refs/tags"])
+            .contains("topic")
+    );
+
+    // A head that is nowhere.
+    let mut gone = payload(&fixture);
+    gone["pull_request"]["head"]["sha"] = "1".repeat(40).into();
+    let runner = Runner::new(&gone, &github.api());
+    let failed = runner.review(&clone);
+    assert_eq!(failed.code, 4, "{}", failed.stderr);
+    assert!(runner.read("summary.md").contains("the review failed"), "{}", runner.read("summary.md"));
+}
+
+#[test]
+fn case_10_findings_that_hold_the_token_are_not_posted() {
+    let fixture = Fixture::new("review");
+    let github = github_of(&fixture);
+    let runner = Runner::new(&payload(&fixture), &github.api());
+    assert_eq!(runner.review(&fixture.repo()).code, 0);
+    let spaced: String = TOKEN.chars().flat_map(|letter| [letter, ' ']).collect();
+    for leak in [TOKEN.to_owned(), spaced, precedent_bot::redact::base64(format!("x{TOKEN}").as_bytes())] {
+        let mut findings = runner.findings();
+        findings["findings"][0]["body"] = leak.into();
+        std::fs::write(runner.path("findings.json"), findings.to_string()).expect("a file");
+        let posted = runner.post(&fixture.repo());
+        assert_eq!(posted.code, 6, "{}", posted.stderr);
+        assert!(!posted.stderr.contains(TOKEN) && !runner.read("summary.md").contains(TOKEN));
+    }
+    assert!(github.state().log.is_empty());
+}
+
+#[test]
+fn case_14_configuration_comes_from_the_base() {
+    let fixture = Fixture::new("review");
+    fixture.git(&["switch", "--quiet", "topic"]);
+    fixture.commit(".gitattributes", "*.rs linguist-generated\n*.rs -diff\n", "hide the code");
+    let github = github_of(&fixture);
+    let runner = Runner::new(&payload(&fixture), &github.api());
+    assert_eq!(runner.review(&fixture.repo()).code, 0);
+    assert_eq!(runner.findings()["findings"][0]["check"], "stale-doc");
+}
+
+#[test]
+fn case_16_and_17_a_review_goes_on_without_a_store_that_cannot_be_used() {
+    let fixture = Fixture::new("review");
+    let github = github_of(&fixture);
+    let damages: [&dyn Fn(&Path); 2] = [
+        &|store| std::fs::write(store.join("manifest.json"), "{\"schema\":1,\"shards\":[").expect("a file"),
+        &|store| {
+            let chunks =
+                std::fs::read_dir(store.join("chunks")).expect("a folder").next().expect("a shard").expect("a shard");
+            let bytes = std::fs::read(chunks.path()).expect("a shard");
+            std::fs::write(chunks.path(), &bytes[..bytes.len() / 2]).expect("a file");
+        },
+    ];
+    for damage in damages {
+        let runner = Runner::new(&payload(&fixture), &github.api());
+        assert_eq!(runner.review(&fixture.repo()).code, 0);
+        damage(&fixture.store());
+        let reviewed = runner.review(&fixture.repo());
+        assert_eq!(reviewed.code, 0, "{}", reviewed.stderr);
+        assert!(reviewed.stderr.contains("note: "), "{}", reviewed.stderr);
+        assert_eq!(runner.findings()["findings"][0]["check"], "stale-doc");
+    }
+}
+
+#[test]
+fn case_23_and_24_refusals_end_with_four_and_say_why_in_the_step_summary() {
+    let fixture = Fixture::new("review");
+    let github = github_of(&fixture);
+    github.state().may_write = false;
+    let mut runner = Runner::new(&payload(&fixture), &github.api());
+    assert_eq!(runner.review(&fixture.repo()).code, 0);
+    let posted = runner.post(&fixture.repo());
+    assert_eq!(posted.code, 4, "{}", posted.stderr);
+    let summary = runner.read("summary.md");
+    assert!(summary.contains("posting failed") && summary.contains("Resource not accessible"), "{summary}");
+
+    let wrong = "ghs_another0123456789abcdefgh";
+    runner.variables.insert("GITHUB_TOKEN".into(), wrong.into());
+    let posted = runner.post(&fixture.repo());
+    assert_eq!(posted.code, 4);
+    assert!(posted.stderr.contains("401") && !posted.stderr.contains(wrong), "{}", posted.stderr);
+}
+
+#[test]
+fn case_27_names_that_are_no_text_are_reviewed_or_listed() {
+    let fixture = Fixture::new("review");
+    fixture.git(&["switch", "--quiet", "topic"]);
+    for name in ["src/a b%2F😀.rs", "src/\u{202e}x.rs", &format!("src/{}.rs", "y".repeat(200))] {
+        fixture.commit(name, "/// Adds.\npub fn add(one: u32) -> u32 {\n    one + 1\n}\n", "add");
+    }
+    let github = github_of(&fixture);
+    let runner = Runner::new(&payload(&fixture), &github.api());
+    let reviewed = runner.review(&fixture.repo());
+    assert_eq!(reviewed.code, 0, "{}", reviewed.stderr);
+    assert_eq!(runner.post(&fixture.repo()).code, 0);
+    assert!(!github.state().written().contains('\u{202e}'));
+}
+
+#[test]
+fn case_33_what_is_skipped_is_said_and_green() {
+    let fixture = Fixture::new("review");
+    let github = github_of(&fixture);
+    let mut draft = payload(&fixture);
+    draft["pull_request"]["draft"] = true.into();
+    let runner = Runner::new(&draft, &github.api());
+    let reviewed = runner.review(&fixture.repo());
+    assert_eq!(reviewed.code, 0, "{}", reviewed.stderr);
+    assert!(runner.read("summary.md").contains("was not reviewed: it is a draft"), "{}", runner.read("summary.md"));
+    assert!(
+        runner.read("output").contains("reviewed<<precedent\nfalse\n") && !runner.read("output").contains("report<<")
+    );
+    assert!(!runner.path("findings.json").exists());
+}
+
+#[test]
+fn case_35_a_payload_that_is_not_of_this_run_is_a_usage_error() {
+    let fixture = Fixture::new("review");
+    let mut other = payload(&fixture);
+    other["repository"]["full_name"] = "evil/hello".into();
+    let runner = Runner::new(&other, "http://127.0.0.1:9");
+    let refused = runner.review(&fixture.repo());
+    assert_eq!(refused.code, 2);
+    assert!(refused.stderr.contains("the event is about `evil/hello`"), "{}", refused.stderr);
+    let mut runner = Runner::new(&json!("::add-mask::x"), "http://127.0.0.1:9");
+    assert_eq!(runner.review(&fixture.repo()).code, 2);
+    runner.variables.insert("GITHUB_EVENT_NAME".into(), "workflow_run".into());
+    assert_eq!(runner.review(&fixture.repo()).code, 2);
+}
+
+#[test]
+fn case_37_findings_of_another_pull_request_end_with_four() {
+    let fixture = Fixture::new("review");
+    let github = github_of(&fixture);
+    let runner = Runner::new(&payload(&fixture), &github.api());
+    assert_eq!(runner.review(&fixture.repo()).code, 0);
+    let mut findings = runner.findings();
+    findings["pull_request"]["number"] = 8.into();
+    std::fs::write(runner.path("findings.json"), findings.to_string()).expect("a file");
+    let posted = runner.post(&fixture.repo());
+    assert_eq!(posted.code, 4, "{}", posted.stderr);
+    assert!(posted.stderr.contains("octo/hello#8"), "{}", posted.stderr);
+    assert!(github.state().log.is_empty());
+}
