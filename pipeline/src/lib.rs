@@ -21,6 +21,7 @@ mod embed;
 pub mod eval;
 pub mod history;
 mod ingest;
+mod kernels;
 pub mod lineage;
 pub mod search;
 pub mod shard;

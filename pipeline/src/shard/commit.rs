@@ -14,7 +14,7 @@ use super::manifest::{MANIFEST, MANIFEST_TEMPORARY, Manifest, ShardEntry};
 use super::rows::{ChunkRow, CommitRow, EditRow, SpanRow, VectorRow};
 use super::schema::Table;
 use super::store::Store;
-use super::writer::{TEMPORARY, invalid, order_spans, write_shard};
+use super::writer::{TEMPORARY, invalid, order_spans, write_shard, write_vectors};
 
 /// What one commit adds to a store.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -213,12 +213,17 @@ fn write_shards(
             start(scope, disk, dir, &generation.edits, dimension),
             start(scope, disk, dir, &generation.chunks, dimension),
             start(scope, disk, dir, &generation.spans, dimension),
-            start(scope, disk, dir, &generation.vectors, dimension),
         ];
-        let results: Vec<_> = writers
-            .into_iter()
-            .map(|writer| writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-            .collect();
-        results.into_iter().filter_map(Result::transpose).collect()
+        let vectors = scope.spawn(move || write_vectors(disk, dir, &generation.vectors, dimension));
+        let mut entries = Vec::new();
+        let mut failure = None;
+        for writer in writers {
+            match writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)) {
+                Ok(entry) => entries.extend(entry),
+                Err(error) => failure = failure.or(Some(error)),
+            }
+        }
+        entries.extend(vectors.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+        failure.map_or(Ok(entries), Err)
     })
 }

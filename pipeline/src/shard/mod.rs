@@ -1,6 +1,6 @@
 //! The store: what indexing found, kept in immutable Parquet files that any reader of Parquet opens.
 //!
-//! A store is one directory. Five tables (`commits`, `edits`, `chunks`, `spans`, `vectors`) are each a folder of
+//! A store is one directory. Six tables (`commits`, `edits`, `chunks`, `spans`, `vectors`, `clusters`) are each a folder of
 //! **shards**: Parquet files that are never changed after they are written, and whose name is a hash of their
 //! bytes. `manifest.json` lists the shards that count. Committing a **generation** writes new shards, makes them
 //! durable, and only then replaces the manifest; the manifest is the only commit point, so a crash at any instant
@@ -23,11 +23,13 @@ mod error;
 mod lock;
 mod manifest;
 
+mod clusters;
 mod decode;
 mod encode;
 mod pages;
 mod reader;
 mod schema;
+mod vector_shard;
 mod writer;
 
 mod ids;
@@ -40,8 +42,9 @@ pub use ids::{ChunkId, IdError, ObjectId};
 pub use lock::WriteLock;
 pub use manifest::{FORMAT, Manifest, ShardEntry};
 pub use reader::Vectors;
-pub use rows::{Change, ChunkHead, ChunkRow, CommitRow, EditRow, SpanRow, VectorRow};
+pub use rows::{Change, ChunkHead, ChunkRow, ClusterRow, CommitRow, EditRow, SpanRow, VectorRow};
 pub use store::{Settings, Store};
+pub use vector_shard::{Column, VectorShard};
 
 #[cfg(test)]
 mod tests;

@@ -14,6 +14,7 @@ use arrow_array::{Array, BinaryArray, FixedSizeBinaryArray, Float32Array, Record
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, RowSelection};
 use parquet::arrow::{ArrowSchemaConverter, ProjectionMask, parquet_to_arrow_field_levels};
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+use rayon::prelude::*;
 
 use super::decode::{Decode, Strings, decode_chunk_heads, decode_chunk_ids, object_id, required};
 use super::error::StoreError;
@@ -83,12 +84,59 @@ impl Store {
 
     /// Every chunk without its text, in the order in which they were stored.
     pub fn chunk_heads(&self) -> Result<Vec<ChunkHead>, StoreError> {
-        let (mut heads, mut strings) = (Vec::new(), Strings::default());
-        for shard in self.shards(Table::Chunks) {
+        self.side_by_side(Table::Chunks, |shard| {
+            let (mut heads, mut strings) = (Vec::new(), Strings::default());
             let part = Part { columns: Some(&["number", "id", "lang", "kind", "name"]), rows: None };
             self.read_shard(Table::Chunks, shard, part, |batch| decode_chunk_heads(batch, &mut strings, &mut heads))?;
+            Ok(heads)
+        })
+    }
+
+    /// The spans of some blobs. Those of a blob that was stored at once are together and in order. Of the others no more
+    /// is read than which blob they are of.
+    pub fn spans_of(&self, wanted: impl Fn(&ObjectId) -> bool + Sync) -> Result<Vec<SpanRow>, StoreError> {
+        self.side_by_side(Table::Spans, |shard| {
+            let (mut ranges, mut row) = (Vec::new(), 0);
+            let (mut last, mut wants_last) = (Vec::new(), false);
+            let part = Part { columns: Some(&["blob"]), rows: None };
+            self.read_shard(Table::Spans, shard, part, |batch| {
+                for blob in required::<BinaryArray>(batch, "blob")?.iter().flatten() {
+                    // The spans of a blob are together, so most rows are of the same one as the row before.
+                    if blob != last {
+                        last = blob.to_vec();
+                        wants_last = wanted(&object_id(blob)?);
+                    }
+                    if wants_last {
+                        ranges.push(row..row + 1);
+                    }
+                    row += 1;
+                }
+                Ok(())
+            })?;
+            let rows = RowSelection::from_consecutive_ranges(ranges.into_iter(), row);
+            let (mut spans, mut strings) = (Vec::new(), Strings::default());
+            if rows.selects_any() {
+                let part = Part { columns: None, rows: Some(rows) };
+                let decode = |batch: &RecordBatch| SpanRow::decode(batch, &mut strings, &mut spans);
+                self.read_shard(Table::Spans, shard, part, decode)?;
+            }
+            Ok(spans)
+        })
+    }
+
+    /// What is read of each shard of a table, by several threads, in the order of the shards.
+    fn side_by_side<R: Send>(
+        &self,
+        table: Table,
+        read: impl Fn(&ShardEntry) -> Result<Vec<R>, StoreError> + Sync,
+    ) -> Result<Vec<R>, StoreError> {
+        let shards: Vec<&ShardEntry> = self.shards(table).collect();
+        let parts: Vec<Result<Vec<R>, StoreError>> = shards.par_iter().map(|shard| read(shard)).collect();
+        let mut rows = Vec::with_capacity(parts.iter().flatten().map(Vec::len).sum());
+        for part in parts {
+            rows.extend(part?);
         }
-        Ok(heads)
+        Ok(rows)
     }
 
     /// The chunks with these numbers, one for each and in the same order. Only pages that hold one of them are
@@ -177,7 +225,7 @@ impl Store {
         self.manifest().shards_of(table.name())
     }
 
-    fn table<R: Decode>(&self) -> Result<Vec<R>, StoreError> {
+    pub(super) fn table<R: Decode>(&self) -> Result<Vec<R>, StoreError> {
         let (mut rows, mut strings) = (Vec::new(), Strings::default());
         for shard in self.shards(R::TABLE) {
             self.read_rows(shard, &mut strings, &mut rows)?;
@@ -224,13 +272,19 @@ impl Store {
         .map_err(damaged)
     }
 
+    /// Opens a shard, of which only the size is known to be right.
+    pub(super) fn open_unread(&self, shard: &ShardEntry) -> Result<File, StoreError> {
+        let path = self.dir().join(&shard.table).join(&shard.name);
+        File::open(&path).map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound => StoreError::damaged(shard.file(), "it is missing"),
+            _ => StoreError::Read { path, source },
+        })
+    }
+
     /// Opens a shard whose size and hash are right.
     pub(super) fn open_shard(&self, shard: &ShardEntry) -> Result<File, StoreError> {
         let path = self.dir().join(&shard.table).join(&shard.name);
-        let mut file = File::open(&path).map_err(|source| match source.kind() {
-            io::ErrorKind::NotFound => StoreError::damaged(shard.file(), "it is missing"),
-            _ => StoreError::Read { path: path.clone(), source },
-        })?;
+        let mut file = self.open_unread(shard)?;
         if !self.is_verified(&shard.blake3) {
             let (hash, bytes) = hash_file(&mut file).map_err(StoreError::read(&path))?;
             if bytes != shard.bytes {
@@ -295,7 +349,7 @@ fn batches(
 }
 
 /// The columns of the file are exactly those of the table.
-fn check_columns(table: Table, dimension: u32, metadata: &ParquetMetaData) -> Result<(), String> {
+pub(super) fn check_columns(table: Table, dimension: u32, metadata: &ParquetMetaData) -> Result<(), String> {
     let expected = ArrowSchemaConverter::new().convert(&table.schema(dimension)).map_err(|error| error.to_string())?;
     let found = metadata.file_metadata().schema_descr();
     for column in expected.columns() {
@@ -318,7 +372,7 @@ fn check_columns(table: Table, dimension: u32, metadata: &ParquetMetaData) -> Re
 }
 
 /// The counts in the footer agree with each other and with the manifest.
-fn check_counts(shard: &ShardEntry, metadata: &ParquetMetaData) -> Result<(), String> {
+pub(super) fn check_counts(shard: &ShardEntry, metadata: &ParquetMetaData) -> Result<(), String> {
     let count = |number: i64| u64::try_from(number).map_err(|_| format!("a count is {number}"));
     let (mut rows, mut expanded) = (0_u64, 0_u64);
     for group in metadata.row_groups() {

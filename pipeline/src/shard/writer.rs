@@ -2,17 +2,19 @@
 
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
 
+use super::clusters::{Group, group};
 use super::disk::{Disk, DiskFile};
-use super::encode::Encode;
+use super::encode::{CodedRow, Encode};
 use super::error::StoreError;
 use super::manifest::{ShardEntry, plausible};
-use super::rows::SpanRow;
+use super::rows::{ClusterRow, SpanRow, VectorRow};
 
 /// The name that a shard has until it is complete. There is one writer, and it writes one shard a table.
 pub(super) const TEMPORARY: &str = "writing.tmp";
@@ -43,6 +45,30 @@ pub(super) fn write_shard<R: Encode>(
     disk.rename(&temporary, &named).map_err(StoreError::write(&named))?;
     disk.sync_folder(&folder).map_err(StoreError::write(&folder))?;
     Ok(Some(entry))
+}
+
+/// Writes vectors in clusters: a shard of `vectors`, and one of `clusters` that says where in it each lies.
+pub(super) fn write_vectors(
+    disk: &Disk,
+    dir: &Path,
+    rows: &[VectorRow],
+    dimension: u32,
+) -> Result<Vec<ShardEntry>, StoreError> {
+    let groups = group(rows, dimension as usize);
+    let coded = groups.iter().flat_map(|group| {
+        let rows = group.members.iter().map(|member| &rows[*member as usize]);
+        rows.map(|row| CodedRow::new(row, &group.centre, group.scale))
+    });
+    let Some(vectors) = write_shard(disk, dir, &coded.collect::<Vec<_>>(), dimension)? else { return Ok(Vec::new()) };
+    let shard: Arc<str> = vectors.stem().into();
+    let mut next = 0;
+    let place = |Group { members, centre, scale }: Group| {
+        let first_row = next;
+        next += members.len() as u32;
+        ClusterRow { shard: Arc::clone(&shard), first_row, rows: members.len() as u32, scale, centre }
+    };
+    let places: Vec<ClusterRow> = groups.into_iter().map(place).collect();
+    Ok(std::iter::once(vectors).chain(write_shard(disk, dir, &places, dimension)?).collect())
 }
 
 fn write_file<R: Encode>(disk: &Disk, path: &Path, rows: &[R], dimension: u32) -> io::Result<ShardEntry> {
