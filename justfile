@@ -113,3 +113,12 @@ measure-table records:
     target/training/bin/pip install --quiet --requirement training/requirements.txt
     cd training && ../target/training/bin/python extract.py data.toml {{records}} held-out
     cd training && ../target/training/bin/python measure.py {{records}} held-out ../model/assets
+
+# Compare vector search with FAISS and USearch on the vectors of stores: just search-bench path/to/store another/store
+# Needs Python 3 with venv.
+search-bench +stores:
+    cargo build --release --package precedent-pipeline --example vectors
+    python3 -m venv target/search-bench
+    target/search-bench/bin/pip install --quiet --requirement benches/search/requirements.txt
+    target/search-bench/bin/python benches/search/compare.py target/release/examples/vectors {{stores}} \
+        --work target/search-bench/work

@@ -72,3 +72,37 @@ fn filters_hold_for_every_result() {
     );
     assert_eq!(fixture.run(&["search", "number", "--path", "nowhere/**"]).stdout, "  nothing found\n");
 }
+
+#[test]
+fn an_explanation_follows_when_it_is_asked_for() {
+    let fixture = Fixture::new("numeric");
+    let lines = fixture.json_lines(&["search", "number", "--json", "-k", "2", "--explain"]);
+    let explain = &lines[2]["explain"];
+    assert_eq!((&explain["method"], &explain["recall"]), (&"exact".into(), &1.0.into()), "{explain}");
+    assert_eq!(explain["compared"], explain["wanted"]);
+    assert_eq!(lines[2]["schema"], 1);
+    let shown = fixture.run(&["search", "number", "--explain"]).stdout;
+    let last = shown.lines().last().expect("a line");
+    assert!(last.starts_with("  vectors  compared all ") && last.ends_with("found 100 % of the nearest ten"), "{last}");
+}
+
+#[test]
+fn who_brought_a_text_and_when_is_a_filter_too() {
+    let fixture = Fixture::new("review");
+    let authors = fixture.git(&["log", "--format=%an", "--reverse"]);
+    let author = authors.lines().next().expect("a commit").to_owned();
+    let hits = |more: &[&str]| {
+        let question = ["search", "opens a connection", "--json", "-k", "50"];
+        fixture.json_lines(&[&question[..], more].concat())
+    };
+    for history in [&["--history"][..], &[]] {
+        let all = hits(history).len();
+        assert!(all > 3);
+        assert_eq!(hits(&[history, &["--since", "2100-01-01"]].concat()).len(), 0);
+        assert_eq!(hits(&[history, &["--until", "2100-01-01"]].concat()).len(), all);
+        assert_eq!(hits(&[history, &["--author", "nobody of this name"]].concat()).len(), 0);
+        assert!(!hits(&[history, &["--author", &author.to_uppercase()]].concat()).is_empty());
+    }
+    let wrong = fixture.run(&["search", "x", "--since", "tomorrow"]);
+    assert_eq!(wrong.code, 2);
+}

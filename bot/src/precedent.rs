@@ -6,7 +6,7 @@ use std::sync::Arc;
 use precedent_model::{Document, Embedder};
 use precedent_pipeline::archive::{Archive, Known, Place, Units};
 use precedent_pipeline::history::{Mode, Objects};
-use precedent_pipeline::search::{Scored, VectorIndex};
+use precedent_pipeline::search::{Rows, Scored, VectorIndex};
 use precedent_pipeline::shard::EditRow;
 use precedent_pipeline::syntax::{Bag, Kind, similarity};
 use precedent_pipeline::{Piece, PipelineError};
@@ -146,7 +146,7 @@ fn neighbours(
     for place in places.iter().filter(|place| !touched.contains(&(&*place.path, &*place.symbol))) {
         by_chunk.entry(place.chunk).or_default().push(place);
     }
-    let mut rows_of_kind: HashMap<&str, Vec<usize>> = HashMap::new();
+    let mut rows_of_kind: HashMap<&str, Rows> = HashMap::new();
     let mut found: Vec<Vec<Scored>> = vec![Vec::new(); change.nodes.len()];
     let wanted: Vec<(usize, &Piece)> = change
         .nodes
@@ -161,10 +161,11 @@ fn neighbours(
     let embedded = embedder.documents(&documents)?;
     for ((at, piece), query) in wanted.iter().zip(&embedded.embeddings) {
         let kind = piece.kind.as_str();
-        let rows = rows_of_kind
-            .entry(kind)
-            .or_insert_with(|| index.rows(|chunk| by_chunk.contains_key(&chunk) && *archive.head(chunk).kind == *kind));
-        found[*at] = index.nearest(&query.unit, NEIGHBOURS, rows);
+        if !rows_of_kind.contains_key(kind) {
+            let of_kind = |chunk| by_chunk.contains_key(&chunk) && *archive.head(chunk).kind == *kind;
+            rows_of_kind.insert(kind, index.rows(of_kind)?);
+        }
+        found[*at] = index.nearest(&query.unit, NEIGHBOURS, &rows_of_kind[kind])?;
     }
     // One reading for all, since each goes through the whole table.
     let mut numbers: Vec<u32> = found.iter().flatten().map(|scored| scored.chunk).collect();

@@ -126,6 +126,33 @@ pub(crate) struct SearchArguments {
     /// Only this kind of node, as in `function`
     #[arg(long, value_name = "KIND")]
     pub(crate) kind: Option<String>,
+
+    /// Only texts that an author brought whose name or address holds this
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) author: Option<String>,
+
+    /// Only texts that were brought on this day or later
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
+    pub(crate) since: Option<i64>,
+
+    /// Only texts that were brought on this day or before
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
+    pub(crate) until: Option<i64>,
+
+    /// Also say how the vectors were searched, and what part of the nearest that found
+    #[arg(long)]
+    pub(crate) explain: bool,
+}
+
+/// The first second of a day in UTC, since 1970.
+fn day(text: &str) -> Result<i64, String> {
+    let wrong = || format!("`{text}` is no day, as in 2024-01-31");
+    let parts: Vec<i64> = text.split('-').map(|part| part.parse().map_err(|_| wrong())).collect::<Result<_, _>>()?;
+    let [year @ 1..=9999, month @ 1..=12, day @ 1..=31] = parts[..] else { return Err(wrong()) };
+    // Years that begin in March end with the leap day: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms".
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 1;
+    Ok((days - 719_468) * 86_400)
 }
 
 /// Review past changes as of then, and compare with what happened next
@@ -408,4 +435,25 @@ pub(crate) struct RuntimeInstallArguments {
     /// The build for NVIDIA GPUs; it needs CUDA 13 and cuDNN 9
     #[arg(long)]
     pub(crate) cuda: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::day;
+
+    #[test]
+    fn days_are_counted_as_the_calendar_has_them() {
+        for (text, expected) in [
+            ("1970-01-01", 0),
+            ("1969-12-31", -86_400),
+            ("2000-02-29", 951_782_400),
+            ("2000-03-01", 951_868_800),
+            ("2024-01-31", 1_706_659_200),
+        ] {
+            assert_eq!(day(text), Ok(expected), "{text}");
+        }
+        for text in ["", "today", "2024-13-01", "2024-01", "2024-01-01-01", "24/1/1"] {
+            assert!(day(text).is_err(), "{text}");
+        }
+    }
 }

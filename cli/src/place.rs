@@ -61,19 +61,29 @@ impl Place {
         Ok(None)
     }
 
-    /// Brings the store up to `tips` and does some work on it. Damage that only reading finds is answered as any
-    /// other: the store is built again, and the work done once more. The model is the store's own.
+    /// Brings the store up to `tips` and does some work on all of it, as [`Place::with_store`].
     pub(crate) fn with_archive<T>(
         &self,
         settings: &Settings,
         tips: &[ObjectId],
         work: impl Fn(&Archive, &dyn Embedder) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
+        self.with_store(settings, tips, |store, embedder| work(&Archive::open(store)?, embedder))
+    }
+
+    /// Brings the store up to `tips` and does some work on it. Damage that only reading finds is answered as any
+    /// other: the store is built again, and the work done once more. The model is the store's own.
+    pub(crate) fn with_store<T>(
+        &self,
+        settings: &Settings,
+        tips: &[ObjectId],
+        work: impl Fn(Store, &dyn Embedder) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
         let embedder = model::choose(self, None, model::device(None)?)?;
         let attempt = |options: &UpkeepOptions| {
             let ready = self.bring_up(tips, options)?;
             ready.announce(settings)?;
-            work(&Archive::open(ready.store)?, &*options.embedder)
+            work(ready.store, &*options.embedder)
         };
         let options = UpkeepOptions { embedder, ..UpkeepOptions::default() };
         match attempt(&options) {

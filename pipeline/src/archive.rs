@@ -3,26 +3,26 @@
 //! Answers are as of a commit: *known at* it is what its ancestors introduced, *alive at* it is what
 //! its tree holds. Both follow the graph, never the dates.
 
+mod snapshot;
 mod trace;
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
+pub use snapshot::{Place, Snapshot};
 pub use trace::{Return, Step, Via};
 
 use crate::PipelineError;
-use crate::chunker::Chunker;
-use crate::history::{AttributeRules, Objects};
+use crate::history::Objects;
 use crate::shard::{ChunkHead, ChunkId, CommitRow, EditRow, ObjectId, Store, StoreError};
 
 /// A store with its commits and edits in memory.
 pub struct Archive {
-    store: Store,
+    snapshot: Snapshot,
     commits: Vec<CommitRow>,
     numbers: HashMap<ObjectId, u32>,
     edits: Vec<EditRow>,
     by_path: HashMap<Arc<str>, Vec<u32>>,
-    heads: Vec<ChunkHead>,
     /// Removals by text, made when first asked for.
     removals: OnceLock<HashMap<u32, Vec<u32>>>,
     /// For each commit its date, put after those of its parents where a clock was wrong.
@@ -65,23 +65,6 @@ impl Units {
     }
 }
 
-/// A node as it stands in a tree.
-#[derive(Debug, Clone)]
-pub struct Place {
-    /// The path.
-    pub path: Arc<str>,
-    /// Qualified name inside the file.
-    pub symbol: Arc<str>,
-    /// The enclosing container, may be empty.
-    pub container: Arc<str>,
-    /// The number of its text.
-    pub chunk: u32,
-    /// First line, from 1.
-    pub start_line: u32,
-    /// Last line, inclusive.
-    pub end_line: u32,
-}
-
 impl Archive {
     /// Reads the commits, edits and chunk heads of a store.
     ///
@@ -98,12 +81,8 @@ impl Archive {
             }
         }
         let edits = store.edits()?;
-        let heads = store.chunk_heads()?;
-        // Heads are found by their numbers from here on, as commits are.
-        if let Some(at) = (0..heads.len()).find(|at| heads[*at].number as usize != *at) {
-            return Err(StoreError::Damaged { what: "chunks".into(), why: format!("row {at} has another number") });
-        }
-        let in_range = |chunk: Option<u32>| chunk.is_none_or(|chunk| (chunk as usize) < heads.len());
+        let snapshot = Snapshot::open(store)?;
+        let in_range = |chunk: Option<u32>| chunk.is_none_or(|chunk| (chunk as usize) < snapshot.chunk_count());
         for edit in &edits {
             if edit.commit as usize >= commits.len() || !in_range(edit.before) || !in_range(edit.after) {
                 return Err(StoreError::Damaged {
@@ -123,12 +102,22 @@ impl Archive {
             let after = parents.max().map_or(i64::MIN, |date| date.saturating_add(1));
             dates.push(commit.commit_time.max(after));
         }
-        Ok(Archive { store, commits, numbers, edits, by_path, heads, removals: OnceLock::new(), dates })
+        Ok(Archive { snapshot, commits, numbers, edits, by_path, removals: OnceLock::new(), dates })
     }
 
     /// The store underneath.
     pub fn store(&self) -> &Store {
-        &self.store
+        self.snapshot.store()
+    }
+
+    /// The chunks, for questions about one tree.
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    /// All commits, by number.
+    pub fn commits(&self) -> &[CommitRow] {
+        &self.commits
     }
 
     /// A commit by its number.
@@ -143,12 +132,12 @@ impl Archive {
 
     /// Language, kind and name of a chunk.
     pub fn head(&self, chunk: u32) -> &ChunkHead {
-        &self.heads[chunk as usize]
+        self.snapshot.head(chunk)
     }
 
     /// How many chunks there are.
     pub fn chunk_count(&self) -> usize {
-        self.heads.len()
+        self.snapshot.chunk_count()
     }
 
     /// All edits, oldest first.
@@ -208,7 +197,7 @@ impl Archive {
 
     /// The number of each text, by its identity.
     pub fn chunk_numbers(&self) -> HashMap<ChunkId, u32> {
-        self.heads.iter().map(|head| (head.id, head.number)).collect()
+        self.snapshot.heads().iter().map(|head| (head.id, head.number)).collect()
     }
 
     /// Every node in the tree of `commit`.
@@ -216,42 +205,6 @@ impl Archive {
     /// # Errors
     /// A tree that is missing, or a spans shard that cannot be read.
     pub fn alive(&self, objects: &Objects, commit: &ObjectId) -> Result<Vec<Place>, PipelineError> {
-        let mut paths_of: HashMap<ObjectId, Vec<(Arc<str>, &'static str)>> = HashMap::new();
-        let files = objects.files(commit)?;
-        let mut rules = AttributeRules::in_tree(&files);
-        for (path, entry) in files {
-            let attributes = rules.of(objects, commit, &path);
-            if let Ok(language) = Chunker::classify(&path, &entry, attributes) {
-                paths_of.entry(entry.id).or_default().push((path.into(), language.name));
-            }
-        }
-        let mut places = Vec::new();
-        for span in self.store.spans()? {
-            let Some(paths) = paths_of.get(&span.blob) else { continue };
-            if span.chunk as usize >= self.heads.len() {
-                return Err(StoreError::Damaged { what: "spans".into(), why: "a row names no chunk".into() }.into());
-            }
-            // Equal content may stand at paths of different languages; each has its own nodes.
-            let lang = &self.heads[span.chunk as usize].lang;
-            for (path, _) in paths.iter().filter(|(_, language)| **language == **lang) {
-                places.push(Place {
-                    path: path.clone(),
-                    symbol: span.symbol.clone(),
-                    container: span.container.clone(),
-                    chunk: span.chunk,
-                    start_line: span.start_line,
-                    end_line: span.end_line,
-                });
-            }
-        }
-        places.sort_by(|one, two| {
-            (&one.path, one.start_line, two.end_line, one.chunk).cmp(&(
-                &two.path,
-                two.start_line,
-                one.end_line,
-                two.chunk,
-            ))
-        });
-        Ok(places)
+        self.snapshot.alive(objects, commit)
     }
 }

@@ -22,6 +22,7 @@ pub mod eval;
 pub mod export;
 pub mod history;
 mod ingest;
+mod kernels;
 pub mod lineage;
 pub mod search;
 pub mod shard;

@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use precedent_bot::render::visible;
-use precedent_pipeline::search::{self, Hit, Query};
+use precedent_pipeline::archive::Snapshot;
+use precedent_pipeline::search::{self, Brought, Explanation, Hit, Method, Query};
 use precedent_pipeline::syntax::{Kind as NodeKind, language};
 
 use super::json_line;
@@ -33,28 +34,67 @@ pub(crate) fn run(settings: &Settings, options: &SearchArguments) -> Result<Exit
         path: options.path.clone(),
         lang: options.lang.clone(),
         kind: options.kind.clone(),
+        brought: Brought {
+            author: options.author.clone(),
+            since: options.since,
+            // To the last second of the day.
+            until: options.until.map(|until| until + 86_399),
+        },
+        measure: options.explain,
     };
     let objects = place.repository.objects();
-    let hits = place.with_archive(settings, &[tip], |archive, embedder| {
-        Ok(if options.history {
-            search::history(archive, embedder, &objects, &tip, &archive.known_ever(), &query, options.all_versions)?
-        } else {
-            search::alive(archive, embedder, &objects, &tip, &query)?
-        })
-    })?;
+    let found = if options.history {
+        place.with_archive(settings, &[tip], |archive, embedder| {
+            let known = archive.known_ever();
+            Ok(search::history(archive, embedder, &objects, &tip, &known, &query, options.all_versions)?)
+        })?
+    } else if !query.brought.is_any() {
+        place.with_archive(settings, &[tip], |archive, embedder| {
+            let texts = query.brought.texts(archive);
+            Ok(search::alive(archive.snapshot(), embedder, &objects, &tip, &query, Some(&texts))?)
+        })?
+    } else {
+        place.with_store(settings, &[tip], |store, embedder| {
+            Ok(search::alive(&Snapshot::open(store)?, embedder, &objects, &tip, &query, None)?)
+        })?
+    };
     if settings.json {
-        for hit in &hits {
+        for hit in &found.hits {
             screen::print(&json_line(hit))?;
         }
-    } else if hits.is_empty() {
+    } else if found.hits.is_empty() {
         screen::print("  nothing found\n")?;
     } else {
         let style = screen::style();
-        for hit in &hits {
+        for hit in &found.hits {
             screen::print(&shown(hit, style.width))?;
         }
     }
+    if options.explain && settings.json {
+        screen::print(&json_line(&Explained { explain: &found.how }))?;
+    } else if options.explain {
+        screen::print(&explained(&found.how))?;
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The object that follows the results when it is asked for.
+#[derive(serde::Serialize)]
+struct Explained<'a> {
+    explain: &'a Explanation,
+}
+
+fn explained(how: &Explanation) -> String {
+    let looked = match how.method {
+        Method::Exact => format!("compared all {} wanted vectors", how.wanted),
+        Method::Codes => format!("looked at the codes of all {} wanted vectors, compared {}", how.wanted, how.compared),
+        Method::Clusters => format!(
+            "looked into {} of {} clusters, at the codes of {} of {} wanted vectors, compared {}",
+            how.probed, how.clusters, how.scanned, how.wanted, how.compared
+        ),
+    };
+    let recall = how.recall.map(|recall| format!("; found {:.0} % of the nearest ten", recall * 100.0));
+    format!("  vectors  {looked}{}\n", recall.unwrap_or_default())
 }
 
 /// A kind or a language that nothing could have is a slip of the fingers.

@@ -325,7 +325,7 @@ impl Archive {
         }
         numbers.sort_unstable();
         numbers.dedup();
-        let texts = self.store.chunks_by_number(&numbers)?;
+        let texts = self.store().chunks_by_number(&numbers)?;
         let bags: HashMap<u32, Bag> = texts.into_iter().map(|chunk| (chunk.number, Bag::of(&chunk.text))).collect();
         for step in steps {
             let Some((old, new)) = open(step) else { continue };

@@ -1,7 +1,7 @@
 //! Search: a question to ranked nodes, at a commit or over all of history.
 //!
-//! Exact: every candidate's vector is compared. The place (file stem and container) is added to the
-//! best candidates only, since it varies while the vector is shared.
+//! Vectors are searched by clusters and codes where there are many ([`VectorIndex`]). The place (file stem and container)
+//! is added to the best candidates only, since it varies while the vector is shared.
 
 mod lexical;
 mod vector;
@@ -16,16 +16,18 @@ use precedent_model::Embedder;
 use serde::Serialize;
 
 use crate::PipelineError;
-use crate::archive::{Archive, Known, Place};
+use crate::archive::{Archive, Known, Place, Snapshot};
 use crate::history::Objects;
-use crate::shard::{Change, ObjectId};
+use crate::shard::{Change, CommitRow, ObjectId};
 
 pub use lexical::{LexicalIndex, for_each_word};
 pub(crate) use vector::header_words;
-pub use vector::{Scored, VectorIndex};
+pub use vector::{Effort, Explanation, Method, Rows, Scored, VectorIndex};
 
 /// Candidates that are scored again with their place, at the least.
 const RESCORED: usize = 300;
+/// Nearest rows whose recall is measured.
+const MEASURED: usize = 10;
 
 /// What is asked.
 #[derive(Debug, Clone, Default)]
@@ -40,6 +42,52 @@ pub struct Query {
     pub lang: Option<String>,
     /// Only this kind of node.
     pub kind: Option<String>,
+    /// Only texts that such a commit brought.
+    pub brought: Brought,
+    /// Compare every vector as well, to say what part of the nearest was found.
+    pub measure: bool,
+}
+
+/// Commits, by who wrote them and when.
+#[derive(Debug, Clone, Default)]
+pub struct Brought {
+    /// The author's name or address holds this, in any case.
+    pub author: Option<String>,
+    /// Authored then or later, in seconds since 1970 UTC.
+    pub since: Option<i64>,
+    /// Authored then or before.
+    pub until: Option<i64>,
+}
+
+impl Brought {
+    /// Whether every commit is one.
+    pub fn is_any(&self) -> bool {
+        self.author.is_none() && self.since.is_none() && self.until.is_none()
+    }
+
+    fn allows(&self, commit: &CommitRow) -> bool {
+        self.since.is_none_or(|since| commit.author_time >= since)
+            && self.until.is_none_or(|until| commit.author_time <= until)
+            && self.author.as_ref().is_none_or(|author| {
+                let author = author.to_lowercase();
+                [&commit.author, &commit.author_email].iter().any(|name| name.to_lowercase().contains(&author))
+            })
+    }
+
+    /// The texts that such commits brought, by number.
+    pub fn texts(&self, archive: &Archive) -> HashSet<u32> {
+        let allowed: Vec<bool> = archive.commits().iter().map(|commit| self.allows(commit)).collect();
+        archive.edits().iter().filter(|edit| allowed[edit.commit as usize]).filter_map(|edit| edit.after).collect()
+    }
+}
+
+/// What was found, and how.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// The results, best first.
+    pub hits: Vec<Hit>,
+    /// How the vectors were searched.
+    pub how: Explanation,
 }
 
 /// One result.
@@ -85,24 +133,31 @@ pub struct Life {
     pub alive: bool,
 }
 
-/// The nodes alive at `commit` that are nearest to the question, best first.
+/// The nodes alive at `commit` that are nearest to the question, best first; with `texts`, only those of these texts.
+/// What [`Query::brought`] asks for is found in an archive: [`Brought::texts`].
 ///
 /// # Errors
 /// A pattern that is not a glob, a model that fails, or history or a store that cannot be read.
 pub fn alive(
-    archive: &Archive,
+    snapshot: &Snapshot,
     embedder: &dyn Embedder,
     objects: &Objects,
     commit: &ObjectId,
     query: &Query,
-) -> Result<Vec<Hit>, PipelineError> {
+    texts: Option<&HashSet<u32>>,
+) -> Result<Found, PipelineError> {
     let filter = Filter::new(query)?;
     let places: Vec<Place> =
-        archive.alive(objects, commit)?.into_iter().filter(|place| filter.allows(archive, place)).collect();
+        snapshot.alive(objects, commit)?.into_iter().filter(|place| filter.allows(snapshot, place)).collect();
+    let places: Vec<Place> = match texts {
+        Some(texts) => places.into_iter().filter(|place| texts.contains(&place.chunk)).collect(),
+        None => places,
+    };
     let wanted: HashSet<u32> = places.iter().map(|place| place.chunk).collect();
-    let index = VectorIndex::load(archive.store())?;
+    let index = VectorIndex::open(snapshot.store())?;
     let question = embedder.query(&query.text)?.unit;
-    let nearest = index.nearest(&question, RESCORED.max(query.limit * 4), &index.rows(|chunk| wanted.contains(&chunk)));
+    let rows = index.rows(|chunk| wanted.contains(&chunk))?;
+    let (nearest, how) = nearest(&index, &question, RESCORED.max(query.limit * 4), &rows, query.measure)?;
     let mut by_chunk: HashMap<u32, Vec<&Place>> = HashMap::new();
     for place in &places {
         by_chunk.entry(place.chunk).or_default().push(place);
@@ -116,7 +171,8 @@ pub fn alive(
         best_first(one.0, two.0).then_with(|| one.1.path.cmp(&two.1.path)).then(one.1.start_line.cmp(&two.1.start_line))
     });
     scored.truncate(query.limit);
-    hits(archive, scored.into_iter().map(|(score, place)| (score, place.clone(), *commit, None)).collect())
+    let rows = scored.into_iter().map(|(score, place)| (score, place.clone(), *commit, None)).collect();
+    Ok(Found { hits: hits(snapshot, rows)?, how })
 }
 
 /// Nodes of all history known in `known` that are nearest to the question; one row a node, or with
@@ -132,13 +188,14 @@ pub fn history(
     known: &Known,
     query: &Query,
     all_versions: bool,
-) -> Result<Vec<Hit>, PipelineError> {
+) -> Result<Found, PipelineError> {
     let filter = Filter::new(query)?;
     let lineages = Lineages::of(archive, known);
     let mut introduced: HashMap<u32, (u32, Place)> = HashMap::new();
+    let brought: Vec<bool> = archive.commits().iter().map(|commit| query.brought.allows(commit)).collect();
     for (at, edit) in archive.edits().iter().enumerate() {
         let (Some(symbol), Some(chunk)) = (&edit.symbol, edit.after) else { continue };
-        if !known.has(edit.commit) || introduced.contains_key(&chunk) {
+        if !known.has(edit.commit) || !brought[edit.commit as usize] || introduced.contains_key(&chunk) {
             continue;
         }
         let place = Place {
@@ -149,15 +206,16 @@ pub fn history(
             start_line: edit.start_line,
             end_line: edit.end_line,
         };
-        if filter.allows(archive, &place) {
+        if filter.allows(archive.snapshot(), &place) {
             introduced.insert(chunk, (at as u32, place));
         }
     }
-    let index = VectorIndex::load(archive.store())?;
+    let index = VectorIndex::open(archive.store())?;
     let question = embedder.query(&query.text)?.unit;
+    let rows = index.rows(|chunk| introduced.contains_key(&chunk))?;
     let count = if all_versions { query.limit } else { RESCORED.max(query.limit * 20) };
-    let mut scored: Vec<(f32, u32, &Place)> = index
-        .nearest(&question, count.max(RESCORED), &index.rows(|chunk| introduced.contains_key(&chunk)))
+    let (nearest, how) = nearest(&index, &question, count.max(RESCORED), &rows, query.measure)?;
+    let mut scored: Vec<(f32, u32, &Place)> = nearest
         .iter()
         .filter_map(|found| {
             let (edit, place) = introduced.get(&found.chunk)?;
@@ -180,7 +238,25 @@ pub fn history(
             break;
         }
     }
-    hits(archive, rows)
+    Ok(Found { hits: hits(archive.snapshot(), rows)?, how })
+}
+
+/// The nearest rows; with `measure`, the recall of the first ten is part of the explanation.
+fn nearest(
+    index: &VectorIndex,
+    question: &[f32],
+    count: usize,
+    rows: &Rows,
+    measure: bool,
+) -> Result<(Vec<Scored>, Explanation), PipelineError> {
+    let (found, mut how) = index.search(question, count, rows, &Effort::default())?;
+    if measure {
+        let (exact, _) = index.search(question, MEASURED, rows, &Effort::EXACT)?;
+        let first: HashSet<u32> = found.iter().take(MEASURED).map(|found| found.chunk).collect();
+        let both = exact.iter().filter(|exact| first.contains(&exact.chunk)).count();
+        how.recall = Some(if exact.is_empty() { 1.0 } else { both as f32 / exact.len() as f32 });
+    }
+    Ok((found, how))
 }
 
 fn best_first(one: f32, two: f32) -> Ordering {
@@ -192,15 +268,15 @@ fn container_of(symbol: &str) -> &str {
     symbol.rfind("::").or_else(|| symbol.rfind('.')).or_else(|| symbol.rfind(" > ")).map_or("", |at| &symbol[..at])
 }
 
-fn hits(archive: &Archive, rows: Vec<(f32, Place, ObjectId, Option<Life>)>) -> Result<Vec<Hit>, PipelineError> {
+fn hits(snapshot: &Snapshot, rows: Vec<(f32, Place, ObjectId, Option<Life>)>) -> Result<Vec<Hit>, PipelineError> {
     let numbers: Vec<u32> = rows.iter().map(|(_, place, _, _)| place.chunk).collect();
     let texts: HashMap<u32, String> =
-        archive.store().chunks_by_number(&numbers)?.into_iter().map(|chunk| (chunk.number, chunk.text)).collect();
+        snapshot.store().chunks_by_number(&numbers)?.into_iter().map(|chunk| (chunk.number, chunk.text)).collect();
     Ok(rows
         .into_iter()
         .enumerate()
         .map(|(at, (score, place, commit, life))| {
-            let head = archive.head(place.chunk);
+            let head = snapshot.head(place.chunk);
             Hit {
                 rank: at + 1,
                 score,
@@ -239,8 +315,8 @@ impl Filter {
         Ok(Filter { path, lang: query.lang.clone(), kind: query.kind.clone() })
     }
 
-    fn allows(&self, archive: &Archive, place: &Place) -> bool {
-        let head = archive.head(place.chunk);
+    fn allows(&self, snapshot: &Snapshot, place: &Place) -> bool {
+        let head = snapshot.head(place.chunk);
         self.lang.as_ref().is_none_or(|lang| **lang == *head.lang)
             && self.kind.as_ref().is_none_or(|kind| **kind == *head.kind)
             && self.path.as_ref().is_none_or(|path| path.is_match(Path::new(&*place.path)))

@@ -34,6 +34,29 @@ impl ShardBytes {
     }
 }
 
+impl ShardBytes {
+    /// Fills `out` with the bytes from `offset` on.
+    pub(super) fn read_at(&self, out: &mut [u8], offset: u64) -> io::Result<()> {
+        let ends = || io::Error::from(io::ErrorKind::UnexpectedEof);
+        match self {
+            Self::File(file) => read_at(file, out, offset),
+            Self::Memory(bytes) => {
+                let start = usize::try_from(offset).map_err(|_| ends())?;
+                let range = start..start.checked_add(out.len()).ok_or_else(ends)?;
+                out.copy_from_slice(bytes.get(range).ok_or_else(ends)?);
+                Ok(())
+            }
+            Self::Remote(remote) => {
+                let end = offset.checked_add(out.len() as u64).filter(|end| *end <= remote.length());
+                end.ok_or_else(ends)?;
+                let bytes = remote.range(offset, out.len() as u64)?;
+                out.copy_from_slice(bytes.get(..out.len()).ok_or_else(ends)?);
+                Ok(())
+            }
+        }
+    }
+}
+
 impl Length for ShardBytes {
     fn len(&self) -> u64 {
         match self {
@@ -122,6 +145,25 @@ impl Read for Rest {
         self.at += bytes.len() as u64;
         Ok(bytes.len())
     }
+}
+
+#[cfg(unix)]
+fn read_at(file: &File, out: &mut [u8], offset: u64) -> io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, out, offset)
+}
+
+#[cfg(windows)]
+fn read_at(file: &File, mut out: &mut [u8], mut offset: u64) -> io::Result<()> {
+    while !out.is_empty() {
+        match std::os::windows::fs::FileExt::seek_read(file, out, offset)? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            read => {
+                out = &mut out[read..];
+                offset += read as u64;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Hash and length of a whole file.

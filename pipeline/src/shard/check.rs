@@ -7,7 +7,7 @@ use super::error::StoreError;
 use super::ids::ObjectId;
 use super::manifest::ShardEntry;
 use super::reader::{Part, Vectors};
-use super::rows::{ChunkRow, CommitRow, EditRow, SpanRow};
+use super::rows::{ChunkRow, ClusterRow, CommitRow, EditRow, SpanRow};
 use super::schema::Table;
 use super::store::Store;
 
@@ -54,6 +54,7 @@ impl Store {
         self.check_edits(&mut report, commits.as_ref(), chunks.as_ref());
         self.check_spans(&mut report, chunks.as_ref());
         self.check_vectors(&mut report, chunks.as_ref());
+        self.check_clusters(&mut report);
         Ok(report)
     }
 
@@ -133,6 +134,20 @@ impl Store {
         let mut bare: Vec<u32> = chunks.difference(&numbers).copied().collect();
         bare.sort_unstable();
         report.fault("chunks have no vector", bare.iter().map(u32::to_string));
+        Some(())
+    }
+
+    fn check_clusters(&self, report: &mut CheckReport) -> Option<()> {
+        self.readable::<ClusterRow>(report)?;
+        match self.vector_shards() {
+            Ok(shards) => {
+                let faulty = shards.iter().filter_map(|shard| shard.check_codes().err());
+                report.problems.extend(faulty.map(|error| error.to_string()));
+            }
+            // What keeps a shard from being read whole was noted with its rows.
+            Err(error) if report.problems.iter().any(|problem| *problem == error.to_string()) => {}
+            Err(error) => report.problems.push(error.to_string()),
+        }
         Some(())
     }
 

@@ -14,7 +14,7 @@ use super::manifest::{MANIFEST, Manifest, Retired, ShardEntry, is_shard_name};
 use super::rows::{ChunkRow, CommitRow, EditRow, SpanRow, VectorRow};
 use super::schema::{Effort, Table};
 use super::store::Store;
-use super::writer::{invalid, write_shard};
+use super::writer::{invalid, write_shard, write_vectors};
 
 /// How long a file that was a shard stays for readers that opened the store before others took its place. A command
 /// that reads takes seconds, so this is for those that are slow or were stopped.
@@ -189,7 +189,7 @@ fn next_manifest(at: &Location, now: &Manifest, generation: &mut Generation) -> 
     }
     ChunkRow::order(&mut generation.chunks);
     SpanRow::order(&mut generation.spans);
-    VectorRow::order(&mut generation.vectors);
+    generation.vectors.sort_by_key(|row| row.chunk);
     let next = Manifest {
         generation: now.generation + 1,
         tips: std::mem::take(&mut generation.tips),
@@ -230,12 +230,17 @@ fn write_shards(medium: &dyn Medium, generation: &Generation, dimension: u32) ->
             start(scope, medium, &generation.edits, dimension),
             start(scope, medium, &generation.chunks, dimension),
             start(scope, medium, &generation.spans, dimension),
-            start(scope, medium, &generation.vectors, dimension),
         ];
-        let results: Vec<_> = writers
-            .into_iter()
-            .map(|writer| writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-            .collect();
-        results.into_iter().filter_map(Result::transpose).collect()
+        let vectors = scope.spawn(move || write_vectors(medium, &generation.vectors, dimension, Effort::Quick));
+        let mut entries = Vec::new();
+        let mut failure = None;
+        for writer in writers {
+            match writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)) {
+                Ok(entry) => entries.extend(entry),
+                Err(error) => failure = failure.or(Some(error)),
+            }
+        }
+        entries.extend(vectors.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+        failure.map_or(Ok(entries), Err)
     })
 }

@@ -14,7 +14,7 @@ use arrow_array::{
 
 use super::encode::Encode;
 use super::ids::{ChunkId, ObjectId};
-use super::rows::{Change, ChunkHead, ChunkRow, CommitRow, EditRow, SpanRow};
+use super::rows::{Change, ChunkHead, ChunkRow, ClusterRow, CommitRow, EditRow, SpanRow};
 
 /// A row that can be read back whole.
 pub(super) trait Decode: Encode {
@@ -181,6 +181,26 @@ impl Decode for SpanRow {
                 container,
                 start_line: start_line.value(i),
                 end_line: end_line.value(i),
+            });
+        }
+        Ok(())
+    }
+}
+
+impl Decode for ClusterRow {
+    fn decode(batch: &RecordBatch, strings: &mut Strings, out: &mut Vec<Self>) -> Result<(), String> {
+        let shard = strings.required(batch, "shard")?;
+        let first_row: &UInt32Array = required(batch, "first_row")?;
+        let rows: &UInt32Array = required(batch, "rows")?;
+        let scale: &Float32Array = required(batch, "scale")?;
+        let centre: &FixedSizeBinaryArray = required(batch, "centre")?;
+        for (i, shard) in shard.into_iter().enumerate() {
+            out.push(Self {
+                shard,
+                first_row: first_row.value(i),
+                rows: rows.value(i),
+                scale: scale.value(i),
+                centre: centre.value(i).iter().map(|byte| *byte as i8).collect(),
             });
         }
         Ok(())

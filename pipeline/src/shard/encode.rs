@@ -8,7 +8,8 @@ use arrow_array::{
 };
 use arrow_schema::{ArrowError, DataType, Field};
 
-use super::rows::{ChunkRow, CommitRow, EditRow, SpanRow, VectorRow};
+use super::clusters::code;
+use super::rows::{ChunkRow, ClusterRow, CommitRow, EditRow, SpanRow, VectorRow};
 use super::schema::Table;
 
 /// The first and the last second of the years 1 to 9999, since 1970.
@@ -149,31 +150,78 @@ impl Encode for SpanRow {
     }
 }
 
-impl Encode for VectorRow {
+/// A vector with its code in its cluster.
+pub(super) struct CodedRow<'a> {
+    row: &'a VectorRow,
+    code: Vec<u8>,
+    step: f32,
+}
+
+impl<'a> CodedRow<'a> {
+    pub(super) fn new(row: &'a VectorRow, centre: &[i8], centre_scale: f32) -> Self {
+        let (code, step) = code(&row.vector, row.scale, centre, centre_scale);
+        Self { row, code, step }
+    }
+}
+
+impl Encode for CodedRow<'_> {
     const TABLE: Table = Table::Vectors;
 
     fn columns(rows: &[Self], dimension: u32) -> Result<Vec<ArrayRef>, ArrowError> {
-        let mut vectors = FixedSizeBinaryBuilder::with_capacity(rows.len(), dimension as i32);
-        for row in rows {
-            // The builder refuses any other length than the dimension.
-            let bytes: Vec<u8> = row.vector.iter().map(|step| *step as u8).collect();
-            vectors.append_value(bytes)?;
-        }
+        let mut codes = FixedSizeBinaryBuilder::with_capacity(rows.len(), dimension.div_ceil(8) as i32);
+        rows.iter().try_for_each(|coded| codes.append_value(&coded.code))?;
         Ok(vec![
-            numbers(rows.iter().map(|row| row.chunk)),
-            Arc::new(Float32Array::from_iter_values(rows.iter().map(|row| row.norm))),
-            Arc::new(Float32Array::from_iter_values(rows.iter().map(|row| row.scale))),
-            Arc::new(vectors.finish()),
+            numbers(rows.iter().map(|coded| coded.row.chunk)),
+            floats(rows.iter().map(|coded| coded.row.norm)),
+            floats(rows.iter().map(|coded| coded.row.scale)),
+            floats(rows.iter().map(|coded| coded.step)),
+            Arc::new(codes.finish()),
+            values(rows.iter().map(|coded| &*coded.row.vector), dimension)?,
+        ])
+    }
+
+    /// They come cluster by cluster, and stay so.
+    fn order(_: &mut Vec<Self>) {}
+
+    fn weight(&self) -> usize {
+        self.row.vector.len()
+    }
+}
+
+impl Encode for ClusterRow {
+    const TABLE: Table = Table::Clusters;
+
+    fn columns(rows: &[Self], dimension: u32) -> Result<Vec<ArrayRef>, ArrowError> {
+        Ok(vec![
+            texts(rows.iter().map(|row| &*row.shard)),
+            numbers(rows.iter().map(|row| row.first_row)),
+            numbers(rows.iter().map(|row| row.rows)),
+            floats(rows.iter().map(|row| row.scale)),
+            values(rows.iter().map(|row| &*row.centre), dimension)?,
         ])
     }
 
     fn order(rows: &mut Vec<Self>) {
-        rows.sort_by_key(|row| row.chunk);
+        rows.sort_by(|one, two| (&one.shard, one.first_row).cmp(&(&two.shard, two.first_row)));
     }
 
     fn weight(&self) -> usize {
-        self.vector.len()
+        self.centre.len()
     }
+}
+
+/// Signed bytes, `dimension` a row; any other length is refused.
+fn values<'a>(rows: impl Iterator<Item = &'a [i8]>, dimension: u32) -> Result<ArrayRef, ArrowError> {
+    let mut vectors = FixedSizeBinaryBuilder::with_capacity(rows.size_hint().0, dimension as i32);
+    for row in rows {
+        let bytes: Vec<u8> = row.iter().map(|step| *step as u8).collect();
+        vectors.append_value(bytes)?;
+    }
+    Ok(Arc::new(vectors.finish()))
+}
+
+fn floats(values: impl Iterator<Item = f32>) -> ArrayRef {
+    Arc::new(Float32Array::from_iter_values(values))
 }
 
 fn numbers(values: impl Iterator<Item = u32>) -> ArrayRef {

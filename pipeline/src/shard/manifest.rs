@@ -13,7 +13,7 @@ use super::ids::ObjectId;
 use super::location::{Medium, Version};
 
 /// The format of the tables and of the manifest that this version reads and writes.
-pub const FORMAT: u64 = 1;
+pub const FORMAT: u64 = 2;
 
 /// The manifest's file name.
 pub(super) const MANIFEST: &str = "manifest.json";
@@ -139,6 +139,11 @@ impl ShardEntry {
     /// The file, relative to the store.
     pub fn file(&self) -> String {
         format!("{}/{}", self.table, self.name)
+    }
+
+    /// The name without `.parquet`.
+    pub(super) fn stem(&self) -> &str {
+        self.name.strip_suffix(".parquet").unwrap_or(&self.name)
     }
 
     /// Refuses names that are no plain names and counts that no such file can hold.
@@ -276,9 +281,9 @@ mod tests {
 
     #[test]
     fn another_format_is_refused_whatever_its_shape() {
-        let error = Manifest::parse(br#"{"format": 2, "shards": "elsewhere"}"#).unwrap_err();
-        assert!(matches!(error, StoreError::Version { found: 2, supported: FORMAT }));
-        assert!(error.to_string().contains("format 2"));
+        let error = Manifest::parse(br#"{"format": 3, "shards": "elsewhere"}"#).unwrap_err();
+        assert!(matches!(error, StoreError::Version { found: 3, supported: FORMAT }));
+        assert!(error.to_string().contains("format 3"));
     }
 
     #[test]
@@ -308,7 +313,7 @@ mod tests {
 
     #[test]
     fn what_does_not_parse_is_damaged_and_named() {
-        for text in ["", "{", "[]", "{}", "null", r#"{"format":1}"#, "\u{0}"] {
+        for text in ["", "{", "[]", "{}", "null", r#"{"format":2}"#, "\u{0}"] {
             let error = Manifest::parse(text.as_bytes()).unwrap_err();
             assert!(matches!(&error, StoreError::Damaged { what, .. } if what == MANIFEST), "{text}");
         }

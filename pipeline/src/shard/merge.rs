@@ -21,10 +21,10 @@ use super::error::StoreError;
 use super::lock::WriteLock;
 use super::manifest::{Manifest, Retired, ShardEntry};
 use super::reader::{Part, Vectors};
-use super::rows::{ChunkRow, CommitRow, EditRow, SpanRow, VectorRow};
+use super::rows::{ChunkRow, ClusterRow, CommitRow, EditRow, SpanRow, VectorRow};
 use super::schema::{Effort, Table};
 use super::store::Store;
-use super::writer::write_shard;
+use super::writer::{write_shard, write_vectors};
 
 /// How many shards of a level become one of the next.
 const FANOUT: usize = 4;
@@ -75,14 +75,21 @@ impl Store {
         let mut report = MergeReport::default();
         let at = seconds_now();
         for (table, shards) in plan {
-            let Some(entry) = self.rewrite(table, &shards)? else { continue };
-            next.merged_bytes = next.merged_bytes.saturating_add(entry.bytes);
+            let entries = self.rewrite(table, &shards)?;
+            let mut shards = shards;
+            if table == Table::Vectors {
+                shards.extend(self.clusters_of(&shards)?);
+            }
             report.shards += shards.len();
-            report.into += 1;
-            report.bytes += entry.bytes;
-            let first = next.shards.iter().position(|shard| *shard == shards[0]).unwrap_or(next.shards.len());
+            for entry in entries {
+                next.merged_bytes = next.merged_bytes.saturating_add(entry.bytes);
+                report.into += 1;
+                report.bytes += entry.bytes;
+                let is_first = |shard: &ShardEntry| shard.table == entry.table && shards.contains(shard);
+                let first = next.shards.iter().position(is_first).unwrap_or(next.shards.len());
+                next.shards.insert(first, entry);
+            }
             next.shards.retain(|shard| !shards.contains(shard));
-            next.shards.insert(first, entry);
             let retire = |shard: ShardEntry| Retired { table: shard.table, name: shard.name, bytes: shard.bytes, at };
             next.retired.extend(shards.into_iter().map(retire));
         }
@@ -93,19 +100,41 @@ impl Store {
         Ok(report)
     }
 
-    fn rewrite(&self, table: Table, shards: &[ShardEntry]) -> Result<Option<ShardEntry>, StoreError> {
+    fn rewrite(&self, table: Table, shards: &[ShardEntry]) -> Result<Vec<ShardEntry>, StoreError> {
         match table {
             Table::Commits => self.write_again(self.rows_of::<CommitRow>(shards)?),
             Table::Edits => self.write_again(self.rows_of::<EditRow>(shards)?),
             Table::Chunks => self.write_again(self.rows_of::<ChunkRow>(shards)?),
             Table::Spans => self.write_again(self.rows_of::<SpanRow>(shards)?),
-            Table::Vectors => self.write_again(self.vector_rows_of(shards)?),
+            Table::Vectors => {
+                let mut rows = self.vector_rows_of(shards)?;
+                rows.sort_by_key(|row| row.chunk);
+                write_vectors(self.medium(), &rows, self.manifest().dimension, Effort::Thorough)
+            }
+            // They are written with the vectors that they are of.
+            Table::Clusters => Ok(Vec::new()),
         }
     }
 
-    fn write_again<R: Encode>(&self, mut rows: Vec<R>) -> Result<Option<ShardEntry>, StoreError> {
+    fn write_again<R: Encode>(&self, mut rows: Vec<R>) -> Result<Vec<ShardEntry>, StoreError> {
         R::order(&mut rows);
-        write_shard(self.medium(), &rows, self.manifest().dimension, Effort::Thorough)
+        let entry = write_shard(self.medium(), &rows, self.manifest().dimension, Effort::Thorough)?;
+        Ok(entry.into_iter().collect())
+    }
+
+    /// The shards of `clusters` that speak of these shards of `vectors`. Each was written beside one of them.
+    fn clusters_of(&self, vectors: &[ShardEntry]) -> Result<Vec<ShardEntry>, StoreError> {
+        let mut found = Vec::new();
+        for shard in self.manifest().shards_of(Table::Clusters.name()) {
+            let clusters = self.rows_of::<ClusterRow>(std::slice::from_ref(shard))?;
+            let is_of_them = |cluster: &ClusterRow| vectors.iter().any(|entry| entry.stem() == &*cluster.shard);
+            match clusters.iter().filter(|cluster| is_of_them(cluster)).count() {
+                0 => {}
+                all if all == clusters.len() => found.push(shard.clone()),
+                _ => return Err(StoreError::damaged(shard.file(), "it speaks of more than one shard of vectors")),
+            }
+        }
+        Ok(found)
     }
 
     fn rows_of<R: Decode>(&self, shards: &[ShardEntry]) -> Result<Vec<R>, StoreError> {
@@ -135,7 +164,7 @@ impl Store {
 /// The shards to make one of, table by table.
 fn plan(manifest: &Manifest, merging: Merging) -> Vec<(Table, Vec<ShardEntry>)> {
     let mut plan = Vec::new();
-    for table in Table::ALL {
+    for table in Table::ALL.into_iter().filter(|table| *table != Table::Clusters) {
         let shards: Vec<&ShardEntry> = manifest.shards_of(table.name()).collect();
         let groups = match merging {
             Merging::Levels => by_level(&shards, table.full_bytes()),

@@ -1,6 +1,7 @@
 //! The store: what indexing found, kept in immutable Parquet files that any reader of Parquet opens.
 //!
-//! A store is one directory, or one prefix of an object store. Five tables (`commits`, `edits`, `chunks`, `spans`, `vectors`) are each a folder of
+//! A store is one directory, or one prefix of an object store. Six tables (`commits`, `edits`, `chunks`, `spans`,
+//! `vectors`, `clusters`) are each a folder of
 //! **shards**: Parquet files that are never changed after they are written, and whose name is a hash of their
 //! bytes. `manifest.json` lists the shards that count. Committing a **generation** writes new shards, makes them
 //! durable, and only then replaces the manifest; the manifest is the only commit point, so a crash at any instant
@@ -30,12 +31,14 @@ mod location;
 mod lock;
 mod objects;
 
+mod clusters;
 mod decode;
 mod encode;
 mod headers;
 mod pages;
 mod reader;
 mod schema;
+mod vector_shard;
 mod writer;
 
 mod ids;
@@ -54,8 +57,9 @@ pub use manifest::{FORMAT, Manifest, Retired, ShardEntry};
 pub use merge::{MergeReport, Merging};
 pub use pinecone::PineconeWriter;
 pub use reader::Vectors;
-pub use rows::{Change, ChunkHead, ChunkRow, CommitRow, EditRow, SpanRow, VectorRow};
+pub use rows::{Change, ChunkHead, ChunkRow, ClusterRow, CommitRow, EditRow, SpanRow, VectorRow};
 pub use store::{Settings, Store};
+pub use vector_shard::{Column, VectorShard};
 
 #[cfg(test)]
 mod tests;

@@ -12,6 +12,7 @@ use arrow_array::{Array, BinaryArray, FixedSizeBinaryArray, Float32Array, Record
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, RowSelection};
 use parquet::arrow::{ArrowSchemaConverter, ProjectionMask, parquet_to_arrow_field_levels};
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+use rayon::prelude::*;
 
 use super::bytes::ShardBytes;
 use super::decode::{Decode, Strings, decode_chunk_heads, decode_chunk_ids, object_id, required};
@@ -94,13 +95,59 @@ impl Store {
 
     /// Every chunk without its text, in order of number.
     pub fn chunk_heads(&self) -> Result<Vec<ChunkHead>, StoreError> {
-        let (mut heads, mut strings) = (Vec::new(), Strings::default());
-        for shard in self.shards(Table::Chunks) {
+        self.side_by_side(Table::Chunks, |shard| {
+            let (mut heads, mut strings) = (Vec::new(), Strings::default());
             let part = Part { columns: Some(&["number", "id", "lang", "kind", "name"]), rows: None };
             self.read_shard(Table::Chunks, shard, part, |batch| decode_chunk_heads(batch, &mut strings, &mut heads))?;
+            Ok(heads)
+        })
+    }
+
+    /// The spans of some blobs. Those of a blob that was stored at once are together and in order. Of the others no more
+    /// is read than which blob they are of.
+    pub fn spans_of(&self, wanted: impl Fn(&ObjectId) -> bool + Sync) -> Result<Vec<SpanRow>, StoreError> {
+        self.side_by_side(Table::Spans, |shard| {
+            let (mut ranges, mut row) = (Vec::new(), 0);
+            let (mut last, mut wants_last) = (Vec::new(), false);
+            let part = Part { columns: Some(&["blob"]), rows: None };
+            self.read_shard(Table::Spans, shard, part, |batch| {
+                for blob in required::<BinaryArray>(batch, "blob")?.iter().flatten() {
+                    // The spans of a blob are together, so most rows are of the same one as the row before.
+                    if blob != last {
+                        last = blob.to_vec();
+                        wants_last = wanted(&object_id(blob)?);
+                    }
+                    if wants_last {
+                        ranges.push(row..row + 1);
+                    }
+                    row += 1;
+                }
+                Ok(())
+            })?;
+            let rows = RowSelection::from_consecutive_ranges(ranges.into_iter(), row);
+            let (mut spans, mut strings) = (Vec::new(), Strings::default());
+            if rows.selects_any() {
+                let part = Part { columns: None, rows: Some(rows) };
+                let decode = |batch: &RecordBatch| SpanRow::decode(batch, &mut strings, &mut spans);
+                self.read_shard(Table::Spans, shard, part, decode)?;
+            }
+            Ok(spans)
+        })
+    }
+
+    /// What is read of each shard of a table, by several threads, in the order of the shards.
+    fn side_by_side<R: Send>(
+        &self,
+        table: Table,
+        read: impl Fn(&ShardEntry) -> Result<Vec<R>, StoreError> + Sync,
+    ) -> Result<Vec<R>, StoreError> {
+        let shards: Vec<&ShardEntry> = self.shards(table).collect();
+        let parts: Vec<Result<Vec<R>, StoreError>> = shards.par_iter().map(|shard| read(shard)).collect();
+        let mut rows = Vec::with_capacity(parts.iter().flatten().map(Vec::len).sum());
+        for part in parts {
+            rows.extend(part?);
         }
-        heads.sort_unstable_by_key(|head| head.number);
-        Ok(heads)
+        Ok(rows)
     }
 
     /// The chunks with these numbers, one for each and in the same order. Only pages that hold one of them are
@@ -176,20 +223,20 @@ impl Store {
         Ok(ids)
     }
 
-    /// Every vector, in the order in which they were stored.
+    /// Every vector, in order of its chunk's number.
     pub fn vectors(&self) -> Result<Vectors, StoreError> {
         let mut vectors = Vectors::default();
         for shard in self.shards(Table::Vectors) {
             self.read_shard(Table::Vectors, shard, Part::default(), |batch| vectors.append(batch))?;
         }
-        Ok(vectors)
+        Ok(vectors.in_order_of_chunk())
     }
 
     fn shards(&self, table: Table) -> impl Iterator<Item = &ShardEntry> {
         self.manifest().shards_of(table.name())
     }
 
-    fn table<R: Decode>(&self) -> Result<Vec<R>, StoreError> {
+    pub(super) fn table<R: Decode>(&self) -> Result<Vec<R>, StoreError> {
         let (mut rows, mut strings) = (Vec::new(), Strings::default());
         for shard in self.shards(R::TABLE) {
             self.read_rows(shard, &mut strings, &mut rows)?;
@@ -236,6 +283,12 @@ impl Store {
         .map_err(damaged)
     }
 
+    /// Opens a shard without comparing its bytes with its hash.
+    pub(super) fn open_unread(&self, shard: &ShardEntry) -> Result<ShardBytes, StoreError> {
+        // A place that checks what it opens is told that this was checked.
+        self.location().medium().open(&shard.file(), true)?.ok_or_else(|| self.missing(shard))
+    }
+
     /// Opens a shard whose size and hash are right.
     pub(super) fn open_shard(&self, shard: &ShardEntry) -> Result<ShardBytes, StoreError> {
         let verified = self.is_verified(&shard.blake3);
@@ -269,6 +322,19 @@ impl Store {
 }
 
 impl Vectors {
+    /// The same rows, by number. Shards keep them cluster by cluster.
+    fn in_order_of_chunk(self) -> Vectors {
+        let mut order: Vec<usize> = (0..self.chunk.len()).collect();
+        order.sort_by_key(|row| self.chunk[*row]);
+        let dimension = self.values.len() / self.chunk.len().max(1);
+        Vectors {
+            chunk: order.iter().map(|row| self.chunk[*row]).collect(),
+            norm: order.iter().map(|row| self.norm[*row]).collect(),
+            scale: order.iter().map(|row| self.scale[*row]).collect(),
+            values: order.iter().flat_map(|row| self.values[row * dimension..][..dimension].to_vec()).collect(),
+        }
+    }
+
     pub(super) fn append(&mut self, batch: &RecordBatch) -> Result<(), String> {
         let vectors: &FixedSizeBinaryArray = required(batch, "vector")?;
         self.chunk.extend_from_slice(required::<UInt32Array>(batch, "chunk")?.values());
@@ -304,7 +370,7 @@ fn batches(
 }
 
 /// The columns of the file are exactly those of the table.
-fn check_columns(table: Table, dimension: u32, metadata: &ParquetMetaData) -> Result<(), String> {
+pub(super) fn check_columns(table: Table, dimension: u32, metadata: &ParquetMetaData) -> Result<(), String> {
     let expected = ArrowSchemaConverter::new().convert(&table.schema(dimension)).map_err(|error| error.to_string())?;
     let found = metadata.file_metadata().schema_descr();
     for column in expected.columns() {
@@ -327,7 +393,7 @@ fn check_columns(table: Table, dimension: u32, metadata: &ParquetMetaData) -> Re
 }
 
 /// The counts in the footer agree with each other and with the manifest.
-fn check_counts(shard: &ShardEntry, metadata: &ParquetMetaData) -> Result<(), String> {
+pub(super) fn check_counts(shard: &ShardEntry, metadata: &ParquetMetaData) -> Result<(), String> {
     let count = |number: i64| u64::try_from(number).map_err(|_| format!("a count is {number}"));
     let (mut rows, mut expanded) = (0_u64, 0_u64);
     for group in metadata.row_groups() {

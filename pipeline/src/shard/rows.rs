@@ -171,6 +171,21 @@ pub struct SpanRow {
     pub end_line: u32,
 }
 
+/// Where the vectors of one cluster lie in a shard of `vectors`, and their centre.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClusterRow {
+    /// The name of the shard without `.parquet`.
+    pub shard: Arc<str>,
+    /// The first row in the shard.
+    pub first_row: u32,
+    /// How many rows, one at the least.
+    pub rows: u32,
+    /// One step of `centre`.
+    pub scale: f32,
+    /// The mean of the vectors, as many values as the store has dimensions.
+    pub centre: Vec<i8>,
+}
+
 /// The embedding of one chunk, a unit vector in eight bits a dimension.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VectorRow {

@@ -1,4 +1,4 @@
-//! The five tables: their columns, as Arrow types, and how Parquet stores each.
+//! The six tables: their columns, as Arrow types, and how Parquet stores each.
 //!
 //! The types here are those that any reader gets from the Parquet file alone; no Arrow schema is embedded.
 
@@ -41,10 +41,12 @@ pub(super) enum Table {
     Chunks,
     Spans,
     Vectors,
+    Clusters,
 }
 
 impl Table {
-    pub(super) const ALL: [Self; 5] = [Self::Commits, Self::Edits, Self::Chunks, Self::Spans, Self::Vectors];
+    pub(super) const ALL: [Self; 6] =
+        [Self::Commits, Self::Edits, Self::Chunks, Self::Spans, Self::Vectors, Self::Clusters];
 
     /// The name, which is also the folder's.
     pub(super) fn name(self) -> &'static str {
@@ -54,6 +56,7 @@ impl Table {
             Self::Chunks => "chunks",
             Self::Spans => "spans",
             Self::Vectors => "vectors",
+            Self::Clusters => "clusters",
         }
     }
 
@@ -108,8 +111,17 @@ impl Table {
                 number("chunk"),
                 float("norm"),
                 float("scale"),
-                // Manifests with more than 65,536 dimensions are refused, so the cast is exact.
+                float("step"),
+                // Manifests with more than 65,536 dimensions are refused, so the casts are exact.
+                fixed("code", dimension.div_ceil(8) as i32),
                 fixed("vector", dimension as i32),
+            ],
+            Self::Clusters => vec![
+                text("shard"),
+                number("first_row"),
+                number("rows"),
+                float("scale"),
+                fixed("centre", dimension as i32),
             ],
         }))
     }
@@ -133,6 +145,7 @@ impl Table {
             Self::Edits => &["path", "symbol", "kind", "change", "before_path", "before_symbol", "skipped"],
             Self::Chunks => &["lang", "kind", "name"],
             Self::Spans => &["blob", "symbol", "container"],
+            Self::Clusters => &["shard"],
             Self::Vectors => &[],
         }
     }
@@ -145,7 +158,9 @@ impl Table {
             // Not here: `chunk` and the lines of spans. Versions of a file repeat each other's numbers, which zstd
             // finds in whole bytes and not in packed bits.
             Self::Spans => &[],
-            Self::Vectors => &["chunk"],
+            Self::Clusters => &["first_row"],
+            // Read by position, so each value has its place.
+            Self::Vectors => &[],
         }
     }
 
@@ -163,7 +178,8 @@ impl Table {
         match self {
             Self::Commits => &["message"],
             Self::Chunks => &["text"],
-            Self::Vectors => &["vector", "norm", "scale"],
+            Self::Vectors => &["vector", "code", "step", "norm", "scale"],
+            Self::Clusters => &["scale", "centre"],
             Self::Edits | Self::Spans => &[],
         }
     }
@@ -172,7 +188,7 @@ impl Table {
     /// shards, and small enough that a first run of 100,000 texts rewrites each row once at most.
     pub(super) fn full_bytes(self) -> u64 {
         match self {
-            Self::Chunks | Self::Vectors => 8 << 20,
+            Self::Chunks | Self::Vectors | Self::Clusters => 8 << 20,
             Self::Commits | Self::Edits | Self::Spans => 2 << 20,
         }
     }
@@ -180,7 +196,7 @@ impl Table {
     /// The most rows of a shard that compaction makes, which are in memory while it does: some 400 MB of text.
     pub(super) fn most_rows(self) -> u64 {
         match self {
-            Self::Chunks | Self::Vectors => 1 << 18,
+            Self::Chunks | Self::Vectors | Self::Clusters => 1 << 18,
             Self::Commits | Self::Edits | Self::Spans => 1 << 22,
         }
     }
@@ -211,8 +227,12 @@ impl Table {
             properties = properties.set_column_statistics_enabled(ColumnPath::from(*column), EnabledStatistics::None);
         }
         properties = properties.set_column_data_page_size_limit(ColumnPath::from("text"), TEXT_PAGE_BYTES);
-        // Quantised values are close to noise: zstd saved 9 % of them, and made reading them 2.6 times as long.
-        properties.set_column_compression(ColumnPath::from("vector"), Compression::UNCOMPRESSED).build()
+        if self == Self::Vectors {
+            // A search reads the rows that it wants by their position in the file. Quantised values are close to noise:
+            // zstd saved 9 % of them, and made reading them 2.6 times as long.
+            properties = properties.set_compression(Compression::UNCOMPRESSED);
+        }
+        properties.build()
     }
 }
 

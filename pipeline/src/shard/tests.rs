@@ -117,5 +117,7 @@ fn read_all(store: &Store) -> Result<(), StoreError> {
     store.each_span(|_, _| {})?;
     store.commit_ids()?;
     store.vectors()?;
+    store.spans_of(|_| true)?;
+    store.vector_shards()?.iter().try_for_each(VectorShard::check_codes)?;
     Ok(())
 }

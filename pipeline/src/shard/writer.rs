@@ -1,16 +1,19 @@
 //! Writing one shard: rows → a file named by its content.
 
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
 
-use super::encode::Encode;
+use super::clusters::{Group, group};
+use super::encode::{CodedRow, Encode};
 use super::error::StoreError;
 use super::location::Medium;
 use super::manifest::{ShardEntry, plausible};
+use super::rows::{ClusterRow, VectorRow};
 use super::schema::Effort;
 
 /// Rows that are encoded at a time.
@@ -31,6 +34,32 @@ pub(super) fn write_shard<R: Encode>(
         return Ok(None);
     }
     medium.write_shard(R::TABLE.name(), &mut |out| write_rows(out, rows, dimension, effort)).map(Some)
+}
+
+/// Writes vectors in clusters: a shard of `vectors`, and one of `clusters` that says where in it each lies.
+pub(super) fn write_vectors(
+    medium: &dyn Medium,
+    rows: &[VectorRow],
+    dimension: u32,
+    effort: Effort,
+) -> Result<Vec<ShardEntry>, StoreError> {
+    let groups = group(rows, dimension as usize);
+    let coded = groups.iter().flat_map(|group| {
+        let rows = group.members.iter().map(|member| &rows[*member as usize]);
+        rows.map(|row| CodedRow::new(row, &group.centre, group.scale))
+    });
+    let Some(vectors) = write_shard(medium, &coded.collect::<Vec<_>>(), dimension, effort)? else {
+        return Ok(Vec::new());
+    };
+    let shard: Arc<str> = vectors.stem().into();
+    let mut next = 0;
+    let place = |Group { members, centre, scale }: Group| {
+        let first_row = next;
+        next += members.len() as u32;
+        ClusterRow { shard: Arc::clone(&shard), first_row, rows: members.len() as u32, scale, centre }
+    };
+    let places: Vec<ClusterRow> = groups.into_iter().map(place).collect();
+    Ok(std::iter::once(vectors).chain(write_shard(medium, &places, dimension, effort)?).collect())
 }
 
 fn write_rows<R: Encode>(

@@ -53,8 +53,8 @@ fn compaction_leaves_one_shard_a_table_and_is_done_once() {
     let before = content(&store);
     let lock = store.lock().unwrap();
     let report = store.merge(&lock, Merging::Everything).unwrap();
-    assert_eq!((report.shards, report.into), (15, 5));
-    assert_eq!(store.manifest().shards.len(), 5);
+    assert_eq!((report.shards, report.into), (18, 6));
+    assert_eq!(store.manifest().shards.len(), 6);
     assert_eq!(content(&open(dir.path())), before);
     assert_eq!(store.check().unwrap().problems, Vec::<String>::new());
     let generation = store.manifest().generation;

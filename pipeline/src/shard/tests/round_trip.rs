@@ -164,13 +164,13 @@ fn generations_accumulate_in_order() {
     let manifest = store.manifest();
     assert_eq!((manifest.generation, manifest.next_commit, manifest.next_chunk), (3, 66, 66));
     assert_eq!(manifest.tips, whole.tips);
-    assert_eq!(manifest.shards.len(), 15);
+    assert_eq!(manifest.shards.len(), 18);
     let on_disk: u64 = shard_files(&store).iter().map(|path| path.metadata().unwrap().len()).sum();
     let manifest_bytes = dir.path().join("manifest.json").metadata().unwrap().len();
     assert_eq!(store.bytes_on_disk(), on_disk + manifest_bytes);
     let report = store.check().unwrap();
     assert_eq!(report.problems, Vec::<String>::new());
-    assert_eq!((report.shards, report.bytes, report.rows["spans"]), (15, store.bytes_on_disk(), 66));
+    assert_eq!((report.shards, report.bytes, report.rows["spans"]), (18, store.bytes_on_disk(), 66));
 }
 
 #[test]
@@ -210,7 +210,7 @@ fn an_empty_generation_moves_the_tips_alone() {
     let tips = vec![object(1)];
     store.commit(&store.lock().unwrap(), Generation { tips: tips.clone(), ..Generation::default() }).unwrap();
     let again = open(dir.path());
-    assert_eq!((&again.manifest().tips, again.manifest().shards.len()), (&tips, 5));
+    assert_eq!((&again.manifest().tips, again.manifest().shards.len()), (&tips, 6));
     assert_eq!(again.manifest(), store.manifest());
 }
 

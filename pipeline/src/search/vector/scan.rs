@@ -1,0 +1,329 @@
+//! The scan: clusters, codes, vectors; each narrows down what the next looks at.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use super::{Column, Explanation, Method, Rows, Scored, StoreError, VectorIndex, VectorRow};
+use super::{product, widened, widest, words};
+use crate::kernels::CodeTable;
+
+/// How much a search looks at. More of it finds more of the nearest and takes longer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Effort {
+    /// Up to so many wanted rows, all are compared.
+    pub exact: usize,
+    /// The part of the wanted rows whose code is looked at.
+    pub share: f32,
+    /// But never fewer than so many, if there are.
+    pub least: usize,
+    /// Vectors that are compared, for each result …
+    pub compared_a_result: usize,
+    /// … and at the least.
+    pub compared: usize,
+}
+
+impl Default for Effort {
+    /// What finds 98 of 100 of the nearest; measured in `docs/search.md`.
+    fn default() -> Self {
+        Effort { exact: 1024, share: 0.15, least: 16_384, compared_a_result: 4, compared: 320 }
+    }
+}
+
+impl Effort {
+    /// Everything, which is slow and exact.
+    pub const EXACT: Effort = Effort { exact: usize::MAX, share: 1.0, least: 0, compared_a_result: 1, compared: 0 };
+}
+
+/// A row by its estimate.
+#[derive(Clone, Copy)]
+struct Candidate {
+    estimate: f32,
+    row: u32,
+    chunk: u32,
+    step: f32,
+}
+
+/// Chunks, steps and codes of consecutive rows.
+struct Block<'a> {
+    chunk: Cow<'a, [u32]>,
+    step: Cow<'a, [f32]>,
+    codes: Cow<'a, [u8]>,
+}
+
+impl VectorIndex {
+    /// As [`VectorIndex::nearest`], with so much effort; says how it went.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] naming the shard.
+    pub fn search(
+        &self,
+        question: &[f32],
+        count: usize,
+        rows: &Rows,
+        effort: &Effort,
+    ) -> Result<(Vec<Scored>, Explanation), StoreError> {
+        let mut how = Explanation {
+            method: Method::Exact,
+            rows: self.len(),
+            wanted: rows.len(),
+            clusters: self.clusters.len(),
+            probed: 0,
+            scanned: 0,
+            compared: 0,
+            recall: None,
+        };
+        if question.len() != self.dimension || count == 0 {
+            return Ok((Vec::new(), how));
+        }
+        let exact = rows.len() <= effort.exact.max(count);
+        let budget = if exact { rows.len() } else { effort.least.max((rows.len() as f32 * effort.share) as usize) };
+        let keep = if exact { rows.len() } else { effort.compared.max(count.saturating_mul(effort.compared_a_result)) };
+        let candidates = self.candidates(question, rows, budget, keep, exact, &mut how)?;
+        how.compared = candidates.len();
+        how.method = match () {
+            () if exact => Method::Exact,
+            () if how.scanned == rows.len() => Method::Codes,
+            () => Method::Clusters,
+        };
+        Ok((self.compared(question, count, candidates)?, how))
+    }
+
+    /// The rows with the best estimates; with `unestimated`, all that are wanted.
+    fn candidates(
+        &self,
+        question: &[f32],
+        rows: &Rows,
+        budget: usize,
+        keep: usize,
+        unestimated: bool,
+        how: &mut Explanation,
+    ) -> Result<Vec<Candidate>, StoreError> {
+        let table = CodeTable::new(question);
+        let width = table.width();
+        let mut best = Best { keep, least: f32::NEG_INFINITY, found: Vec::new() };
+        let mut wanted = Vec::new();
+        for (similarity, at) in self.clusters_by_similarity(question, budget) {
+            if how.scanned >= budget {
+                break;
+            }
+            let cluster = &self.clusters[at as usize];
+            rows.within(cluster.rows.clone(), &mut wanted);
+            if wanted.is_empty() {
+                continue;
+            }
+            how.probed += 1;
+            how.scanned += wanted.len();
+            let first = cluster.rows.start;
+            let block = self.block(cluster.shard, cluster.rows.clone())?;
+            for row in &wanted {
+                let at = (row - first) as usize;
+                let step = block.step[at];
+                let code = &block.codes[at * width..][..width];
+                let estimate = if unestimated { 0.0 } else { similarity + step * table.sum(code) };
+                if estimate > best.least {
+                    best.push(Candidate { estimate, row: *row, chunk: block.chunk[at], step });
+                }
+            }
+        }
+        Ok(best.finish())
+    }
+
+    /// Every cluster with the similarity of its centre, the nearest first as far as `budget` rows are likely to reach.
+    fn clusters_by_similarity(&self, question: &[f32], budget: usize) -> Vec<(f32, u32)> {
+        let (wide, step) = widened(question, widest(self.dimension));
+        let centres = self.centres.chunks_exact(self.dimension).zip(&self.clusters).enumerate();
+        let mut clusters: Vec<(f32, u32)> = centres
+            .map(|(at, (centre, cluster))| (product(&wide, centre) as f32 * step * cluster.scale, at as u32))
+            .collect();
+        // No filter lets through more than a cluster holds, so fewer than these are rarely looked into.
+        let likely = clusters.len() * budget / self.len().max(1) * 2 + 16;
+        let nearer = |one: &(f32, u32), two: &(f32, u32)| two.0.total_cmp(&one.0).then(one.1.cmp(&two.1));
+        if likely < clusters.len() {
+            clusters.select_nth_unstable_by(likely, nearer);
+            clusters[..likely].sort_unstable_by(nearer);
+        } else {
+            clusters.sort_unstable_by(nearer);
+        }
+        clusters
+    }
+
+    fn block(&self, shard: usize, rows: Range<u32>) -> Result<Block<'_>, StoreError> {
+        let width = self.dimension.div_ceil(8);
+        if let Some(memory) = &self.memory {
+            let (first, end) = (rows.start as usize, rows.end as usize);
+            return Ok(Block {
+                chunk: Cow::Borrowed(&memory.chunk[first..end]),
+                step: Cow::Borrowed(&memory.step[first..end]),
+                codes: Cow::Borrowed(&memory.codes[first * width..end * width]),
+            });
+        }
+        let first = self.firsts[shard];
+        let (shard, rows) = (&self.shards[shard], rows.start - first..rows.end - first);
+        let mut codes = Vec::new();
+        shard.read(Column::Code, rows.clone(), &mut codes)?;
+        let step = words(shard, Column::Step, rows.clone())?.map(f32::from_le_bytes).collect();
+        let chunk = words(shard, Column::Chunk, rows)?.map(u32::from_le_bytes).collect();
+        Ok(Block { chunk: Cow::Owned(chunk), step: Cow::Owned(step), codes: Cow::Owned(codes) })
+    }
+
+    /// The best of some candidates by their vectors.
+    fn compared(
+        &self,
+        question: &[f32],
+        count: usize,
+        mut candidates: Vec<Candidate>,
+    ) -> Result<Vec<Scored>, StoreError> {
+        let (wide, step) = widened(question, widest(self.dimension));
+        // In the order of the file, which is read so.
+        candidates.sort_unstable_by_key(|candidate| candidate.row);
+        let mut scores: Vec<(f32, Candidate, Option<VectorRow>)> = Vec::with_capacity(candidates.len());
+        for candidate in candidates {
+            let row = candidate.row as usize;
+            scores.push(match &self.memory {
+                Some(memory) => {
+                    let vector = &memory.values[row * self.dimension..][..self.dimension];
+                    (product(&wide, vector) as f32 * step * memory.scale[row], candidate, None)
+                }
+                None => {
+                    let document = self.document(candidate.row, candidate.chunk, candidate.step)?;
+                    (product(&wide, &document.vector) as f32 * step * document.scale, candidate, Some(document))
+                }
+            });
+        }
+        scores.sort_unstable_by(|one, two| two.0.total_cmp(&one.0).then(one.1.chunk.cmp(&two.1.chunk)));
+        scores.truncate(count);
+        let scored = |(score, candidate, document): (f32, Candidate, Option<VectorRow>)| {
+            let Candidate { row, chunk, step, .. } = candidate;
+            let VectorRow { norm, scale, vector, .. } = match document {
+                Some(document) => document,
+                None => self.document(row, chunk, step)?,
+            };
+            Ok(Scored { row: row as usize, chunk, score, norm, scale, vector: vector.into() })
+        };
+        scores.into_iter().map(scored).collect()
+    }
+}
+
+/// The candidates with the best estimates so far, up to twice as many as are kept.
+struct Best {
+    keep: usize,
+    /// An estimate that is not above this is not among the best.
+    least: f32,
+    found: Vec<Candidate>,
+}
+
+impl Best {
+    fn push(&mut self, candidate: Candidate) {
+        self.found.push(candidate);
+        if self.found.len() >= self.keep.saturating_mul(2) {
+            self.cut();
+        }
+    }
+
+    fn cut(&mut self) {
+        if self.keep > 0 && self.found.len() > self.keep {
+            let better = |one: &Candidate, two: &Candidate| {
+                two.estimate.total_cmp(&one.estimate).then(one.chunk.cmp(&two.chunk))
+            };
+            self.found.select_nth_unstable_by(self.keep - 1, better);
+            self.found.truncate(self.keep);
+            self.least = self.found[self.keep - 1].estimate;
+        }
+    }
+
+    fn finish(mut self) -> Vec<Candidate> {
+        self.cut();
+        self.found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shard::{Generation, Settings, Store};
+
+    const DIMENSION: usize = 64;
+
+    /// A store of so many vectors around 50 directions in two shards, and a question near to one of them.
+    fn store_of(dir: &std::path::Path, count: u32) -> (Store, Vec<f32>) {
+        let settings = Settings { chunker: "none".into(), embedder: "none".into(), dimension: DIMENSION as u32 };
+        let mut store = Store::create(dir, settings);
+        let lock = store.lock().unwrap();
+        let mut state = 1_u32;
+        let mut noise = move || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 16) as f32 / 65_536.0 - 0.5
+        };
+        let directions: Vec<Vec<f32>> = (0..50).map(|_| (0..DIMENSION).map(|_| noise()).collect()).collect();
+        let mut unit = |number: u32| -> Vec<f32> {
+            let values: Vec<f32> = directions[number as usize % 50].iter().map(|value| value + noise() * 0.8).collect();
+            let length = values.iter().map(|value| value * value).sum::<f32>().sqrt();
+            values.iter().map(|value| value / length).collect()
+        };
+        for numbers in [0..count / 3, count / 3..count] {
+            let vectors = numbers.map(|number| VectorRow::quantise(number, &unit(number), 1.0)).collect();
+            store.commit(&lock, Generation { vectors, ..Generation::default() }).unwrap();
+        }
+        let question = unit(7);
+        (store, question)
+    }
+
+    fn chunks(found: &[Scored]) -> Vec<u32> {
+        found.iter().map(|found| found.chunk).collect()
+    }
+
+    #[test]
+    fn few_are_compared_and_the_nearest_of_all_are_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, question) = store_of(dir.path(), 9000);
+        let (open, loaded) = (VectorIndex::open(&store).unwrap(), VectorIndex::load(&store).unwrap());
+        let (exact, how) = loaded.search(&question, 10, &loaded.all(), &Effort::EXACT).unwrap();
+        assert_eq!((how.method, how.compared), (Method::Exact, 9000));
+        assert!(exact.windows(2).all(|pair| pair[0].score >= pair[1].score));
+        let little = Effort { exact: 0, share: 0.1, least: 0, compared_a_result: 0, compared: 200 };
+        let (found, how) = loaded.search(&question, 10, &loaded.all(), &little).unwrap();
+        assert_eq!((how.method, how.compared, how.rows), (Method::Clusters, 200, 9000));
+        assert!((900..1500).contains(&how.scanned) && how.probed < how.clusters, "{how:?}");
+        let both = chunks(&found).iter().filter(|chunk| chunks(&exact).contains(chunk)).count();
+        assert!(both >= 9, "{found:?} against {exact:?}");
+        // From the disk it is the same, row by row.
+        assert_eq!(open.search(&question, 10, &open.all(), &little).unwrap(), (found, how));
+        assert_eq!(open.search(&question, 10, &open.all(), &Effort::EXACT).unwrap().0, exact);
+    }
+
+    #[test]
+    fn as_many_come_back_as_a_filter_leaves() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, question) = store_of(dir.path(), 6000);
+        for index in [VectorIndex::open(&store).unwrap(), VectorIndex::load(&store).unwrap()] {
+            // None of the question's direction: what is wanted lies in clusters that are far.
+            let wanted = |chunk: u32| chunk % 50 == 3 && chunk % 4 == 1;
+            let rows = index.rows(wanted).unwrap();
+            let little = Effort { exact: 0, share: 0.0, least: 60, compared_a_result: 4, compared: 0 };
+            let (found, how) = index.search(&question, 10, &rows, &little).unwrap();
+            assert_eq!((found.len(), how.wanted, how.scanned), (10, 60, 60));
+            assert!(found.iter().all(|found| wanted(found.chunk)));
+            let most = index.search(&question, 100, &rows, &Effort::default()).unwrap();
+            assert_eq!((most.0.len(), most.1.method), (60, Method::Exact));
+            assert_eq!(chunks(&most.0)[..3], chunks(&index.nearest(&question, 3, &rows).unwrap()));
+            let none = index.rows(|_| false).unwrap();
+            assert!(index.nearest(&question, 10, &none).unwrap().is_empty());
+        }
+    }
+
+    #[test]
+    fn odd_questions_are_answered() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, _) = store_of(dir.path(), 30);
+        let index = VectorIndex::load(&store).unwrap();
+        assert_eq!(index.nearest(&[0.0; DIMENSION], 5, &index.all()).unwrap().len(), 5);
+        assert_eq!(index.nearest(&[f32::NAN; DIMENSION], 5, &index.all()).unwrap().len(), 5);
+        assert!(index.nearest(&[1.0; 3], 5, &index.all()).unwrap().is_empty(), "another model's");
+        let nothing = Store::create(
+            &dir.path().join("new"),
+            crate::shard::Settings { chunker: String::new(), embedder: String::new(), dimension: 64 },
+        );
+        let index = VectorIndex::open(&nothing).unwrap();
+        assert!(index.is_empty() && index.nearest(&[0.0; DIMENSION], 5, &index.all()).unwrap().is_empty());
+    }
+}
