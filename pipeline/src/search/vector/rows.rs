@@ -45,8 +45,8 @@ impl Rows {
         out.clear();
         let Some(bits) = &self.bits else { return out.extend(range) };
         let (first, end) = (range.start as usize, range.end as usize);
-        for at in first / 64..end.div_ceil(64) {
-            let mut word = bits[at];
+        for (at, word) in bits.iter().enumerate().take(end.div_ceil(64)).skip(first / 64) {
+            let mut word = *word;
             if at == first / 64 {
                 word &= u64::MAX << (first % 64);
             }
