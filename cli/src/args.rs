@@ -376,7 +376,9 @@ mod tests {
 
     #[test]
     fn durations_have_a_unit() {
-        let check = |text: &str, seconds| assert_eq!(duration(text).ok(), seconds.map(Duration::from_secs), "{text}");
+        let check = |text: &str, seconds: Option<u64>| {
+            assert_eq!(duration(text).ok(), seconds.map(Duration::from_secs), "{text}");
+        };
         check("0", Some(0));
         check("90s", Some(90));
         check("15m", Some(900));

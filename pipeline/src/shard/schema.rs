@@ -169,7 +169,7 @@ impl Table {
         match self {
             Self::Spans => &["chunk", "start_line", "end_line"],
             Self::Edits => &["before", "start_line", "end_line"],
-            Self::Commits | Self::Chunks | Self::Vectors => &[],
+            Self::Commits | Self::Chunks | Self::Vectors | Self::Clusters => &[],
         }
     }
 
