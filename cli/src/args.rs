@@ -370,26 +370,6 @@ pub(crate) enum ExportFormat {
     Npy,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_have_a_unit() {
-        let check = |text: &str, seconds: Option<u64>| {
-            assert_eq!(duration(text).ok(), seconds.map(Duration::from_secs), "{text}");
-        };
-        check("0", Some(0));
-        check("90s", Some(90));
-        check("15m", Some(900));
-        check("2h", Some(7200));
-        check("1d", Some(86_400));
-        for wrong in ["", "5", "h", "-1s", "1w", "1.5h", "99999999999999999999s", "9999999999999999999d", "é"] {
-            check(wrong, None);
-        }
-    }
-}
-
 /// Look after embedding models
 #[derive(Debug, Subcommand)]
 pub(crate) enum ModelsCommand {
@@ -441,7 +421,22 @@ pub(crate) struct RuntimeInstallArguments {
 
 #[cfg(test)]
 mod tests {
-    use super::day;
+    use super::*;
+
+    #[test]
+    fn durations_have_a_unit() {
+        let check = |text: &str, seconds: Option<u64>| {
+            assert_eq!(duration(text).ok(), seconds.map(Duration::from_secs), "{text}");
+        };
+        check("0", Some(0));
+        check("90s", Some(90));
+        check("15m", Some(900));
+        check("2h", Some(7200));
+        check("1d", Some(86_400));
+        for wrong in ["", "5", "h", "-1s", "1w", "1.5h", "99999999999999999999s", "9999999999999999999d", "é"] {
+            check(wrong, None);
+        }
+    }
 
     #[test]
     fn days_are_counted_as_the_calendar_has_them() {

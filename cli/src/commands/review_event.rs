@@ -99,7 +99,7 @@ fn bring(
 
 /// How many commits the index holds, and when the newest was made.
 fn held(place: &Place) -> Option<(u64, Option<i64>)> {
-    let (_, store) = place.existing().ok()??;
+    let store = place.existing().ok()??;
     let manifest = store.manifest();
     let objects = place.repository.objects();
     let times = manifest.tips.iter().filter_map(|tip| objects.commit(&place.repository, tip).ok());
