@@ -95,12 +95,14 @@ impl Store {
 
     /// Every chunk without its text, in order of number.
     pub fn chunk_heads(&self) -> Result<Vec<ChunkHead>, StoreError> {
-        self.side_by_side(Table::Chunks, |shard| {
+        let mut all = self.side_by_side(Table::Chunks, |shard| {
             let (mut heads, mut strings) = (Vec::new(), Strings::default());
             let part = Part { columns: Some(&["number", "id", "lang", "kind", "name"]), rows: None };
             self.read_shard(Table::Chunks, shard, part, |batch| decode_chunk_heads(batch, &mut strings, &mut heads))?;
             Ok(heads)
-        })
+        })?;
+        all.sort_unstable_by_key(|head| head.number);
+        Ok(all)
     }
 
     /// The spans of some blobs. Those of a blob that was stored at once are together and in order. Of the others no more
