@@ -53,7 +53,7 @@ fn compaction_and_clearing_change_nothing_that_is_read() {
             "written_bytes"
         ]
     );
-    assert_eq!((&compacted["shards_before"], &compacted["shards"]), (&10.into(), &5.into()));
+    assert_eq!((&compacted["shards_before"], &compacted["shards"]), (&12.into(), &6.into()));
     assert!(content(&fixture.store()) == before);
     assert!(fixture.run(&["store", "compact"]).stdout.contains("nothing to merge"));
 

@@ -118,7 +118,11 @@ pub fn findings(scene: &Scene<'_>, config: &Config, outcome: impl Fn(&str) -> Op
         .into_iter()
         .filter_map(|finding| {
             let score = scores.iter().find(|score| score.check == finding.check)?;
-            let confidence = calibration::voice(score, outcome(finding.check))?;
+            // What nobody has judged is said only where the claim brings a prior of its own.
+            let confidence = match (score.n, finding.confidence) {
+                (0, prior) => prior?,
+                _ => calibration::voice(score, outcome(finding.check))?,
+            };
             Some(Finding { confidence: Some(confidence), ..finding })
         })
         .filter(|finding| !config.mutes(finding) && !is_ignored_in_code(scene, finding))

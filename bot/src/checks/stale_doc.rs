@@ -13,11 +13,15 @@ use precedent_pipeline::syntax::{Anatomy, DocLine, Kind, anatomy};
 use super::Scene;
 use super::mention::is_about_another_time;
 use crate::change::{Change, ChangedFile, ChangedNode};
-use crate::finding::{Citation, Finding, Severity, Side};
+use crate::finding::{Citation, Confidence, Finding, Severity, Side};
 use crate::precedent::Precedents;
 use crate::render::{code, short};
 
 pub(super) const NAME: &str = "stale-doc";
+
+/// What is stated of a claim about a parameter until claims of this check were judged: in a first trial on four
+/// repositories 8 of 10 were right, and one right and one wrong are added as for labels.
+const PRIOR: Confidence = Confidence { value: 0.75, basis: "prior", n: 10 };
 
 /// One claim for each parameter that is gone and still documented.
 pub(super) fn findings(scene: &Scene<'_>) -> Vec<Finding> {
@@ -164,7 +168,7 @@ impl Claim<'_> {
             start_line: None,
             line,
             severity: Severity::Minor,
-            confidence: None,
+            confidence: Some(PRIOR),
             title: format!(
                 "the documentation of {} still names {}, which this change {verb}",
                 code(&after.name),

@@ -159,7 +159,8 @@ impl Event {
         let malformed = |why: String| EventError::Malformed(crate::render::visible(&why));
         let payload: Payload = serde_json::from_slice(payload).map_err(|error| malformed(error.to_string()))?;
         let named = [Some(&payload.repository), payload.pull_request.base.repo.as_ref()];
-        for other in named.into_iter().flatten().filter(|other| !other.full_name.eq_ignore_ascii_case(repository)) {
+        let mut named = named.into_iter().flatten();
+        if let Some(other) = named.find(|other| !other.full_name.eq_ignore_ascii_case(repository)) {
             return Err(EventError::OtherRepository {
                 payload: crate::render::visible(&other.full_name),
                 run: repository.to_owned(),

@@ -56,10 +56,10 @@ fn it_is_merged_cleared_and_set_aside_as_in_a_folder() {
     let mut store = store_at(&here, &[9, 4, 2]);
     let early = open_at(&there);
     let lock = store.lock().unwrap();
-    assert_eq!(store.merge(&lock, Merging::Everything).unwrap().into, 5);
+    assert_eq!(store.merge(&lock, Merging::Everything).unwrap().into, 6);
     assert_eq!(store.commits().unwrap(), sample(0, 15).commits);
     read_all(&early).unwrap();
-    assert_eq!(store.clear(&lock, Duration::ZERO).unwrap().removed.len(), 15);
+    assert_eq!(store.clear(&lock, Duration::ZERO).unwrap().removed.len(), 18);
     drop(lock);
     assert_eq!(store.check().unwrap().problems, Vec::<String>::new());
     let aside = Store::set_aside(&here).unwrap();
