@@ -81,7 +81,7 @@ fn a_reader_that_began_before_finds_its_files_until_they_are_cleared() {
     read_all(&early).unwrap();
 
     let report = store.clear(&lock, Duration::ZERO).unwrap();
-    assert_eq!((report.removed.len(), report.kept.len()), (10, 0));
+    assert_eq!((report.removed.len(), report.kept.len()), (12, 0));
     assert!(store.manifest().retired.is_empty());
     // That is no damage, and nothing to build again.
     assert!(matches!(read_all(&late), Err(StoreError::Stale { found: 5, expected: 2, .. })));
