@@ -17,6 +17,7 @@ use super::proxy::{Fault, Proxy};
 use super::{HEAD, NEXT_HEAD, finding, post_to, report};
 
 /// Where `just contract` put GitHub's description; `None` where it has not run.
+#[expect(clippy::print_stderr, reason = "that nothing was checked must be seen")]
 fn contract() -> Option<PathBuf> {
     match std::env::var_os("PRECEDENT_CONTRACT") {
         Some(path) => Some(path.into()),
@@ -46,10 +47,10 @@ impl Prism {
             .stderr(Stdio::null())
             .spawn()
             .expect("node");
-        let address = format!("127.0.0.1:{port}");
+        let prism = Prism { process, address: format!("127.0.0.1:{port}") };
         for _ in 0..600 {
-            if TcpStream::connect(&address).is_ok() {
-                return Prism { process, address };
+            if TcpStream::connect(&prism.address).is_ok() {
+                return prism;
             }
             std::thread::sleep(Duration::from_millis(100));
         }

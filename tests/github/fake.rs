@@ -239,7 +239,7 @@ impl State {
     }
 
     fn delete_review(&mut self, id: &str) -> Response {
-        let Some(at) = self.reviews.iter().position(|review| review["id"].to_string() == id) else {
+        let Some(at) = self.reviews.iter().position(|review| is_called(review, id)) else {
             return refusal(404, "Not Found");
         };
         if self.reviews[at]["state"] != "PENDING" {
@@ -274,8 +274,13 @@ impl State {
     }
 }
 
+/// Whether a path names this entry.
+fn is_called(entry: &Value, id: &str) -> bool {
+    entry["id"].as_u64().is_some_and(|number| number.to_string() == id)
+}
+
 fn edit(entries: &mut [Value], id: &str, body: &Value, kind: &str) -> Response {
-    match entries.iter_mut().find(|entry| entry["id"].to_string() == id) {
+    match entries.iter_mut().find(|entry| is_called(entry, id)) {
         Some(entry) => {
             entry["body"] = body["body"].clone();
             Response::json(200, &shaped(kind, entry.clone()))
