@@ -1,7 +1,7 @@
 //! Features: what is known of each candidate, as numbers. Pure.
 //!
 //! Everything is relative to the change and to the other candidates, so that what was learned on one repository says
-//! something of another. Counts and distances are logarithms; what does not apply is 0, or [`FAR`] for a distance.
+//! something of another. Counts and distances are logarithms; what does not apply is 0, or `FAR` for a distance.
 
 use std::sync::Arc;
 
