@@ -23,7 +23,7 @@ pub struct Effort {
 }
 
 impl Default for Effort {
-    /// What finds 98 of 100 of the nearest; measured in `docs/search.md`.
+    /// Chosen with care for recall, and not yet by measurement: see `docs/search.md`.
     fn default() -> Self {
         Effort { exact: 1024, share: 0.15, least: 16_384, compared_a_result: 4, compared: 320 }
     }
