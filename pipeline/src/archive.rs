@@ -146,6 +146,11 @@ impl Archive {
         &self.heads[chunk as usize]
     }
 
+    /// How many commits there are; they are numbered from 0.
+    pub fn commit_count(&self) -> usize {
+        self.commits.len()
+    }
+
     /// How many chunks there are.
     pub fn chunk_count(&self) -> usize {
         self.heads.len()

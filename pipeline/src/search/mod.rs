@@ -1,12 +1,17 @@
 //! Search: a question to ranked nodes, at a commit or over all of history.
 //!
-//! Exact: every candidate's vector is compared. The place (file stem and container) is added to the
-//! best candidates only, since it varies while the vector is shared.
+//! Found by meaning, the place (file stem and container) weighed in; by words, BM25; and by messages of past commits, which
+//! speak for what they touched. All of it then comes in one [order](rank).
 
 mod lexical;
+mod lexicon;
+mod past;
+mod question;
+mod rank;
 mod vector;
+mod weights;
+mod words;
 
-use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
@@ -20,11 +25,19 @@ use crate::archive::{Archive, Known, Place};
 use crate::history::Objects;
 use crate::shard::{Change, ObjectId};
 
-pub use lexical::{LexicalIndex, for_each_word};
+pub use lexical::LexicalIndex;
+pub(crate) use lexicon::{NAME_TIMES, messages_of};
+pub use past::{Deeds, FileDeeds, HEARD, Past, SUBJECT_TIMES, Votes, said};
+pub use question::{Question, QuestionKind, readable};
+pub use rank::{Candidate, SIDE, SIGNALS, Signals, Told};
+pub(crate) use rank::{called, order, order_by, pool, signals, voted};
 pub(crate) use vector::header_words;
 pub use vector::{Scored, VectorIndex};
+pub(crate) use weights::FILE_DECAY;
+pub use weights::of as weights_of;
+pub use words::for_each_word;
 
-/// Candidates that are scored again with their place, at the least.
+/// Candidates of each side, at the least.
 const RESCORED: usize = 300;
 
 /// What is asked.
@@ -47,8 +60,10 @@ pub struct Query {
 pub struct Hit {
     /// From 1.
     pub rank: usize,
-    /// Cosine similarity, -1 to 1.
+    /// What it is ranked by: greater is better, and comparable within one answer.
     pub score: f32,
+    /// Cosine similarity with the question, -1 to 1; `None` where it was not among the nearest.
+    pub similarity: Option<f32>,
     /// The path, as of `commit`.
     pub path: Arc<str>,
     /// Qualified name inside the file.
@@ -99,24 +114,13 @@ pub fn alive(
     let filter = Filter::new(query)?;
     let places: Vec<Place> =
         archive.alive(objects, commit)?.into_iter().filter(|place| filter.allows(archive, place)).collect();
-    let wanted: HashSet<u32> = places.iter().map(|place| place.chunk).collect();
-    let index = VectorIndex::load(archive.store())?;
-    let question = embedder.query(&query.text)?.unit;
-    let nearest = index.nearest(&question, RESCORED.max(query.limit * 4), &index.rows(|chunk| wanted.contains(&chunk)));
-    let mut by_chunk: HashMap<u32, Vec<&Place>> = HashMap::new();
-    for place in &places {
-        by_chunk.entry(place.chunk).or_default().push(place);
-    }
-    let mut scored: Vec<(f32, &Place)> = nearest
-        .iter()
-        .flat_map(|found| by_chunk.get(&found.chunk).into_iter().flatten().map(move |place| (found, *place)))
-        .map(|(found, place)| (index.score_at_place(embedder, found, &question, &place.path, &place.container), place))
-        .collect();
-    scored.sort_by(|one, two| {
-        best_first(one.0, two.0).then_with(|| one.1.path.cmp(&two.1.path)).then(one.1.start_line.cmp(&two.1.start_line))
-    });
-    scored.truncate(query.limit);
-    hits(archive, scored.into_iter().map(|(score, place)| (score, place.clone(), *commit, None)).collect())
+    let known = archive.known_at(commit).unwrap_or_default();
+    let engine = Engine { archive, embedder, known: &known, tip: archive.number(commit).unwrap_or(0) };
+    let mut ranked = engine.rank(query, &places, RESCORED.max(query.limit * 4), weights::FILE_DECAY)?;
+    ranked.truncate(query.limit);
+    let rows =
+        ranked.into_iter().map(|found| Row { place: places[found.at].clone(), commit: *commit, life: None, found });
+    hits(archive, rows.collect())
 }
 
 /// Nodes of all history known in `known` that are nearest to the question; one row a node, or with
@@ -135,10 +139,10 @@ pub fn history(
 ) -> Result<Vec<Hit>, PipelineError> {
     let filter = Filter::new(query)?;
     let lineages = Lineages::of(archive, known);
-    let mut introduced: HashMap<u32, (u32, Place)> = HashMap::new();
-    for (at, edit) in archive.edits().iter().enumerate() {
+    let (mut introduced, mut places, mut commits) = (HashSet::new(), Vec::new(), Vec::new());
+    for edit in archive.edits() {
         let (Some(symbol), Some(chunk)) = (&edit.symbol, edit.after) else { continue };
-        if !known.has(edit.commit) || introduced.contains_key(&chunk) {
+        if !known.has(edit.commit) || introduced.contains(&chunk) {
             continue;
         }
         let place = Place {
@@ -150,32 +154,26 @@ pub fn history(
             end_line: edit.end_line,
         };
         if filter.allows(archive, &place) {
-            introduced.insert(chunk, (at as u32, place));
+            introduced.insert(chunk);
+            places.push(place);
+            commits.push(edit.commit);
         }
     }
-    let index = VectorIndex::load(archive.store())?;
-    let question = embedder.query(&query.text)?.unit;
-    let count = if all_versions { query.limit } else { RESCORED.max(query.limit * 20) };
-    let mut scored: Vec<(f32, u32, &Place)> = index
-        .nearest(&question, count.max(RESCORED), &index.rows(|chunk| introduced.contains_key(&chunk)))
-        .iter()
-        .filter_map(|found| {
-            let (edit, place) = introduced.get(&found.chunk)?;
-            Some((index.score_at_place(embedder, found, &question, &place.path, &place.container), *edit, place))
-        })
-        .collect();
-    scored.sort_by(|one, two| best_first(one.0, two.0).then(one.1.cmp(&two.1)));
+    let count = if all_versions { query.limit } else { query.limit * 20 };
+    let engine = Engine { archive, embedder, known, tip: archive.number(tip).unwrap_or(0) };
+    let ranked = engine.rank(query, &places, count.max(RESCORED), 0.0)?;
     let living: HashSet<(Arc<str>, Arc<str>)> =
         archive.alive(objects, tip)?.into_iter().map(|place| (place.path, place.symbol)).collect();
     let mut seen = HashSet::new();
     let mut rows = Vec::new();
-    for (score, edit, place) in scored {
+    for found in ranked {
+        let place = &places[found.at];
         let lineage = lineages.of_place(&place.path, &place.symbol);
         if !all_versions && !seen.insert(lineage) {
             continue;
         }
-        let commit = archive.commit(archive.edits()[edit as usize].commit).id;
-        rows.push((score, place.clone(), commit, Some(lineages.life(archive, lineage, &living))));
+        let commit = archive.commit(commits[found.at]).id;
+        rows.push(Row { place: place.clone(), commit, life: Some(lineages.life(archive, lineage, &living)), found });
         if rows.len() == query.limit {
             break;
         }
@@ -183,8 +181,99 @@ pub fn history(
     hits(archive, rows)
 }
 
-fn best_first(one: f32, two: f32) -> Ordering {
-    two.total_cmp(&one)
+/// What a question is asked of.
+struct Engine<'a> {
+    archive: &'a Archive,
+    embedder: &'a dyn Embedder,
+    known: &'a Known,
+    tip: u32,
+}
+
+/// A place, by its position among those that were given, with its score and its similarity.
+struct Ranked {
+    at: usize,
+    score: f32,
+    similarity: Option<f32>,
+}
+
+impl Engine<'_> {
+    /// What is found by meaning, by words and by messages among the places, in one order. `count` of each are looked at.
+    fn rank(&self, query: &Query, places: &[Place], count: usize, decay: f32) -> Result<Vec<Ranked>, PipelineError> {
+        let text = readable(&query.text);
+        let mut by_chunk: HashMap<u32, Vec<u32>> = HashMap::new();
+        let mut by_path: HashMap<&Arc<str>, Vec<(u32, Arc<str>)>> = HashMap::new();
+        for (at, place) in (0u32..).zip(places) {
+            by_chunk.entry(place.chunk).or_default().push(at);
+            by_path.entry(&place.path).or_default().push((at, place.symbol.clone()));
+        }
+        let asked = self.embedder.query(text)?;
+        let near = if asked.norm > 0.0 { self.near(&asked.unit, places, &by_chunk, count)? } else { Vec::new() };
+        let worded = lexicon::texts(self.archive, places, text, count)?;
+        let past = Past::new(self.archive);
+        let heard = lexicon::messages(self.archive, self.known, text, HEARD);
+        let votes = past.votes(&heard, self.known);
+        let voted = voted(&votes, |path| by_path.get(path).cloned().unwrap_or_default());
+        let pool = pool(&near, &worded, &voted);
+        let candidates: Vec<Candidate> = pool
+            .iter()
+            .map(|(at, similarity, words)| self.candidate(&places[*at as usize], *similarity, *words, &asked.unit))
+            .collect();
+        let question = Question::new(text);
+        let told = Told { past: &past, known: self.known, tip: self.tip, votes: &votes };
+        let signals = signals(&question, &candidates, Some(&told));
+        let order = order_by(&weights::of(question.kind), decay, &candidates, &signals);
+        let ranked = |(at, score): (usize, f32)| {
+            let (place, similarity, _) = pool[at];
+            Ranked { at: place as usize, score, similarity }
+        };
+        Ok(order.into_iter().map(ranked).collect())
+    }
+
+    /// The nearest places, their place weighed in, best first.
+    fn near(
+        &self,
+        question: &[f32],
+        places: &[Place],
+        by_chunk: &HashMap<u32, Vec<u32>>,
+        count: usize,
+    ) -> Result<Vec<(u32, f32)>, PipelineError> {
+        let index = VectorIndex::load(self.archive.store())?;
+        let nearest = index.nearest(question, count, &index.rows(|chunk| by_chunk.contains_key(&chunk)));
+        let mut near: Vec<(u32, f32)> = Vec::new();
+        for found in &nearest {
+            for at in by_chunk.get(&found.chunk).into_iter().flatten() {
+                let place = &places[*at as usize];
+                let score = index.score_at_place(self.embedder, found, question, &place.path, &place.container);
+                near.push((*at, score));
+            }
+        }
+        near.sort_by(|one, two| two.1.total_cmp(&one.1).then(one.0.cmp(&two.0)));
+        near.truncate(count);
+        Ok(near)
+    }
+
+    fn candidate(&self, place: &Place, similarity: Option<f32>, words: Option<f32>, question: &[f32]) -> Candidate {
+        let head = self.archive.head(place.chunk);
+        Candidate {
+            path: place.path.clone(),
+            symbol: place.symbol.clone(),
+            container: place.container.clone(),
+            name: head.name.clone(),
+            kind: head.kind.clone(),
+            lines: place.end_line.saturating_sub(place.start_line) + 1,
+            similarity,
+            words,
+            called: called(self.embedder, &head.name, question),
+        }
+    }
+}
+
+/// A result that is still to be told.
+struct Row {
+    place: Place,
+    commit: ObjectId,
+    life: Option<Life>,
+    found: Ranked,
 }
 
 /// What encloses a symbol: `Parser` of `Parser::next`.
@@ -192,18 +281,19 @@ fn container_of(symbol: &str) -> &str {
     symbol.rfind("::").or_else(|| symbol.rfind('.')).or_else(|| symbol.rfind(" > ")).map_or("", |at| &symbol[..at])
 }
 
-fn hits(archive: &Archive, rows: Vec<(f32, Place, ObjectId, Option<Life>)>) -> Result<Vec<Hit>, PipelineError> {
-    let numbers: Vec<u32> = rows.iter().map(|(_, place, _, _)| place.chunk).collect();
+fn hits(archive: &Archive, rows: Vec<Row>) -> Result<Vec<Hit>, PipelineError> {
+    let numbers: Vec<u32> = rows.iter().map(|row| row.place.chunk).collect();
     let texts: HashMap<u32, String> =
         archive.store().chunks_by_number(&numbers)?.into_iter().map(|chunk| (chunk.number, chunk.text)).collect();
     Ok(rows
         .into_iter()
         .enumerate()
-        .map(|(at, (score, place, commit, life))| {
+        .map(|(at, Row { place, commit, life, found })| {
             let head = archive.head(place.chunk);
             Hit {
                 rank: at + 1,
-                score,
+                score: found.score,
+                similarity: found.similarity,
                 path: place.path,
                 symbol: place.symbol,
                 kind: head.kind.clone(),
