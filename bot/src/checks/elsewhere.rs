@@ -28,8 +28,9 @@ pub(super) fn spoken(scene: &Scene<'_>) -> Vec<Spoken> {
             return None;
         }
         gone::define(scene.change, &mut gone);
-        if gone.what == What::Used {
-            // What was defined elsewhere may be spoken of elsewhere.
+        let is_local = matches!(gone.what, What::Used | What::Parameter) || is_test(&gone.path);
+        if is_local {
+            // What was defined elsewhere may be spoken of elsewhere; a parameter and a test's own names have one home.
             mentions.retain(|mention| is_at_home(scene, &gone, mention));
         }
         mentions.retain(|mention| means(scene.tree, &gone, mention));
@@ -63,6 +64,16 @@ fn is_present(scene: &Scene<'_>, gone: &Gone, mention: &Mention) -> bool {
     };
     let _ = gone;
     !is_new || was_there()
+}
+
+/// Whether a path is that of tests, whose names mean nothing outside.
+fn is_test(path: &str) -> bool {
+    path.split('/').any(|part| {
+        let stem = part.split('.').next().unwrap_or(part);
+        matches!(stem, "test" | "tests" | "testing" | "spec" | "__tests__")
+            || stem.starts_with("test_")
+            || stem.ends_with("_test")
+    })
 }
 
 /// Whether a mention stands in a comment of the file that lost the name.

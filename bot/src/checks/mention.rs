@@ -208,6 +208,9 @@ const PAST: &[&str] = &[
     "todo",
     "fixme",
     "xxx",
+    "lower than",
+    "older than",
+    "versions before",
     "would be",
     "could be",
     "in the future",
@@ -277,6 +280,7 @@ pub(super) fn is_historical(path: &str) -> bool {
         "authors",
         "thanks",
         "deprecat",
+        "enhancement",
         "legacy",
         "minutes",
         "plan",
@@ -289,7 +293,8 @@ pub(super) fn is_historical(path: &str) -> bool {
             .unwrap_or(part)
             .split('.')
             .all(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()));
-        is_version || PARTS.iter().any(|word| part.contains(word))
+        // Proposals for Python and its kin have such directories.
+        is_version || matches!(part, "sep" | "pep" | "peps") || PARTS.iter().any(|word| part.contains(word))
     })
 }
 

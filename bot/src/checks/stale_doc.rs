@@ -251,12 +251,9 @@ mod tests {
 
     #[test]
     fn a_rename_keeps_the_place_in_the_list() {
-        let with = |names: &[&str]| Anatomy {
-            parameters: names.iter().map(|name| (*name).to_owned()).collect(),
-            ..Anatomy::default()
-        };
+        let with = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<String>>();
         let check = |old: &[&str], new: &[&str], expected: &[(&str, Option<&str>)]| {
-            assert_eq!(removed_parameters(&with(old), &with(new)), expected);
+            assert_eq!(removed(&with(old), &with(new)), expected);
         };
         check(&["a", "b"], &["a", "c"], &[("b", Some("c"))]);
         check(&["a", "b"], &["a"], &[("b", None)]);
