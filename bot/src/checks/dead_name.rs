@@ -11,7 +11,8 @@ pub(super) const NAME: &str = "dead-name";
 
 /// One claim for each name.
 pub(super) fn findings(scene: &Scene<'_>) -> Vec<Finding> {
-    let is_name = |what| matches!(what, What::Function | What::Type | What::Constant | What::Macro | What::Used);
+    let is_name =
+        |what| matches!(what, What::Function | What::Type | What::Constant | What::Macro | What::Variable | What::Used);
     let spoken = scene.spoken().iter().filter(|spoken| is_name(spoken.gone.what));
     spoken.filter_map(|spoken| elsewhere::finding(scene, NAME, spoken)).collect()
 }

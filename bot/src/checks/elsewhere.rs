@@ -21,7 +21,7 @@ pub(super) struct Spoken {
 /// Every name that this change takes out of use and that documentation still names, in order of the names.
 pub(super) fn spoken(scene: &Scene<'_>) -> Vec<Spoken> {
     let names = gone::names(scene.change).into_iter().filter_map(|mut gone| {
-        let mentions = mention::mentions(scene.tree, &gone.name)?;
+        let Some(mentions) = mention::mentions(scene.tree, &gone.name) else { return local(scene, gone) };
         let mut mentions: Vec<Mention> =
             mentions.into_iter().filter(|mention| is_present(scene, &gone, mention)).collect();
         if mentions.is_empty() {
@@ -41,6 +41,25 @@ pub(super) fn spoken(scene: &Scene<'_>) -> Vec<Spoken> {
         (!mentions.is_empty()).then_some(Spoken { gone, mentions })
     });
     names.chain(options).collect()
+}
+
+/// A variable that its file holds no more, named in code markup by a comment there. Other files may have one of that name.
+fn local(scene: &Scene<'_>, mut gone: Gone) -> Option<Spoken> {
+    let file = scene.tree.find(&gone.path)?;
+    let mut mentions = mention::in_file(scene.tree, file, &gone.name)?;
+    mentions.retain(|mention| {
+        mention.form == Form::Markup && is_present(scene, &gone, mention) && means(scene.tree, &gone, mention)
+    });
+    if mentions.is_empty() || !gone::is_bound(scene.change, &gone) {
+        return None;
+    }
+    gone::define(scene.change, &mut gone);
+    if gone.what != What::Used {
+        // What has a definition may stand elsewhere now.
+        return None;
+    }
+    gone.what = What::Variable;
+    Some(Spoken { gone, mentions })
 }
 
 /// Whether a mention speaks of now, in words that this change did not write.
@@ -238,7 +257,8 @@ pub(super) fn finding(scene: &Scene<'_>, check: &'static str, spoken: &Spoken) -
     if mentions.len() > 1 {
         body.push_str(&format!(" It is named in {} places in all.", mentions.len()));
     }
-    body.push_str(" No code at the head of this change holds the name.");
+    let where_to = if gone.what == What::Variable { "in this file" } else { "at the head of this change" };
+    body.push_str(&format!(" No code {where_to} holds the name."));
     if let Some(origin) = Citation::read(scene.objects, &scene.change.base, &gone.path, gone.line, gone.line) {
         body.push_str(&format!(" It stood in line {} of {} before.", gone.line, code(&gone.path)));
         citations.push(origin);

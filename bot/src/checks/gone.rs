@@ -35,6 +35,8 @@ pub(super) enum What {
     Constant,
     /// A macro.
     Macro,
+    /// A variable of a function, bound here.
+    Variable,
     /// Something that was used here; where it was defined is not known.
     Used,
 }
@@ -52,6 +54,7 @@ impl What {
             What::Type => "type",
             What::Constant => "constant",
             What::Macro => "macro",
+            What::Variable => "variable",
             What::Used => "name",
         }
     }
@@ -174,6 +177,21 @@ fn part(node: &ChangedNode, name: &str) -> Option<(What, u32)> {
         }
         _ => None,
     }
+}
+
+/// Whether a removed line of the file binds the name to a value.
+pub(super) fn is_bound(change: &Change, gone: &Gone) -> bool {
+    let Some(file) = change.file(&gone.path) else { return false };
+    let lines: Vec<&str> = file.before.lines().collect();
+    let name = gone.name.as_str();
+    let binds = |line: &str| {
+        let before = ["let ", "let mut ", "var ", "const ", "val ", "for "];
+        let after = [" := ", ", err := ", " = ", ": "];
+        before.iter().any(|word| line.contains(&format!("{word}{name}")))
+            || after.iter().take(2).any(|mark| line.contains(&format!("{name}{mark}")))
+            || line.trim_start().starts_with(&format!("{name}{}", after[2]))
+    };
+    file.diff.removed.iter().any(|line| lines.get(*line as usize - 1).is_some_and(|line| binds(line)))
 }
 
 /// The one name that came where the old one went.

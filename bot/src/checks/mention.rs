@@ -170,7 +170,7 @@ fn is_fenced(above: &str, line: &str, is_document: bool) -> bool {
     fences.filter(|line| is_fence(line)).count() % 2 == 1
 }
 
-/// Words with which a text speaks of what was, or of what others have.
+/// Words with which a text speaks of what was, of what may be, or of what others have.
 const PAST: &[&str] = &[
     "removed",
     "rename",
@@ -187,7 +187,6 @@ const PAST: &[&str] = &[
     "obsolete",
     "historic",
     "backward",
-    "compat",
     "instead of",
     "dropped",
     "superseded",
@@ -196,23 +195,13 @@ const PAST: &[&str] = &[
     "prior to",
     "earlier version",
     "older version",
-    "before version",
-    "until version",
     "migrat",
-    "upgrad",
     "existed",
     "breaking",
     "since version",
-    "versionchanged",
-    "versionadded",
-    "todo",
-    "fixme",
-    "xxx",
     "would be",
-    "could be",
     "in the future",
     "eventually",
-    "hypothetical",
     "analogous",
     "similar to",
     "equivalent",
@@ -222,14 +211,13 @@ const PAST: &[&str] = &[
     "adapted from",
     "ported from",
     "upstream",
-    "based on",
     "borrowed",
 ];
 
 /// Whether the words around a mention speak of the past, of plans, or of other people's code.
 pub(super) fn is_about_another_time(text: &str, line: u32) -> bool {
-    let from = (line as usize).saturating_sub(3);
-    let near: String = text.lines().skip(from).take(5).collect::<Vec<_>>().join(" ").to_lowercase();
+    let from = (line as usize).saturating_sub(2);
+    let near: String = text.lines().skip(from).take(3).collect::<Vec<_>>().join(" ").to_lowercase();
     PAST.iter().any(|word| near.contains(word)) || is_in_a_note_on_versions(text, line)
 }
 

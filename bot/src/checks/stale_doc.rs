@@ -33,7 +33,9 @@ pub(super) fn findings(scene: &Scene<'_>) -> Vec<Finding> {
         let new = anatomy(node.language, &after.text);
         let parameters = removed(&old.parameters, &new.parameters);
         for (gone, replacement) in parameters.into_iter().chain(removed(&old.generics, &new.generics)) {
-            let Some(line) = new.doc.iter().find(|line| names(line, gone, &new.doc)) else { continue };
+            let in_comment = |line: &&DocLine| line.text.contains(&format!("`{gone}`"));
+            let documented = new.doc.iter().find(|line| names(line, gone, &new.doc));
+            let Some(line) = documented.or_else(|| new.comments.iter().find(in_comment)) else { continue };
             if new.identifiers.contains(gone)
                 || is_passed_by_name(gone, &after.text, &new)
                 || is_called_so_elsewhere(gone, file, node)
@@ -41,7 +43,8 @@ pub(super) fn findings(scene: &Scene<'_>) -> Vec<Finding> {
             {
                 continue;
             }
-            let claim = Claim { change, node, at, file, old_file, gone, replacement, line };
+            let is_comment = documented.is_none();
+            let claim = Claim { change, node, at, file, old_file, gone, replacement, line, is_comment };
             findings.extend(claim.finding(scene));
         }
     }
@@ -136,6 +139,7 @@ struct Claim<'a> {
     gone: &'a str,
     replacement: Option<&'a str>,
     line: &'a DocLine,
+    is_comment: bool,
 }
 
 impl Claim<'_> {
@@ -166,7 +170,8 @@ impl Claim<'_> {
             severity: Severity::Minor,
             confidence: None,
             title: format!(
-                "the documentation of {} still names {}, which this change {verb}",
+                "{} of {} still names {}, which this change {verb}",
+                if self.is_comment { "a comment" } else { "the documentation" },
                 code(&after.name),
                 code(self.gone)
             ),
@@ -251,12 +256,9 @@ mod tests {
 
     #[test]
     fn a_rename_keeps_the_place_in_the_list() {
-        let with = |names: &[&str]| Anatomy {
-            parameters: names.iter().map(|name| (*name).to_owned()).collect(),
-            ..Anatomy::default()
-        };
+        let with = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<String>>();
         let check = |old: &[&str], new: &[&str], expected: &[(&str, Option<&str>)]| {
-            assert_eq!(removed_parameters(&with(old), &with(new)), expected);
+            assert_eq!(removed(&with(old), &with(new)), expected);
         };
         check(&["a", "b"], &["a", "c"], &[("b", Some("c"))]);
         check(&["a", "b"], &["a"], &[("b", None)]);
