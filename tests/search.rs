@@ -65,6 +65,25 @@ fn a_name_is_found_by_its_definition_and_by_its_words() {
 }
 
 #[test]
+fn words_are_indexed_beside_the_store_and_again_when_that_is_damaged() {
+    let fixture = Fixture::new("review");
+    let ask = || fixture.json_lines(&["search", "opens a connection", "--json", "-k", "5"]);
+    let expected = ask();
+    let texts = fixture.store().join("lexical/texts");
+    assert!(texts.join("meta.json").is_file());
+    std::fs::write(texts.join("meta.json"), "{}").expect("a file");
+    assert_eq!(ask(), expected);
+    for entry in std::fs::read_dir(&texts).expect("a folder") {
+        std::fs::write(entry.expect("an entry").path(), "\0").expect("a file");
+    }
+    assert_eq!(ask(), expected);
+    std::fs::remove_dir_all(fixture.store().join("lexical")).expect("removed");
+    std::fs::write(fixture.store().join("lexical"), "in the way").expect("a file");
+    assert_eq!(ask(), expected, "the cache does as well");
+    assert!(fixture.json(&["store", "check", "--json"])["ok"].as_bool().expect("a verdict"));
+}
+
+#[test]
 fn odd_questions_get_a_sentence_or_an_answer() {
     let fixture = Fixture::new("review");
     let ask = |input: &[u8]| {

@@ -50,6 +50,11 @@ impl Place {
         &self.directories[0]
     }
 
+    /// A directory in the user's cache for what cannot be kept in the store.
+    pub(crate) fn cache(&self) -> Option<PathBuf> {
+        cache_directory(&self.repository.common_directory())
+    }
+
     /// The first directory that holds a store.
     pub(crate) fn existing(&self) -> Result<Option<(PathBuf, Store)>, StoreError> {
         for directory in &self.directories {

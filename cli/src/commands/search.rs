@@ -32,6 +32,7 @@ pub(crate) fn run(settings: &Settings, options: &SearchArguments) -> Result<Exit
         path: options.path.clone(),
         lang: options.lang.clone(),
         kind: options.kind.clone(),
+        words_elsewhere: place.cache(),
     };
     let objects = place.repository.objects();
     let hits = place.with_archive(settings, &[tip], |archive, embedder| {

@@ -13,7 +13,7 @@ mod weights;
 mod words;
 
 use std::collections::{HashMap, HashSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use globset::{GlobBuilder, GlobMatcher};
@@ -26,6 +26,7 @@ use crate::history::Objects;
 use crate::shard::{Change, ObjectId};
 
 pub use lexical::LexicalIndex;
+pub use lexicon::Lexicon;
 pub(crate) use lexicon::{NAME_TIMES, messages_of};
 pub use past::{Deeds, FileDeeds, HEARD, Past, SUBJECT_TIMES, Votes, said};
 pub use question::{Question, QuestionKind, readable};
@@ -53,6 +54,8 @@ pub struct Query {
     pub lang: Option<String>,
     /// Only this kind of node.
     pub kind: Option<String>,
+    /// Where words are indexed if the store cannot be written.
+    pub words_elsewhere: Option<PathBuf>,
 }
 
 /// One result.
@@ -208,9 +211,17 @@ impl Engine<'_> {
         }
         let asked = self.embedder.query(text)?;
         let near = if asked.norm > 0.0 { self.near(&asked.unit, places, &by_chunk, count)? } else { Vec::new() };
-        let worded = lexicon::texts(self.archive, places, text, count)?;
+        let lexicon = Lexicon::open(self.archive, query.words_elsewhere.as_deref())?;
+        let wanted: Arc<HashSet<u32>> = Arc::new(by_chunk.keys().copied().collect());
+        let mut worded: Vec<(u32, f32)> = lexicon
+            .texts(text, count, Arc::new(move |chunk| wanted.contains(&chunk)))
+            .into_iter()
+            .flat_map(|(chunk, score)| by_chunk.get(&chunk).into_iter().flatten().map(move |at| (*at, score)))
+            .collect();
+        worded.truncate(count);
         let past = Past::new(self.archive);
-        let heard = lexicon::messages(self.archive, self.known, text, HEARD);
+        let known = Arc::new(self.known.clone());
+        let heard = lexicon.messages(text, HEARD, Arc::new(move |commit| known.has(commit)));
         let votes = past.votes(&heard, self.known);
         let voted = voted(&votes, |path| by_path.get(path).cloned().unwrap_or_default());
         let pool = pool(&near, &worded, &voted);
