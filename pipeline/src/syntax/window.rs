@@ -23,8 +23,8 @@ use super::parse::budget;
 /// What follows a version with more errors than this is parsed whole, for each error is compared with each item.
 const MAX_ERRORS: usize = 100;
 
-/// How often windows are tried before a version is parsed whole. On cargo the second attempt settles what a third one
-/// would, but for one version in a thousand.
+/// How often windows are tried before a version is parsed whole. An attempt costs a small part of that, and each takes more
+/// of the version as changed.
 const MAX_ATTEMPTS: usize = 3;
 
 /// What is kept of a version to cut the next one from.
