@@ -55,12 +55,12 @@ impl IndexOptions {
 
     /// A generation is written when it holds this much text. Two are in memory: one being filled, one being written.
     fn generation_text_bytes(&self) -> usize {
-        self.memory / 32
+        self.memory / 16
     }
 
     /// The same for rows, of about 100 bytes each.
     fn generation_rows(&self) -> usize {
-        self.memory / 16 / 100
+        self.memory / 8 / 100
     }
 }
 

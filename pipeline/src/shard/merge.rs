@@ -26,8 +26,9 @@ use super::schema::{Effort, Table};
 use super::store::Store;
 use super::writer::{write_shard, write_vectors};
 
-/// How many shards of a level become one of the next.
-const FANOUT: usize = 4;
+/// How many shards of a level become one of the next. With fewer a first run would merge much of what it has just
+/// written; with more a search would open more shards.
+const FANOUT: usize = 8;
 
 /// What to merge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -273,24 +274,25 @@ mod tests {
     }
 
     #[test]
-    fn four_of_a_level_become_one_and_what_is_small_joins_the_larger_beside_it() {
+    fn eight_of_a_level_become_one_and_what_is_small_joins_the_larger_beside_it() {
         let check = |rows: &[u64], expected: &[u64]| assert_eq!(merged(rows, u64::MAX), expected, "{rows:?}");
         check(&[], &[]);
         check(&[5], &[5]);
-        check(&[1, 1, 1], &[1, 1, 1]);
-        check(&[1, 1, 1, 1], &[4]);
-        check(&[20, 5, 5, 5, 1, 1, 1], &[20, 5, 5, 5, 1, 1, 1]);
-        check(&[20, 5, 5, 5, 1, 1, 1, 1], &[20, 19]);
+        check(&[1; 7], &[1; 7]);
+        check(&[1; 8], &[8]);
+        check(&[70, 9, 9, 9, 9, 9, 9, 9, 1, 1], &[70, 9, 9, 9, 9, 9, 9, 9, 1, 1]);
+        check(&[70, 9, 9, 9, 9, 9, 9, 1, 1, 1, 1, 1, 1, 1, 1], &[70, 9, 9, 9, 9, 9, 9, 8]);
+        check(&[70, 9, 9, 9, 9, 9, 9, 9, 1, 1, 1, 1, 1, 1, 1, 1], &[141]);
         check(&[1, 1, 70], &[72]);
-        check(&[70, 1, 1, 17], &[70, 19]);
+        check(&[600, 1, 1, 70], &[600, 72]);
     }
 
     #[test]
     fn full_shards_are_left_alone() {
-        assert_eq!(merged(&[100, 100, 100, 100], 100), [100, 100, 100, 100]);
+        assert_eq!(merged(&[100; 9], 100), [100; 9]);
         assert_eq!(merged(&[1, 1, 100, 1, 1, 1, 100, 1], 100), [2, 100, 3, 100, 1]);
         // What a group is before it is written does not go beyond a full one.
-        assert_eq!(merged(&[40, 40, 40, 40, 40], 100), [160, 40]);
+        assert_eq!(merged(&[40; 9], 100), [320, 40]);
     }
 
     #[test]

@@ -152,7 +152,7 @@ pub fn classify_content(_path: &str, language: &'static Language, content: &[u8]
 /// Prose may stand on long lines; code and markup that does was packed.
 fn is_minified(language: &Language, content: &[u8]) -> bool {
     let code = matches!(language.rules, Rules::Grammar(_)) || ["html", "css"].contains(&language.name);
-    let lines = || content.split(|byte| *byte == b'\n').count();
+    let lines = || memchr::memchr_iter(b'\n', content).count() + 1;
     code && content.len() >= MINIFIED_MIN_FILE_BYTES && content.len() / lines() > MINIFIED_MEAN_LINE_BYTES
 }
 

@@ -74,20 +74,29 @@ pub(super) fn widen(lines: &Lines<'_>, extents: &mut [Range<usize>]) {
     let starts: Vec<usize> = extents.iter().map(|extent| extent.start).collect();
     let mut ends: Vec<usize> = extents.iter().map(|extent| extent.end).collect();
     ends.sort_unstable();
-    let below = |sorted: &[usize], limit: usize| sorted.partition_point(|at| *at < limit);
-    for extent in extents {
+    // How many begin before this one, and how many end where it begins or before.
+    let (mut begun, mut ended) = (0, 0);
+    for (at, extent) in extents.iter_mut().enumerate() {
         let (start, end) = (extent.start, extent.end);
-        let line_start = lines.start(start);
-        let shared = below(&starts, line_start) != below(&starts, start)
-            || below(&ends, line_start + 1) != below(&ends, start + 1);
-        if !shared {
-            extent.start = line_start;
+        let line = lines.index(start);
+        let line_start = lines.starts[line];
+        if start > line_start {
+            begun = if at > 0 && starts[at - 1] == start { begun } else { at };
+            ended += ends[ended..].iter().take_while(|other| **other <= start).count();
+            let begins_on_it = begun > 0 && starts[begun - 1] >= line_start;
+            let ends_on_it = ended > 0 && ends[ended - 1] > line_start;
+            if !begins_on_it && !ends_on_it {
+                extent.start = line_start;
+            }
         }
         let line_end = lines.end(end);
-        let shared =
-            below(&starts, end) != below(&starts, line_end) || below(&ends, end + 1) != below(&ends, line_end + 1);
-        if !shared {
-            extent.end = line_end;
+        if end < line_end {
+            let next = |sorted: &[usize], least: usize| sorted.get(sorted.partition_point(|at| *at < least)).copied();
+            let begins_on_it = next(&starts[at..], end).is_some_and(|start| start < line_end);
+            let ends_on_it = next(&ends, end + 1).is_some_and(|end| end <= line_end);
+            if !begins_on_it && !ends_on_it {
+                extent.end = line_end;
+            }
         }
     }
 }

@@ -18,17 +18,27 @@ impl Bag {
         let mut tokens = Vec::with_capacity(text.len() / 6);
         let bytes = text.as_bytes();
         let mut at = 0;
-        while at < bytes.len() {
-            let start = at;
-            at = word_end(text, at);
-            if at > start {
-                tokens.push(fnv1a(&bytes[start..at]));
-                continue;
-            }
-            at += if bytes[at].is_ascii() { 1 } else { text[at..].chars().next().map_or(1, char::len_utf8) };
-            let token = &text[start..at];
-            if !token.contains(|letter: char| letter.is_whitespace() || "\"'`,;()[]{}".contains(letter)) {
-                tokens.push(fnv1a(token.as_bytes()));
+        while let Some(byte) = bytes.get(at) {
+            match CLASSES[usize::from(*byte)] {
+                Class::Nothing => at += 1,
+                Class::Operator => {
+                    tokens.push(hashed(BASIS, *byte));
+                    at += 1;
+                }
+                Class::Word | Class::NotAscii => match word(text, at) {
+                    (end, token) if end > at => {
+                        tokens.push(token);
+                        at = end;
+                    }
+                    _ => {
+                        let letter = text[at..].chars().next().unwrap_or_default();
+                        let end = at + letter.len_utf8();
+                        if !letter.is_whitespace() {
+                            tokens.push(fnv1a(&bytes[at..end]));
+                        }
+                        at = end;
+                    }
+                },
             }
         }
         tokens.sort_unstable();
@@ -70,22 +80,51 @@ impl Bag {
     }
 }
 
-/// Where the word ends that begins here; here, if none does.
-fn word_end(text: &str, from: usize) -> usize {
-    let bytes = text.as_bytes();
-    let mut at = from;
-    while let Some(byte) = bytes.get(at) {
-        let length = match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' => 1,
-            0..=127 => 0,
-            _ => text[at..].chars().next().filter(|letter| letter.is_alphanumeric()).map_or(0, char::len_utf8),
+/// What a byte of a text is to a bag.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Class {
+    Nothing,
+    Word,
+    Operator,
+    NotAscii,
+}
+
+const CLASSES: [Class; 256] = {
+    let mut classes = [Class::NotAscii; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        classes[byte] = match byte as u8 {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' => Class::Word,
+            b'"' | b'\'' | b'`' | b',' | b';' | b'(' | b')' | b'[' | b']' | b'{' | b'}' => Class::Nothing,
+            b' ' | b'\t'..=b'\r' => Class::Nothing,
+            _ => Class::Operator,
         };
-        if length == 0 {
-            break;
-        }
-        at += length;
+        byte += 1;
     }
-    at
+    classes
+};
+
+/// Where the word ends that begins here, and its token; here, if none does.
+fn word(text: &str, from: usize) -> (usize, u32) {
+    let bytes = text.as_bytes();
+    let (mut at, mut token) = (from, BASIS);
+    while let Some(byte) = bytes.get(at) {
+        match CLASSES[usize::from(*byte)] {
+            Class::Word => {
+                token = hashed(token, *byte);
+                at += 1;
+            }
+            Class::NotAscii => match text[at..].chars().next().filter(|letter| letter.is_alphanumeric()) {
+                Some(letter) => {
+                    token = bytes[at..at + letter.len_utf8()].iter().fold(token, |token, byte| hashed(token, *byte));
+                    at += letter.len_utf8();
+                }
+                None => break,
+            },
+            _ => break,
+        }
+    }
+    (at, token)
 }
 
 /// The Dice coefficient of two bags, 2·|A∩B| / (|A| + |B|) with multiplicities: 1 for equal bags, also for two empty
@@ -119,7 +158,13 @@ pub fn shared(a: &Bag, b: &Bag) -> usize {
 
 /// FNV-1a with 32 bits (Fowler, Noll and Vo): the same everywhere, and good enough where a collision costs little.
 pub(super) fn fnv1a(bytes: &[u8]) -> u32 {
-    bytes.iter().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
+    bytes.iter().fold(BASIS, |hash, byte| hashed(hash, *byte))
+}
+
+const BASIS: u32 = 0x811c_9dc5;
+
+const fn hashed(hash: u32, byte: u8) -> u32 {
+    (hash ^ byte as u32).wrapping_mul(0x0100_0193)
 }
 
 #[cfg(test)]

@@ -10,10 +10,10 @@
 //! parsed, any old one that is not inside a function or the like. Functions with old errors can only be left out, behind
 //! shields that have none.
 
-use std::collections::HashMap;
 use std::ops::Range;
 
 use imara_diff::{Algorithm, Diff, InternedInput};
+use rustc_hash::FxHashMap;
 
 use super::extent::Lines;
 use super::items::{Found, Item, find};
@@ -117,7 +117,7 @@ fn attempt(
     if reports > budget(lines.source.len()) || !found.errors.is_empty() {
         return None;
     }
-    let joining = Joining { before, old_lines, lines, blocks, plan: &plan, holds_names: holders_of_names(before) };
+    let joining = Joining { before, past, lines, blocks, plan: &plan, holds_names: holders_of_names(before) };
     let (joined, renamed) = match joining.join(found)? {
         Ok(joined) => joined,
         Err(lost) => return Some(Err(lost)),
@@ -469,7 +469,7 @@ impl Span {
 /// Brings what was parsed and what was left out together.
 struct Joining<'a> {
     before: &'a Outline,
-    old_lines: &'a Lines<'a>,
+    past: &'a Past<'a>,
     lines: &'a Lines<'a>,
     blocks: &'a [Block],
     plan: &'a Plan,
@@ -480,14 +480,26 @@ struct Joining<'a> {
 impl Joining<'_> {
     /// Where bytes of unchanged lines are now.
     fn now(&self, range: &Range<usize>) -> Option<Range<usize>> {
-        let line = self.old_lines.index(range.start);
-        let block = &self.blocks[block_of(self.blocks, line)?];
-        if self.old_lines.index(range.end) >= block.old.end {
+        let old = self.past.lines;
+        let block = &self.blocks[block_of(self.blocks, old.index(range.start))?];
+        if old.index(range.end) >= block.old.end {
             return None;
         }
-        let start =
-            self.lines.starts[line - block.old.start + block.new_start] + range.start - self.old_lines.starts[line];
-        Some(start..start + range.len())
+        Some(self.shifted(range, block))
+    }
+
+    /// Where an item in unchanged lines is now.
+    fn item_now(&self, index: usize) -> Option<Range<usize>> {
+        let extent = &self.before.items[index].extent;
+        match self.past.spans[index].block {
+            Some(block) => Some(self.shifted(extent, &self.blocks[block])),
+            None => self.now(extent),
+        }
+    }
+
+    fn shifted(&self, range: &Range<usize>, block: &Block) -> Range<usize> {
+        let start = range.start - self.past.lines.starts[block.old.start] + self.lines.starts[block.new_start];
+        start..start + range.len()
     }
 
     /// All items, and the old lines of those holders whose name has changed: what they hold is called otherwise now. The
@@ -498,20 +510,20 @@ impl Joining<'_> {
     )]
     fn join(&self, mut found: Found) -> Option<Result<(Found, Vec<Range<usize>>), Vec<usize>>> {
         let old = &self.before.items;
-        let mut by_place: HashMap<_, Vec<usize>> = HashMap::with_capacity(found.items.len());
+        let mut by_place: FxHashMap<_, Vec<usize>> = FxHashMap::default();
         for (index, item) in found.items.iter().enumerate().rev() {
             by_place.entry((item.extent.start, item.extent.end, item.shape)).or_default().push(index);
         }
         // The new place of each old item that was parsed, and of each that holds one.
         let mut counterpart: Vec<Option<usize>> = vec![None; old.len()];
-        let mut groups: HashMap<(Option<u32>, Option<u32>), Option<u32>> = HashMap::new();
+        let mut groups: FxHashMap<(Option<u32>, Option<u32>), Option<u32>> = FxHashMap::default();
         let mut renamed = Vec::new();
         let mut lost = Vec::new();
         for (index, item) in old.iter().enumerate() {
             if self.plan.fates[index] != Fate::Shield {
                 continue;
             }
-            let extent = self.now(&item.extent)?;
+            let extent = self.item_now(index)?;
             let new = by_place
                 .get_mut(&(extent.start, extent.end, item.shape))
                 .and_then(Vec::pop)
@@ -528,8 +540,8 @@ impl Joining<'_> {
         // All in file order: what was parsed, with its index, and what was left out, with its old one.
         let mut order: Vec<(Range<usize>, Result<usize, usize>)> =
             found.items.iter().enumerate().map(|(index, item)| (item.extent.clone(), Ok(index))).collect();
-        for (index, item) in old.iter().enumerate().filter(|(index, _)| self.plan.fates[*index] == Fate::LeftOut) {
-            order.push((self.now(&item.extent)?, Err(index)));
+        for index in (0..old.len()).filter(|index| self.plan.fates[*index] == Fate::LeftOut) {
+            order.push((self.item_now(index)?, Err(index)));
         }
         order.sort_by_key(|(extent, _)| (extent.start, std::cmp::Reverse(extent.end)));
         let mut of_found = vec![0; found.items.len()];
@@ -579,7 +591,7 @@ impl Joining<'_> {
     }
 
     fn is_left_out(&self, bytes: &Range<usize>) -> bool {
-        let line = self.old_lines.index(bytes.start);
+        let line = self.past.lines.index(bytes.start);
         let at = self.plan.left_out.partition_point(|lines| lines.end <= line);
         self.plan.left_out.get(at).is_some_and(|lines| lines.start <= line)
     }
@@ -606,7 +618,7 @@ impl Joining<'_> {
                         None if same_item(old_item, new_item) => {}
                         None if old_item.shape == new_item.shape && self.tells_tests_alike(old_item, new_item) => {
                             let extent = &self.before.extents[old_holder];
-                            renamed.push(self.old_lines.index(extent.start)..self.old_lines.index(extent.end));
+                            renamed.push(self.past.lines.index(extent.start)..self.past.lines.index(extent.end));
                         }
                         None => return None,
                     }
