@@ -7,6 +7,7 @@ mod companion;
 mod copy;
 mod life;
 mod returns;
+mod review;
 
 use std::collections::HashMap;
 
@@ -29,7 +30,7 @@ const MAX_OPEN: usize = 12;
 type Kind = fn(&Change, &Precedents<'_>, &Objects) -> Vec<Fact>;
 
 /// All kinds, in the order in which they are told.
-const KINDS: [Kind; 4] = [life::facts, returns::facts, companion::facts, copy::facts];
+const KINDS: [Kind; 5] = [life::facts, returns::facts, companion::facts, copy::facts, review::facts];
 
 /// Every candidate fact, best first within a kind; `shown` says which people see.
 pub fn facts(change: &Change, precedents: &Precedents<'_>, objects: &Objects) -> Vec<Fact> {
