@@ -314,6 +314,8 @@ pub(crate) enum Format {
     Terminal,
     Json,
     Markdown,
+    /// A page to read in a browser, which needs nothing else
+    Html,
     /// The findings, as SARIF 2.1.0 for code scanning
     Sarif,
     /// The findings, as workflow commands that a runner shows beside the code

@@ -13,6 +13,9 @@ use std::collections::HashMap;
 
 use precedent_pipeline::history::Objects;
 
+pub(crate) use life::timelines;
+pub use life::{Event, Timeline};
+
 use crate::change::Change;
 use crate::finding::{Fact, FactKind};
 use crate::precedent::Precedents;
