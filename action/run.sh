@@ -8,6 +8,11 @@ export PATH="$RUNNER_TEMP/precedent-bin:$PATH"
 case "$PRECEDENT_MODE" in
     index)
         precedent --store "$PRECEDENT_STORE" index
+        # What reviewers said is good to have, and no reason to fail.
+        if [ -n "${GITHUB_TOKEN:-}" ]; then
+            precedent --store "$PRECEDENT_STORE" reviews fetch ||
+                echo "::warning::what reviewers said could not be fetched; see the log of this step"
+        fi
         ;;
     review)
         precedent --store "$PRECEDENT_STORE" review --event "$GITHUB_EVENT_PATH" --out "$PRECEDENT_FINDINGS"

@@ -43,6 +43,35 @@ fn markdown_says_the_same() {
 }
 
 #[test]
+fn a_page_holds_the_claim_the_facts_and_the_diff_and_asks_for_nothing() {
+    let fixture = Fixture::new("review");
+    let ran = fixture.run(&["review", "main..topic", "--format", "html"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let page = ran.stdout;
+    let claim = fixture.json(&["review", "main..topic", "--json"])["findings"][0]["title"].as_str().expect("a title").to_owned();
+    let told = claim.split('`').next().expect("words").trim().to_owned();
+    // Told at the top, and in its place in the diff.
+    assert_eq!(page.matches(told.as_str()).count(), 2, "{told}: {page}");
+    for part in ["<h2 id=\"facts-title\">", "<svg class=\"life\"", "class=\"pair\"", "<tr class=\"plus\">", "default-src 'none'"] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    for asking in ["<script", "<link", "<img", "url(", "@import", " src=", "http://"] {
+        assert!(!page.contains(asking), "{asking}");
+    }
+    // Tags close in order.
+    let mut open: Vec<&str> = Vec::new();
+    for tag in page.split('<').skip(1).map(|rest| rest.split('>').next().unwrap_or("")) {
+        let name = tag.trim_start_matches('/').split([' ', '/']).next().unwrap_or("");
+        match tag {
+            _ if tag.starts_with('!') || tag.ends_with('/') || ["meta"].contains(&name) => {}
+            _ if tag.starts_with('/') => assert_eq!(open.pop(), Some(name), "{tag}"),
+            _ => open.push(name),
+        }
+    }
+    assert_eq!(open, [""; 0]);
+}
+
+#[test]
 fn without_a_range_the_default_branch_is_the_base() {
     let fixture = Fixture::new("review");
     let named = fixture.json(&["review", "main..topic", "--format", "json"]);
@@ -163,10 +192,11 @@ fn hostile_names_do_nothing_on_a_terminal_or_in_markdown() {
         fixture.git(&["commit", "--quiet", "--amend", author, "--message", "fix: \u{1b}[31m <b>@team</b>"]);
     }
     fixture.commit("odd.rs", &function(9), "subject \u{1b}[31m \u{202e}");
-    for format in ["terminal", "markdown"] {
+    for format in ["terminal", "markdown", "html"] {
         let text = fixture.run(&["review", "HEAD~1..HEAD", "--format", format]).stdout;
         assert!(!text.contains(['\u{202e}', '\u{1b}']), "{text}");
         assert!(text.contains("U+202E"), "{text}");
+        assert!(format != "html" || !text.contains("<b>@team") && !text.contains("<img src=x"), "{text}");
         if format == "markdown" {
             insta::assert_snapshot!(text);
         }

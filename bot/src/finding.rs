@@ -49,6 +49,16 @@ impl Citation {
         Some(Citation { commit: *commit, path: path.to_owned(), lines: [start, end], quote: quote(first) })
     }
 
+    /// The lines, each ending in a line feed; `None` when they cannot be read.
+    pub fn passage(&self, objects: &Objects) -> Option<String> {
+        let entry = objects.entry(&self.commit, &self.path)?;
+        let content = objects.blob(&entry.id)?;
+        let [first, last] = self.lines;
+        let lines = String::from_utf8_lossy(&content);
+        let kept = lines.lines().skip(first.saturating_sub(1) as usize).take((last + 1 - first) as usize);
+        Some(kept.flat_map(|line| [line, "\n"]).collect())
+    }
+
     /// Whether the place still reads as quoted.
     pub fn holds(&self, objects: &Objects) -> bool {
         Citation::read(objects, &self.commit, &self.path, self.lines[0], self.lines[1]).as_ref() == Some(self)

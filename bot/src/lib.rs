@@ -34,6 +34,7 @@ use precedent_pipeline::PipelineError;
 use precedent_pipeline::archive::Archive;
 use precedent_pipeline::history::Repository;
 
+use briefing::Timeline;
 use change::Change;
 use checks::Scene;
 use checks::tree::{Library, Tree};
@@ -49,6 +50,8 @@ pub struct Review {
     pub briefing: Vec<Fact>,
     /// Claims, best first.
     pub findings: Vec<Finding>,
+    /// The lives of the nodes that have facts to show, edit by edit.
+    pub timelines: Vec<Timeline>,
     /// What was not looked at, and why.
     pub skipped: Vec<Left>,
     /// The embedder's fingerprint.
@@ -86,6 +89,7 @@ pub fn review(
         skipped.push(Left { what: format!("the past of {unexamined} nodes"), why: "the change is very large".into() });
     }
     let (briefing, unverified_facts) = finding::verified(briefing::facts(&change, &precedents, &objects), &objects);
+    let timelines = briefing::timelines(&change, &precedents, &briefing);
     let config = config::Config::at(&objects, &change.base).unwrap_or_else(|why| {
         skipped.push(Left { what: "the configuration".into(), why });
         config::Config::default()
@@ -112,6 +116,7 @@ pub fn review(
         change,
         briefing,
         findings,
+        timelines,
         skipped,
         model: archive.store().manifest().embedder.clone(),
         seconds: started.elapsed().as_secs_f64(),

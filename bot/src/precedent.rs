@@ -7,7 +7,7 @@ use precedent_model::{Document, Embedder};
 use precedent_pipeline::archive::{Archive, Known, Place, Units};
 use precedent_pipeline::history::{Mode, Objects};
 use precedent_pipeline::search::{Rows, Scored, VectorIndex};
-use precedent_pipeline::shard::EditRow;
+use precedent_pipeline::shard::{EditRow, ReviewRow};
 use precedent_pipeline::syntax::{Bag, Kind, similarity};
 use precedent_pipeline::{Piece, PipelineError};
 
@@ -24,6 +24,10 @@ const MIN_COMPARED_TOKENS: usize = 30;
 const MAX_EXAMINED: usize = 200;
 /// Files of one change that are looked up, for the same reason.
 pub const MAX_FILES: usize = 200;
+
+/// Comments of reviewers considered for each changed node, and the least cosine similarity of the code that they are about.
+const COMMENTS: usize = 8;
+const MIN_COSINE: f32 = 0.5;
 
 /// A living node whose text is near to a changed one.
 #[derive(Debug, Clone)]
@@ -54,6 +58,11 @@ pub struct Precedents<'a> {
     pub examined: Vec<bool>,
     /// For each changed node, in order: its neighbours, nearest first.
     pub neighbours: Vec<Vec<Neighbour>>,
+    /// What reviewers said of earlier pull requests, whatever is known of them at the base.
+    pub reviews: Vec<ReviewRow>,
+    /// For each changed node, in order: places among `reviews`, with the cosine similarity of the code that was spoken of
+    /// and the node's; the nearest, and all that are about its file.
+    pub said: Vec<Vec<(usize, f32)>>,
     /// The first-parent steps with the edits that they brought.
     pub line: Line<'a>,
     /// What the ranking makes of all that this change does not touch.
@@ -97,7 +106,10 @@ impl<'a> Precedents<'a> {
         let files = if is_root { Vec::new() } else { objects.files(&change.base)? };
         let files = files.into_iter().filter(|(_, entry)| entry.mode == Mode::File).map(|(path, _)| path).collect();
         let examined = examined(&traces);
+        let reviews = archive.store().reviews()?;
         Ok(Precedents {
+            said: said(&reviews, embedder, change, &examined)?,
+            reviews,
             neighbours: neighbours(archive, embedder, change, &examined, &places)?,
             examined,
             alive: places.into_iter().map(|place| (place.path, place.symbol)).collect(),
@@ -193,6 +205,44 @@ fn neighbours(
             near
         })
         .collect())
+}
+
+/// The comments that are about code like each node, or about its file.
+fn said(
+    reviews: &[ReviewRow],
+    embedder: &dyn Embedder,
+    change: &Change,
+    examined: &[bool],
+) -> Result<Vec<Vec<(usize, f32)>>, PipelineError> {
+    if reviews.is_empty() {
+        return Ok(vec![Vec::new(); change.nodes.len()]);
+    }
+    let piece = |node: &ChangedNode| {
+        let (path, piece) = node.after.as_ref().or(node.before.as_ref())?;
+        Some((path.clone(), piece.text.clone(), piece.name.clone()))
+    };
+    let pieces: Vec<_> = change.nodes.iter().map(|node| piece(node).unwrap_or_default()).collect();
+    let documents: Vec<Document<'_>> = pieces.iter().map(|(_, text, name)| Document { text, name }).collect();
+    let embedded = embedder.documents(&documents)?;
+    let near = |((path, ..), query): (&(Arc<str>, String, String), &precedent_model::Embedding)| {
+        let mut near: Vec<(usize, f32)> = reviews
+            .iter()
+            .enumerate()
+            .map(|(at, row)| {
+                let values = row.vector.iter().zip(&query.unit);
+                (at, row.scale * values.map(|(value, wanted)| f32::from(*value) * wanted).sum::<f32>())
+            })
+            .collect();
+        near.sort_by(|one, two| two.1.total_cmp(&one.1).then(one.0.cmp(&two.0)));
+        let mut rank = 0..;
+        near.retain(|(at, cosine)| {
+            let is_near = rank.next().is_some_and(|rank| rank < COMMENTS) && *cosine >= MIN_COSINE;
+            is_near || reviews[*at].path == *path
+        });
+        near
+    };
+    let all = pieces.iter().zip(&embedded.embeddings).map(near);
+    Ok(all.zip(examined).map(|(near, examined)| if *examined { near } else { Vec::new() }).collect())
 }
 
 /// The tokens of a node that is worth comparing: code, new or edited, and long enough.

@@ -51,6 +51,13 @@ pub fn cell(text: &str) -> String {
     text.replace('|', "\\|")
 }
 
+/// Whether an address can stand in a text as it is: it leads to a web page, and nothing in it could end it early.
+pub fn is_plain_link(address: &str) -> bool {
+    const MAX_LINK_CHARS: usize = 300;
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/?#=&%:".contains(&byte);
+    address.starts_with("https://") && address.len() <= MAX_LINK_CHARS && address.bytes().all(is_plain)
+}
+
 /// A `suggestion` block, when the text is complete, small, and exactly what it seems to be; else `None`.
 pub fn suggestion(text: &str) -> Option<String> {
     let text = text.strip_suffix('\n').unwrap_or(text);

@@ -36,6 +36,8 @@ pub(crate) enum Command {
     Review(ReviewArguments),
     Replay(ReplayArguments),
     Post(PostArguments),
+    #[command(subcommand)]
+    Reviews(ReviewsCommand),
     Eval(EvalArguments),
     /// Say what is here: repository, index, model, runtime, machine
     Doctor(DoctorArguments),
@@ -286,11 +288,34 @@ pub(crate) struct PostArguments {
     pub(crate) max_comments: u8,
 }
 
+/// Keep what reviewers said of earlier pull requests
+#[derive(Debug, Subcommand)]
+pub(crate) enum ReviewsCommand {
+    Fetch(FetchReviewsArguments),
+}
+
+/// Read review comments of merged pull requests from GitHub into the index; a second run takes what is new or edited
+///
+/// Kept are the comments of owners, members and collaborators that begin a conversation about code. Reads GITHUB_TOKEN,
+/// GITHUB_API_URL and GITHUB_REPOSITORY where they are set; a token that may read is enough.
+#[derive(Debug, Args)]
+pub(crate) struct FetchReviewsArguments {
+    /// The repository on GitHub [default: GITHUB_REPOSITORY]
+    #[arg(long, value_name = "OWNER/NAME")]
+    pub(crate) from: Option<String>,
+
+    /// Read at most so many hundred comments; the next run goes on behind them
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(crate) max_pages: u16,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
     Terminal,
     Json,
     Markdown,
+    /// A page to read in a browser, which needs nothing else
+    Html,
     /// The findings, as SARIF 2.1.0 for code scanning
     Sarif,
     /// The findings, as workflow commands that a runner shows beside the code

@@ -60,6 +60,11 @@ impl Runner {
         Ok(Event::read(&payload, name, repository)?)
     }
 
+    /// The repository that the run is in.
+    pub(crate) fn repository(&self) -> Option<&str> {
+        self.repository.as_deref()
+    }
+
     /// Adds to the step summary where there is one.
     pub(crate) fn note(&self, markdown: &str) {
         if self.step_summary.is_some() {

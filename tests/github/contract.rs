@@ -86,6 +86,23 @@ fn requests_and_answers_are_those_of_githubs_description() {
 }
 
 #[test]
+fn what_reviewers_said_is_asked_for_as_github_describes() {
+    let Some(contract) = contract() else { return };
+    let github = GitHub::new(HEAD);
+    github.state().past_comments =
+        vec![super::reviews::comment(11, 3, "2020-01-03T00:00:00Z"), super::reviews::comment(12, 4, "2020-01-04T00:00:00Z")];
+    github.state().merged.insert(3, HEAD.into());
+    let prism = Prism::start(&contract, &github.api());
+    let proxy = Proxy::new(&prism.address, HashMap::new());
+    let client = super::client(&proxy.api(), &Default::default());
+    let fetched =
+        precedent_bot::github::reviews::fetch(&client, super::fake::REPOSITORY, Some(0), 5, &[]).expect("comments");
+    assert_eq!((fetched.read, fetched.said.len(), fetched.left_out.len()), (2, 0, 1), "{:?}", fetched.left_out);
+    assert_eq!(proxy.violations(), Vec::<String>::new());
+    assert_eq!(proxy.seen(), 3);
+}
+
+#[test]
 fn the_chain_holds_under_faults() {
     let Some(contract) = contract() else { return };
     let github = GitHub::new(HEAD);

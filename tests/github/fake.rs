@@ -27,6 +27,10 @@ pub(crate) struct State {
     pub(crate) reviews: Vec<Value>,
     pub(crate) comments: Vec<Value>,
     pub(crate) issue_comments: Vec<Value>,
+    /// Review comments of all other pull requests.
+    pub(crate) past_comments: Vec<Value>,
+    /// Pull requests that were merged, with the commits that brought them in.
+    pub(crate) merged: HashMap<u64, String>,
     /// Whether the token may write.
     pub(crate) may_write: bool,
     /// Refuse every comment on a line, whatever the rules say.
@@ -52,6 +56,8 @@ impl GitHub {
             reviews: Vec::new(),
             comments: Vec::new(),
             issue_comments: Vec::new(),
+            past_comments: Vec::new(),
+            merged: HashMap::new(),
             may_write: true,
             refuses_comments: false,
             log: Vec::new(),
@@ -112,6 +118,15 @@ impl State {
         }
         match (&*request.method, &*parts) {
             ("GET", ["pulls", n]) if *n == number => Response::json(200, &self.pull()),
+            ("GET", ["pulls", "comments"]) => self.past(path, query),
+            ("GET", ["pulls", n]) if self.merged.contains_key(&n.parse().unwrap_or(0)) => {
+                let number: u64 = n.parse().unwrap_or(0);
+                let merged = json!({
+                    "number": number, "state": "closed", "merged": true, "merged_at": "2020-01-01T00:00:00Z",
+                    "merge_commit_sha": self.merged[&number],
+                });
+                Response::json(200, &shaped("pull", merged))
+            }
             ("GET", ["pulls", n, "files"]) if *n == number => self.page(&self.files, "file", path, query),
             ("GET", ["pulls", n, "reviews"]) if *n == number => self.page(&self.reviews, "review", path, query),
             ("GET", ["pulls", n, "comments"]) if *n == number => self.page(&self.comments, "comment", path, query),
@@ -125,6 +140,16 @@ impl State {
             ("PATCH", ["pulls", "comments", id]) => edit(&mut self.comments, id, &body, "comment"),
             _ => refusal(404, "Not Found"),
         }
+    }
+
+    /// Comments by the time of their last edit, as `sort=updated&direction=asc` asks for.
+    fn past(&self, path: &str, query: &str) -> Response {
+        let since = query.split('&').find_map(|pair| pair.strip_prefix("since=")).unwrap_or("");
+        let updated = |comment: &Value| comment["updated_at"].as_str().unwrap_or("").to_owned();
+        let mut comments: Vec<Value> =
+            self.past_comments.iter().filter(|comment| updated(comment).as_str() >= since).cloned().collect();
+        comments.sort_by_key(updated);
+        self.page(&comments, "comment", path, query)
     }
 
     fn pull(&self) -> Value {

@@ -11,6 +11,7 @@ mod fake;
 mod faults;
 mod http;
 mod proxy;
+mod reviews;
 mod run;
 
 use std::collections::HashMap;
@@ -73,15 +74,20 @@ struct Run {
     result: Result<Posted, PostError>,
 }
 
-fn post_to(api: &str, head: &str, report: &Value) -> Run {
-    let waits = Arc::new(Mutex::new(Vec::new()));
-    let noted = Arc::clone(&waits);
+/// A client that notes its waits and does not wait.
+fn client(api: &str, waits: &Arc<Mutex<Vec<u64>>>) -> Client {
+    let noted = Arc::clone(waits);
     let access = Access {
         sleep: Arc::new(move |time: Duration| noted.lock().expect("the waits").push(time.as_secs())),
         timeout: Duration::from_secs(20),
         ..Access::new(api, fake::TOKEN)
     };
-    let client = Client::new(access).expect("a client");
+    Client::new(access).expect("a client")
+}
+
+fn post_to(api: &str, head: &str, report: &Value) -> Run {
+    let waits = Arc::new(Mutex::new(Vec::new()));
+    let client = client(api, &waits);
     let report = Report::read(report.to_string().as_bytes()).expect("a report");
     let result = post::post(&client, &pull(head), &report, &HashMap::new(), &Settings::default());
     Run { waits, requests: client.requests(), result }

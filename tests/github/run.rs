@@ -46,7 +46,7 @@ impl Runner {
         std::fs::read_to_string(self.path(name)).unwrap_or_default()
     }
 
-    fn run(&self, repository: &Path, arguments: &[&str]) -> Ran {
+    pub(super) fn run(&self, repository: &Path, arguments: &[&str]) -> Ran {
         Ran::of(precedent(repository, arguments).envs(&self.variables).output().expect("the binary"))
     }
 

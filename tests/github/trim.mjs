@@ -12,6 +12,7 @@ const paths = [
   `${pulls}/{pull_number}/reviews`,
   `${pulls}/{pull_number}/reviews/{review_id}`,
   `${pulls}/{pull_number}/comments`,
+  `${pulls}/comments`,
   `${pulls}/comments/{comment_id}`,
   `${issues}/{issue_number}/comments`,
   `${issues}/comments/{comment_id}`,

@@ -2,11 +2,11 @@
 
 use precedent_pipeline::archive::Step;
 use precedent_pipeline::history::Objects;
-use precedent_pipeline::shard::{Change as Edit, CommitRow, EditRow};
+use precedent_pipeline::shard::{Change as Edit, CommitRow, EditRow, ObjectId};
 use precedent_pipeline::syntax::Kind;
 
 use crate::change::Change;
-use crate::finding::{Citation, Fact, FactKind};
+use crate::finding::{Citation, Fact, FactKind, NodeName};
 use crate::precedent::Precedents;
 use crate::render::{day, short};
 
@@ -146,6 +146,65 @@ impl<'a> Life<'a> {
             })
             .collect()
     }
+}
+
+/// The life of a changed node, edit by edit.
+#[derive(Debug, Clone)]
+pub struct Timeline {
+    /// The node.
+    pub node: NodeName,
+    /// Newest first.
+    pub events: Vec<Event>,
+}
+
+/// One edit of a node.
+#[derive(Debug, Clone)]
+pub struct Event {
+    /// When it was authored, in seconds since 1970 UTC.
+    pub when: i64,
+    /// The commit.
+    pub commit: ObjectId,
+    /// What happened, as the store says it: `modified`, `moved` …
+    pub change: &'static str,
+    /// What it was by its message: `fix`, `revert`, `edit`; `born` where the node was not there before.
+    pub class: &'static str,
+    /// The first line of the commit's message.
+    pub subject: String,
+}
+
+/// Edits of a node that a time line shows.
+const MAX_EVENTS: usize = 300;
+
+/// The time lines of the nodes that have facts to show, in order of the change's nodes.
+pub(crate) fn timelines(change: &Change, precedents: &Precedents<'_>, facts: &[Fact]) -> Vec<Timeline> {
+    let event = |edit: &&EditRow| {
+        let commit = precedents.archive.commit(edit.commit);
+        let is_born = matches!(edit.change, Edit::Added | Edit::Split | Edit::Copied | Edit::Present);
+        let class = match repair(commit) {
+            _ if is_born => "born",
+            Some(Repair::Fix) => "fix",
+            Some(Repair::Revert) => "revert",
+            None => "edit",
+        };
+        Event {
+            when: commit.author_time,
+            commit: commit.id,
+            change: edit.change.as_str(),
+            class,
+            subject: commit.message.lines().next().unwrap_or("").to_owned(),
+        }
+    };
+    let nodes = change.nodes.iter().zip(&precedents.traces);
+    nodes
+        .filter(|(node, trace)| {
+            let name = node.name();
+            trace.len() > 1 && facts.iter().any(|fact| fact.shown && fact.about == name)
+        })
+        .map(|(node, trace)| Timeline {
+            node: node.name(),
+            events: trace.iter().filter(|edit| edit.change != Edit::Joined).take(MAX_EVENTS).map(event).collect(),
+        })
+        .collect()
 }
 
 fn plural(count: usize) -> &'static str {

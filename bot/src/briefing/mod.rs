@@ -7,10 +7,14 @@ mod companion;
 mod copy;
 mod life;
 mod returns;
+mod review;
 
 use std::collections::HashMap;
 
 use precedent_pipeline::history::Objects;
+
+pub(crate) use life::timelines;
+pub use life::{Event, Timeline};
 
 use crate::change::Change;
 use crate::finding::{Fact, FactKind};
@@ -29,7 +33,7 @@ const MAX_OPEN: usize = 12;
 type Kind = fn(&Change, &Precedents<'_>, &Objects) -> Vec<Fact>;
 
 /// All kinds, in the order in which they are told.
-const KINDS: [Kind; 4] = [life::facts, returns::facts, companion::facts, copy::facts];
+const KINDS: [Kind; 5] = [life::facts, returns::facts, companion::facts, copy::facts, review::facts];
 
 /// Every candidate fact, best first within a kind; `shown` says which people see.
 pub fn facts(change: &Change, precedents: &Precedents<'_>, objects: &Objects) -> Vec<Fact> {

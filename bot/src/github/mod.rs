@@ -17,4 +17,5 @@ pub mod outputs;
 pub mod patch;
 pub mod post;
 pub mod report;
+pub mod reviews;
 pub mod summary;

@@ -4,6 +4,7 @@
 //! made visible, and what could be taken for markup is not.
 
 mod annotations;
+mod html;
 mod json;
 mod markdown;
 mod sarif;
@@ -13,6 +14,7 @@ use jiff::Timestamp;
 use precedent_pipeline::shard::ObjectId;
 
 pub use annotations::annotations;
+pub use html::{Passages, html, passage_key};
 pub use json::{json, json_of};
 pub use markdown::markdown;
 pub use sarif::sarif;

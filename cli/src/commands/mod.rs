@@ -10,6 +10,7 @@ mod post;
 mod replay;
 mod review;
 mod review_event;
+mod reviews;
 mod runtime;
 mod search;
 mod store;
@@ -18,7 +19,7 @@ mod survey;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::args::{Arguments, Command, ModelsCommand, RuntimeCommand, StoreCommand};
+use crate::args::{Arguments, Command, ModelsCommand, ReviewsCommand, RuntimeCommand, StoreCommand};
 use crate::failure::Failure;
 use crate::place::Settings;
 
@@ -48,6 +49,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Review(options) => review::run(&settings, &options),
         Command::Replay(options) => replay::run(&settings, &options),
         Command::Post(options) => post::run(&settings, &options),
+        Command::Reviews(ReviewsCommand::Fetch(options)) => reviews::fetch(&settings, &options),
         Command::Eval(options) => eval::run(&settings, &options),
         Command::Doctor(options) => doctor::run(&settings, &options),
         Command::Export(options) => export::run(&settings, &options),

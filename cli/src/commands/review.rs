@@ -22,7 +22,7 @@ pub(crate) fn run(settings: &Settings, options: &ReviewArguments) -> Result<Exit
         return super::review_event::run(settings, options, event);
     }
     let format = match (options.format, settings.json) {
-        (Some(Format::Terminal | Format::Markdown | Format::Sarif | Format::Annotations), true) => {
+        (Some(Format::Terminal | Format::Markdown | Format::Html | Format::Sarif | Format::Annotations), true) => {
             return Err(
                 Failure::new(Kind::Usage, "--json and --format name two formats").with_hint("leave one of them out")
             );
@@ -44,11 +44,20 @@ pub(crate) fn run(settings: &Settings, options: &ReviewArguments) -> Result<Exit
         Format::Terminal => render::terminal(&review, screen::style()),
         Format::Json => render::json(&review),
         Format::Markdown => render::markdown(&review),
+        Format::Html => render::html(&review, &passages(&place.repository, &review)),
         Format::Sarif => render::sarif(&review),
         Format::Annotations => render::annotations(&review),
     };
     deliver(options, &text)?;
     Ok(verdict(options, &review))
+}
+
+/// The lines that the citations of a review are of.
+pub(super) fn passages(repository: &Repository, review: &Review) -> render::Passages {
+    let objects = repository.objects();
+    let facts = review.briefing.iter().flat_map(|fact| &fact.citations);
+    let all = facts.chain(review.findings.iter().flat_map(|finding| &finding.citations));
+    all.filter_map(|citation| Some((render::passage_key(citation), citation.passage(&objects)?))).collect()
 }
 
 /// Writes a review where it is wanted.

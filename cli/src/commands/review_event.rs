@@ -53,6 +53,7 @@ fn attempt(settings: &Settings, options: &ReviewArguments, event: &Path, runner:
     let text = match options.format {
         None | Some(Format::Json) => render::json_of(&review, Some(&pull)),
         Some(Format::Markdown) => render::markdown(&review),
+        Some(Format::Html) => render::html(&review, &super::review::passages(&place.repository, &review)),
         Some(Format::Sarif) => render::sarif(&review),
         Some(Format::Annotations) => render::annotations(&review),
         Some(Format::Terminal) => render::terminal(&review, screen::style()),

@@ -7,7 +7,7 @@ use super::error::StoreError;
 use super::ids::ObjectId;
 use super::manifest::ShardEntry;
 use super::reader::{Part, Vectors};
-use super::rows::{ChunkRow, ClusterRow, CommitRow, EditRow, SpanRow};
+use super::rows::{ChunkRow, ClusterRow, CommitRow, EditRow, ReviewRow, SpanRow};
 use super::schema::Table;
 use super::store::Store;
 
@@ -55,6 +55,7 @@ impl Store {
         self.check_spans(&mut report, chunks.as_ref());
         self.check_vectors(&mut report, chunks.as_ref());
         self.check_clusters(&mut report);
+        self.check_reviews(&mut report);
         Ok(report)
     }
 
@@ -148,6 +149,14 @@ impl Store {
             Err(error) if report.problems.iter().any(|problem| *problem == error.to_string()) => {}
             Err(error) => report.problems.push(error.to_string()),
         }
+        Some(())
+    }
+
+    fn check_reviews(&self, report: &mut CheckReport) -> Option<()> {
+        let reviews: Vec<ReviewRow> = self.readable(report)?;
+        unique(report, "reviews share a comment", reviews.iter().map(|row| row.comment));
+        let odd = reviews.iter().filter(|row| !row.scale.is_finite()).map(|row| row.comment.to_string());
+        report.fault("reviews have a scale that is not finite", odd);
         Some(())
     }
 

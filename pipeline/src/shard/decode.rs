@@ -8,13 +8,13 @@ use std::sync::Arc;
 
 use arrow_array::types::Int32Type;
 use arrow_array::{
-    Array, BinaryArray, DictionaryArray, FixedSizeBinaryArray, Float32Array, LargeStringArray, ListArray, RecordBatch,
-    StringArray, TimestampMillisecondArray, UInt32Array,
+    Array, BinaryArray, BooleanArray, DictionaryArray, FixedSizeBinaryArray, Float32Array, Int64Array, LargeStringArray,
+    ListArray, RecordBatch, StringArray, TimestampMillisecondArray, UInt32Array,
 };
 
 use super::encode::Encode;
 use super::ids::{ChunkId, ObjectId};
-use super::rows::{Change, ChunkHead, ChunkRow, ClusterRow, CommitRow, EditRow, SpanRow};
+use super::rows::{Change, ChunkHead, ChunkRow, ClusterRow, CommitRow, EditRow, ReviewRow, SpanRow};
 
 /// A row that can be read back whole.
 pub(super) trait Decode: Encode {
@@ -201,6 +201,42 @@ impl Decode for ClusterRow {
                 rows: rows.value(i),
                 scale: scale.value(i),
                 centre: centre.value(i).iter().map(|byte| *byte as i8).collect(),
+            });
+        }
+        Ok(())
+    }
+}
+
+impl Decode for ReviewRow {
+    fn decode(batch: &RecordBatch, strings: &mut Strings, out: &mut Vec<Self>) -> Result<(), String> {
+        let comment: &Int64Array = required(batch, "comment")?;
+        let pull: &UInt32Array = required(batch, "pull")?;
+        let author = strings.required(batch, "author")?;
+        let created: &TimestampMillisecondArray = required(batch, "created")?;
+        let updated: &TimestampMillisecondArray = required(batch, "updated")?;
+        let link: &LargeStringArray = required(batch, "link")?;
+        let merge: &BinaryArray = required(batch, "merge")?;
+        let path = strings.required(batch, "path")?;
+        let outdated: &BooleanArray = required(batch, "outdated")?;
+        let text: &LargeStringArray = required(batch, "text")?;
+        let hunk: &LargeStringArray = required(batch, "hunk")?;
+        let scale: &Float32Array = required(batch, "scale")?;
+        let vector: &FixedSizeBinaryArray = required(batch, "vector")?;
+        for (i, (author, path)) in author.into_iter().zip(path).enumerate() {
+            out.push(Self {
+                comment: comment.value(i),
+                pull: pull.value(i),
+                author,
+                created: created.value(i).div_euclid(1000),
+                updated: updated.value(i).div_euclid(1000),
+                link: link.value(i).to_owned(),
+                merge: object_id(merge.value(i))?,
+                path,
+                outdated: outdated.value(i),
+                text: text.value(i).to_owned(),
+                hunk: hunk.value(i).to_owned(),
+                scale: scale.value(i),
+                vector: vector.value(i).iter().map(|byte| *byte as i8).collect(),
             });
         }
         Ok(())

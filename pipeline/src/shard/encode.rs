@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use arrow_array::builder::{BinaryBuilder, FixedSizeBinaryBuilder, ListBuilder};
 use arrow_array::{
-    ArrayRef, BinaryArray, Float32Array, RecordBatch, StringArray, TimestampMillisecondArray, UInt32Array,
+    ArrayRef, BinaryArray, BooleanArray, Float32Array, Int64Array, RecordBatch, StringArray, TimestampMillisecondArray, UInt32Array,
 };
 use arrow_schema::{ArrowError, DataType, Field};
 
 use super::clusters::code;
-use super::rows::{ChunkRow, ClusterRow, CommitRow, EditRow, SpanRow, VectorRow};
+use super::rows::{ChunkRow, ClusterRow, CommitRow, EditRow, ReviewRow, SpanRow, VectorRow};
 use super::schema::Table;
 
 /// The first and the last second of the years 1 to 9999, since 1970.
@@ -207,6 +207,36 @@ impl Encode for ClusterRow {
 
     fn weight(&self) -> usize {
         self.centre.len()
+    }
+}
+
+impl Encode for ReviewRow {
+    const TABLE: Table = Table::Reviews;
+
+    fn columns(rows: &[Self], dimension: u32) -> Result<Vec<ArrayRef>, ArrowError> {
+        Ok(vec![
+            Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.comment))),
+            numbers(rows.iter().map(|row| row.pull)),
+            texts(rows.iter().map(|row| &*row.author)),
+            times(rows.iter().map(|row| row.created)),
+            times(rows.iter().map(|row| row.updated)),
+            texts(rows.iter().map(|row| row.link.as_str())),
+            Arc::new(BinaryArray::from_iter_values(rows.iter().map(|row| row.merge.as_bytes()))),
+            texts(rows.iter().map(|row| &*row.path)),
+            Arc::new(rows.iter().map(|row| Some(row.outdated)).collect::<BooleanArray>()),
+            texts(rows.iter().map(|row| row.text.as_str())),
+            texts(rows.iter().map(|row| row.hunk.as_str())),
+            floats(rows.iter().map(|row| row.scale)),
+            values(rows.iter().map(|row| &*row.vector), dimension)?,
+        ])
+    }
+
+    fn order(rows: &mut Vec<Self>) {
+        rows.sort_by_key(|row| row.comment);
+    }
+
+    fn weight(&self) -> usize {
+        self.author.len() + self.link.len() + self.path.len() + self.text.len() + self.hunk.len() + self.vector.len()
     }
 }
 

@@ -21,7 +21,7 @@ use super::error::StoreError;
 use super::lock::WriteLock;
 use super::manifest::{Manifest, Retired, ShardEntry};
 use super::reader::{Part, Vectors};
-use super::rows::{ChunkRow, ClusterRow, CommitRow, EditRow, SpanRow, VectorRow};
+use super::rows::{ChunkRow, ClusterRow, CommitRow, EditRow, ReviewRow, SpanRow, VectorRow};
 use super::schema::{Effort, Table};
 use super::store::Store;
 use super::writer::{write_shard, write_vectors};
@@ -112,6 +112,7 @@ impl Store {
                 rows.sort_by_key(|row| row.chunk);
                 write_vectors(self.medium(), &rows, self.manifest().dimension, Effort::Thorough)
             }
+            Table::Reviews => self.write_again(self.rows_of::<ReviewRow>(shards)?),
             // They are written with the vectors that they are of.
             Table::Clusters => Ok(Vec::new()),
         }

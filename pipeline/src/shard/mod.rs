@@ -37,6 +37,7 @@ mod encode;
 mod headers;
 mod pages;
 mod reader;
+mod reviews;
 mod schema;
 mod vector_shard;
 mod writer;
@@ -57,7 +58,7 @@ pub use manifest::{FORMAT, Manifest, Retired, ShardEntry};
 pub use merge::{MergeReport, Merging};
 pub use pinecone::PineconeWriter;
 pub use reader::Vectors;
-pub use rows::{Change, ChunkHead, ChunkRow, ClusterRow, CommitRow, EditRow, SpanRow, VectorRow};
+pub use rows::{Change, ChunkHead, ChunkRow, ClusterRow, CommitRow, EditRow, ReviewRow, SpanRow, VectorRow};
 pub use store::{Settings, Store};
 pub use vector_shard::{Column, VectorShard};
 

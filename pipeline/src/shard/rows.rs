@@ -186,6 +186,37 @@ pub struct ClusterRow {
     pub centre: Vec<i8>,
 }
 
+/// What a member said in review of a pull request that was merged.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReviewRow {
+    /// GitHub's number of the comment.
+    pub comment: i64,
+    /// The pull request's number.
+    pub pull: u32,
+    /// The login of who said it.
+    pub author: Arc<str>,
+    /// When it was said, in seconds since 1970 UTC.
+    pub created: i64,
+    /// When it was last edited, likewise.
+    pub updated: i64,
+    /// The address of the comment.
+    pub link: String,
+    /// The indexed commit that brought the pull request in.
+    pub merge: ObjectId,
+    /// The file that it is about, as it was called then.
+    pub path: Arc<str>,
+    /// Whether the lines that it is about changed after it was said.
+    pub outdated: bool,
+    /// What was said, in Markdown.
+    pub text: String,
+    /// The hunk of the diff that it is about, down to the line that it is about.
+    pub hunk: String,
+    /// One step of `vector`.
+    pub scale: f32,
+    /// The embedding of the code in the hunk, as many values as the store has dimensions.
+    pub vector: Vec<i8>,
+}
+
 /// The embedding of one chunk, a unit vector in eight bits a dimension.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VectorRow {

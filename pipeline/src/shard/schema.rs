@@ -1,4 +1,4 @@
-//! The six tables: their columns, as Arrow types, and how Parquet stores each.
+//! The seven tables: their columns, as Arrow types, and how Parquet stores each.
 //!
 //! The types here are those that any reader gets from the Parquet file alone; no Arrow schema is embedded.
 
@@ -42,11 +42,12 @@ pub(super) enum Table {
     Spans,
     Vectors,
     Clusters,
+    Reviews,
 }
 
 impl Table {
-    pub(super) const ALL: [Self; 6] =
-        [Self::Commits, Self::Edits, Self::Chunks, Self::Spans, Self::Vectors, Self::Clusters];
+    pub(super) const ALL: [Self; 7] =
+        [Self::Commits, Self::Edits, Self::Chunks, Self::Spans, Self::Vectors, Self::Clusters, Self::Reviews];
 
     /// The name, which is also the folder's.
     pub(super) fn name(self) -> &'static str {
@@ -57,6 +58,7 @@ impl Table {
             Self::Spans => "spans",
             Self::Vectors => "vectors",
             Self::Clusters => "clusters",
+            Self::Reviews => "reviews",
         }
     }
 
@@ -123,6 +125,21 @@ impl Table {
                 float("scale"),
                 fixed("centre", dimension as i32),
             ],
+            Self::Reviews => vec![
+                Field::new("comment", DataType::Int64, false),
+                number("pull"),
+                text("author"),
+                Field::new("created", time(), false),
+                Field::new("updated", time(), false),
+                text("link"),
+                id("merge"),
+                text("path"),
+                Field::new("outdated", DataType::Boolean, false),
+                text("text"),
+                text("hunk"),
+                float("scale"),
+                fixed("vector", dimension as i32),
+            ],
         }))
     }
 
@@ -130,7 +147,7 @@ impl Table {
     /// ones get offsets of 64 bits, so that a batch of them cannot overflow.
     pub(super) fn read_fields(self, dimension: u32) -> Fields {
         let retyped = |field: &Arc<Field>| match (field.data_type(), field.name().as_str()) {
-            (DataType::Utf8, "text" | "message") => Field::clone(field).with_data_type(DataType::LargeUtf8),
+            (DataType::Utf8, "text" | "message" | "hunk" | "link") => Field::clone(field).with_data_type(DataType::LargeUtf8),
             (DataType::Utf8, _) => Field::clone(field)
                 .with_data_type(DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))),
             _ => Field::clone(field),
@@ -146,6 +163,7 @@ impl Table {
             Self::Chunks => &["lang", "kind", "name"],
             Self::Spans => &["blob", "symbol", "container"],
             Self::Clusters => &["shard"],
+            Self::Reviews => &["author", "path"],
             Self::Vectors => &[],
         }
     }
@@ -159,6 +177,7 @@ impl Table {
             // finds in whole bytes and not in packed bits.
             Self::Spans => &[],
             Self::Clusters => &["first_row"],
+            Self::Reviews => &["comment"],
             // Read by position, so each value has its place.
             Self::Vectors => &[],
         }
@@ -169,7 +188,7 @@ impl Table {
         match self {
             Self::Spans => &["chunk", "start_line", "end_line"],
             Self::Edits => &["before", "start_line", "end_line"],
-            Self::Commits | Self::Chunks | Self::Vectors | Self::Clusters => &[],
+            Self::Commits | Self::Chunks | Self::Vectors | Self::Clusters | Self::Reviews => &[],
         }
     }
 
@@ -180,6 +199,7 @@ impl Table {
             Self::Chunks => &["text"],
             Self::Vectors => &["vector", "code", "step", "norm", "scale"],
             Self::Clusters => &["scale", "centre"],
+            Self::Reviews => &["text", "hunk", "link", "scale", "vector"],
             Self::Edits | Self::Spans => &[],
         }
     }
@@ -188,7 +208,7 @@ impl Table {
     /// shards, and small enough that a first run of 100,000 texts rewrites each row once at most.
     pub(super) fn full_bytes(self) -> u64 {
         match self {
-            Self::Chunks | Self::Vectors | Self::Clusters => 8 << 20,
+            Self::Chunks | Self::Vectors | Self::Clusters | Self::Reviews => 8 << 20,
             Self::Commits | Self::Edits | Self::Spans => 2 << 20,
         }
     }
@@ -196,7 +216,7 @@ impl Table {
     /// The most rows of a shard that compaction makes, which are in memory while it does: some 400 MB of text.
     pub(super) fn most_rows(self) -> u64 {
         match self {
-            Self::Chunks | Self::Vectors | Self::Clusters => 1 << 18,
+            Self::Chunks | Self::Vectors | Self::Clusters | Self::Reviews => 1 << 18,
             Self::Commits | Self::Edits | Self::Spans => 1 << 22,
         }
     }

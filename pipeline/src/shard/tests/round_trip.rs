@@ -99,6 +99,29 @@ fn vector() -> impl Strategy<Value = VectorRow> {
     })
 }
 
+fn review() -> impl Strategy<Value = ReviewRow> {
+    let times = -62_135_596_800_i64..=253_402_300_799;
+    let vector = (any::<[i8; DIMENSION as usize]>(), 0_f32..1.0);
+    ((0..4_i64, any::<u32>(), any::<bool>()), [times.clone(), times], [shared(), shared()], [text(), text(), text()], id(), vector)
+        .prop_map(|((comment, pull, outdated), [created, updated], [author, path], [link, text, hunk], merge, vector)| {
+            ReviewRow {
+                comment,
+                pull,
+                author,
+                created,
+                updated,
+                link,
+                merge,
+                path,
+                outdated,
+                text,
+                hunk,
+                scale: vector.1,
+                vector: vector.0.to_vec(),
+            }
+        })
+}
+
 fn generation() -> impl Strategy<Value = Generation> {
     let rows = (vec(commit(), 0..8), vec(edit(), 0..12), vec(chunk(), 0..8), vec(span(), 0..12), vec(vector(), 0..8));
     (rows, vec(id(), 0..3), vec(id(), 0..3), vec(text(), 0..3)).prop_map(
@@ -150,6 +173,29 @@ proptest! {
         prop_assert_eq!(&store.manifest().tips, &written.tips);
         prop_assert_eq!(&store.manifest().shallow, &written.shallow);
         prop_assert_eq!(&store.manifest().attribute_dirs, &written.attribute_dirs);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn reviews_take_the_place_of_those_of_their_number(runs in vec(vec(review(), 0..5), 1..4)) {
+        let dir = tempfile::tempdir().unwrap();
+        store_of(dir.path(), &[3]);
+        let mut expected = std::collections::BTreeMap::new();
+        for run in runs {
+            let mut store = open(dir.path());
+            expected.extend(run.iter().map(|row| (row.comment, row.clone())));
+            let lock = store.lock().unwrap();
+            store.put_reviews(&lock, run).unwrap();
+            drop(lock);
+            let store = open(dir.path());
+            prop_assert_eq!(store.reviews().unwrap(), expected.values().cloned().collect::<Vec<_>>());
+            prop_assert!(store.manifest().shards_of("reviews").count() <= 1);
+            prop_assert_eq!(store.check().unwrap().problems, Vec::<String>::new());
+            prop_assert_eq!(store.commits().unwrap().len(), 3);
+        }
     }
 }
 

@@ -1,0 +1,273 @@
+//! Reviews: what members said of pull requests that were merged, from GitHub's API. Nothing is written there.
+//!
+//! Comments come by the time of their last edit, so that a later run asks for what is new or edited alone, and a run whose
+//! budget ends goes on where it stopped. Which commit brought a pull request in is read from the messages of indexed
+//! commits first (`Merge pull request #7 from …`, `… (#7)`), and asked for only where they do not tell.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use precedent_pipeline::shard::{CommitRow, ObjectId};
+use serde::Deserialize;
+
+use super::client::{Client, Failure};
+
+/// Pull requests that a run asks for one by one.
+const MAX_ASKED: usize = 100;
+/// Longer comments and hunks are cut: they are shown in a line, and embedded in some dozens.
+const MAX_TEXT_BYTES: usize = 16 << 10;
+
+/// What is said in a review comment, with the commit that brought its pull request in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    /// The number of the comment.
+    pub comment: i64,
+    /// The number of the pull request.
+    pub pull: u32,
+    /// The login of its author.
+    pub author: String,
+    /// When it was said, in seconds since 1970 UTC.
+    pub created: i64,
+    /// When it was last edited, likewise.
+    pub updated: i64,
+    /// Its address.
+    pub link: String,
+    /// The indexed commit that brought the pull request in.
+    pub merge: ObjectId,
+    /// The file that it is about.
+    pub path: String,
+    /// Whether the lines that it is about changed afterwards.
+    pub outdated: bool,
+    /// Its text.
+    pub text: String,
+    /// The hunk of the diff down to the line that it is about.
+    pub hunk: String,
+}
+
+/// What a run brought.
+#[derive(Debug, Clone, Default)]
+pub struct Fetched {
+    /// Comments worth keeping.
+    pub said: Vec<Said>,
+    /// Comments that were read.
+    pub read: usize,
+    /// Those left out, by reason.
+    pub left_out: BTreeMap<&'static str, usize>,
+    /// Whether there are more, which the next run reads.
+    pub more: bool,
+}
+
+#[derive(Deserialize)]
+struct Comment {
+    id: i64,
+    user: Option<User>,
+    body: String,
+    path: String,
+    #[serde(default)]
+    diff_hunk: String,
+    html_url: String,
+    pull_request_url: String,
+    #[serde(default)]
+    author_association: String,
+    created_at: String,
+    updated_at: String,
+    in_reply_to_id: Option<i64>,
+    position: Option<i64>,
+    line: Option<i64>,
+    original_line: Option<i64>,
+}
+
+#[derive(Deserialize)]
+struct User {
+    login: String,
+    #[serde(rename = "type", default)]
+    kind: String,
+}
+
+#[derive(Deserialize)]
+struct Pull {
+    merged_at: Option<String>,
+    merge_commit_sha: Option<String>,
+}
+
+/// Reads the comments of `repository` (`OWNER/NAME`) that were edited at `since` (seconds since 1970 UTC) or later, at
+/// most `max_pages` hundred.
+///
+/// # Errors
+/// Any [`Failure`] but a doubtful one.
+pub fn fetch(
+    client: &Client,
+    repository: &str,
+    since: Option<i64>,
+    max_pages: usize,
+    commits: &[CommitRow],
+) -> Result<Fetched, Failure> {
+    let since = since.map(|since| format!("&since={}", written(since))).unwrap_or_default();
+    let path = format!("/repos/{repository}/pulls/comments?sort=updated&direction=asc{since}");
+    let (comments, more): (Vec<Comment>, bool) = client.list(&path, max_pages, |_| false)?;
+    let mut fetched = Fetched { read: comments.len(), more, ..Fetched::default() };
+    let mut merges = Merges::of(client, repository, commits);
+    for comment in comments {
+        match said(comment, &mut merges)? {
+            Ok(said) => fetched.said.push(said),
+            Err(why) => *fetched.left_out.entry(why).or_default() += 1,
+        }
+    }
+    Ok(fetched)
+}
+
+/// A comment as it is kept, or why it is not.
+fn said(comment: Comment, merges: &mut Merges<'_>) -> Result<Result<Said, &'static str>, Failure> {
+    let left_out = |why| Ok(Err(why));
+    let Some(user) = &comment.user else { return left_out("its author is gone") };
+    if user.kind == "Bot" || user.login.ends_with("[bot]") {
+        return left_out("a bot said it");
+    }
+    if !["OWNER", "MEMBER", "COLLABORATOR"].contains(&comment.author_association.as_str()) {
+        return left_out("its author is no member");
+    }
+    if comment.in_reply_to_id.is_some() {
+        return left_out("it is an answer");
+    }
+    if comment.body.trim().is_empty() || comment.diff_hunk.is_empty() {
+        return left_out("it is about no code");
+    }
+    let number = comment.pull_request_url.rsplit('/').next().and_then(|number| number.parse().ok());
+    let (Some(pull), Some(created), Some(updated)) =
+        (number, seconds(&comment.created_at), seconds(&comment.updated_at))
+    else {
+        return left_out("it is not in GitHub's shape");
+    };
+    let Some(merge) = merges.commit(pull)? else { return left_out("its pull request was not merged, or is not indexed") };
+    // GitHub drops the place of a comment when a push changed its lines.
+    let outdated = comment.position.is_none() && comment.line.is_none() && comment.original_line.is_some();
+    Ok(Ok(Said {
+        comment: comment.id,
+        pull,
+        author: user.login.clone(),
+        created,
+        updated,
+        link: comment.html_url,
+        merge,
+        path: comment.path,
+        outdated,
+        text: cut(comment.body),
+        hunk: cut_front(comment.diff_hunk),
+    }))
+}
+
+/// Which commit brought a pull request in.
+struct Merges<'a> {
+    client: &'a Client,
+    repository: &'a str,
+    indexed: HashSet<ObjectId>,
+    known: HashMap<u32, Option<ObjectId>>,
+    asked: usize,
+}
+
+impl<'a> Merges<'a> {
+    fn of(client: &'a Client, repository: &'a str, commits: &[CommitRow]) -> Merges<'a> {
+        let mut known = HashMap::new();
+        // The first that names it: later ones revert it, or carry it to another branch.
+        for commit in commits {
+            if let Some(pull) = pull_of(&commit.message) {
+                known.entry(pull).or_insert(Some(commit.id));
+            }
+        }
+        let indexed = commits.iter().map(|commit| commit.id).collect();
+        Merges { client, repository, indexed, known, asked: 0 }
+    }
+
+    fn commit(&mut self, pull: u32) -> Result<Option<ObjectId>, Failure> {
+        if let Some(known) = self.known.get(&pull) {
+            return Ok(*known);
+        }
+        if self.asked >= MAX_ASKED {
+            return Ok(None);
+        }
+        self.asked += 1;
+        let found = match self.client.get::<Pull>(&format!("/repos/{}/pulls/{pull}", self.repository)) {
+            Ok(Pull { merged_at: Some(_), merge_commit_sha: Some(id) }) => {
+                ObjectId::from_hex(&id).ok().filter(|id| self.indexed.contains(id))
+            }
+            Ok(_) | Err(Failure::Refused { status: 404, .. }) => None,
+            Err(failure) => return Err(failure),
+        };
+        self.known.insert(pull, found);
+        Ok(found)
+    }
+}
+
+/// The pull request that a commit's message says it brings in.
+fn pull_of(message: &str) -> Option<u32> {
+    let subject = message.lines().next()?.trim_end();
+    if let Some(rest) = subject.strip_prefix("Merge pull request #") {
+        return rest.split(' ').next()?.parse().ok();
+    }
+    if subject.starts_with("Revert ") {
+        return None;
+    }
+    subject.strip_suffix(')')?.rsplit_once("(#")?.1.parse().ok()
+}
+
+/// The code of a hunk, without the diff's marks: the side that its last line is on.
+pub fn code_of(hunk: &str) -> String {
+    let lines = || hunk.lines().filter(|line| !line.starts_with("@@") && !line.starts_with('\\'));
+    let gone = if lines().last().is_some_and(|line| line.starts_with('-')) { '+' } else { '-' };
+    let kept: Vec<&str> = lines().filter(|line| !line.starts_with(gone)).map(|line| line.get(1..).unwrap_or("")).collect();
+    // The lines before the one that it is about say most about it.
+    const MOST_LINES: usize = 24;
+    kept[kept.len().saturating_sub(MOST_LINES)..].join("\n")
+}
+
+fn cut(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(MAX_TEXT_BYTES));
+    text
+}
+
+fn cut_front(text: String) -> String {
+    let from = text.ceil_char_boundary(text.len().saturating_sub(MAX_TEXT_BYTES));
+    text[from..].to_owned()
+}
+
+fn seconds(written: &str) -> Option<i64> {
+    written.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second)
+}
+
+fn written(seconds: i64) -> String {
+    jiff::Timestamp::from_second(seconds).unwrap_or(jiff::Timestamp::UNIX_EPOCH).to_string()
+}
+
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_names_the_pull_request_that_it_brings_in() {
+        let check = |message: &str, expected: Option<u32>| assert_eq!(pull_of(message), expected, "{message}");
+        check("Merge pull request #12 from someone/topic\n\nWords", Some(12));
+        check("Read faster (#345)", Some(345));
+        check("Read faster (#345)\n\nCloses #7", Some(345));
+        check("Revert \"Read faster (#345)\" (#346)", None);
+        check("Read faster, see (#345) for more", None);
+        check("Read faster", None);
+        check("", None);
+        check("x (#99999999999)", None);
+    }
+
+    #[test]
+    fn the_code_of_a_hunk_is_that_of_the_side_that_is_spoken_of() {
+        let hunk = "@@ -1,3 +1,3 @@ fn a\n one\n-two\n+zwei\n three";
+        assert_eq!(code_of(hunk), "one\nzwei\nthree");
+        assert_eq!(code_of("@@ -1,3 +1,3 @@\n one\n+zwei\n-two"), "one\ntwo");
+        assert_eq!(code_of("@@ -1 +1 @@\n\\ No newline at end of file"), "");
+        let long: String = (0..100).map(|line| format!("+{line}\n")).collect();
+        assert!(code_of(&long).starts_with("76\n"));
+    }
+
+    #[test]
+    fn long_texts_are_cut_between_letters() {
+        assert_eq!(cut("é".repeat(MAX_TEXT_BYTES)).len(), MAX_TEXT_BYTES);
+        assert!(cut_front(format!("x{}", "é".repeat(MAX_TEXT_BYTES))).starts_with('é'));
+    }
+}

@@ -1,0 +1,114 @@
+//! `precedent reviews fetch`
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+use precedent_bot::github::client::{Client, Settings as Access};
+use precedent_bot::github::post::PostError;
+use precedent_bot::github::reviews::{self, Said, code_of};
+use precedent_model::{Document, Embedder};
+use precedent_pipeline::shard::{ReviewRow, Store, VectorRow};
+
+use super::json_line;
+use crate::args::FetchReviewsArguments;
+use crate::failure::{Failure, Kind};
+use crate::model;
+use crate::place::{Place, Settings};
+use crate::runner::Runner;
+use crate::screen;
+
+#[derive(serde::Serialize)]
+struct Printed<'a> {
+    repository: &'a str,
+    read: usize,
+    kept: usize,
+    left_out: &'a BTreeMap<&'static str, usize>,
+    total: usize,
+    more: bool,
+    requests: u32,
+}
+
+pub(crate) fn fetch(settings: &Settings, options: &FetchReviewsArguments) -> Result<ExitCode, Failure> {
+    let runner = Runner::from_environment();
+    let from = options.from.as_deref().or(runner.repository()).ok_or_else(|| {
+        Failure::new(Kind::Usage, "which repository on GitHub is meant is not known")
+            .with_hint("name it, as in: precedent reviews fetch --from OWNER/NAME")
+    })?;
+    if !is_repository(from) {
+        return Err(Failure::new(Kind::Usage, format!("`{from}` is not the name of a repository on GitHub"))
+            .with_hint("a name is OWNER/NAME, as in: precedent reviews fetch --from rust-lang/cargo"));
+    }
+    let place = Place::open(settings)?;
+    let store = super::store::existing(&place)?;
+    let embedder = model::choose(&place, None, model::device(None)?)?;
+    let commits = store.commits()?;
+    let known = store.reviews()?;
+    let since = known.iter().map(|row| row.updated).max();
+    let client = Client::new(Access::new(&*runner.api, &*runner.token)).map_err(PostError::from)?;
+    let fetched = reviews::fetch(&client, from, since, usize::from(options.max_pages), &commits)
+        .map_err(PostError::from)?;
+    let kept = fetched.said.len();
+    let rows = rows(fetched.said, &*embedder)?;
+    // The lock is taken for the write alone: nobody waits for GitHub.
+    let lock = store.lock()?;
+    let mut store = Store::open(store.location())?.unwrap_or(store);
+    store.put_reviews(&lock, rows)?;
+    let total = store.reviews()?.len();
+    let printed = Printed {
+        repository: from,
+        read: fetched.read,
+        kept,
+        left_out: &fetched.left_out,
+        total,
+        more: fetched.more,
+        requests: client.requests(),
+    };
+    screen::print(&if settings.json { json_line(&printed) } else { shown(&printed) })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn is_repository(name: &str) -> bool {
+    let is_part = |part: &str| {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        !part.is_empty() && part.len() <= 100 && part != "." && part != ".." && part.bytes().all(is_plain)
+    };
+    name.split_once('/').is_some_and(|(owner, name)| is_part(owner) && is_part(name))
+}
+
+/// Comments with the vectors of the code that they are about.
+fn rows(said: Vec<Said>, embedder: &dyn Embedder) -> Result<Vec<ReviewRow>, Failure> {
+    let codes: Vec<String> = said.iter().map(|said| code_of(&said.hunk)).collect();
+    let documents: Vec<Document<'_>> = codes.iter().map(|text| Document { text, name: "" }).collect();
+    let embedded = embedder.documents(&documents)?;
+    let rows = said.into_iter().zip(embedded.embeddings).map(|(said, embedding)| {
+        let VectorRow { scale, vector, .. } = VectorRow::quantise(0, &embedding.unit, embedding.norm);
+        ReviewRow {
+            comment: said.comment,
+            pull: said.pull,
+            author: said.author.into(),
+            created: said.created,
+            updated: said.updated,
+            link: said.link,
+            merge: said.merge,
+            path: said.path.into(),
+            outdated: said.outdated,
+            text: said.text,
+            hunk: said.hunk,
+            scale,
+            vector,
+        }
+    });
+    Ok(rows.collect())
+}
+
+fn shown(printed: &Printed<'_>) -> String {
+    let Printed { repository, read, kept, total, more, .. } = printed;
+    let mut out = format!("  {repository}: {read} comments read, {kept} kept; the index has {total}\n");
+    for (why, count) in printed.left_out {
+        out.push_str(&format!("  left out {count:>6}  {why}\n"));
+    }
+    if *more {
+        out.push_str("  there are more: run it again\n");
+    }
+    out
+}
