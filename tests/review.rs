@@ -48,11 +48,20 @@ fn a_page_holds_the_claim_the_facts_and_the_diff_and_asks_for_nothing() {
     let ran = fixture.run(&["review", "main..topic", "--format", "html"]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     let page = ran.stdout;
-    let claim = fixture.json(&["review", "main..topic", "--json"])["findings"][0]["title"].as_str().expect("a title").to_owned();
+    let claim = fixture.json(&["review", "main..topic", "--json"])["findings"][0]["title"]
+        .as_str()
+        .expect("a title")
+        .to_owned();
     let told = claim.split('`').next().expect("words").trim().to_owned();
     // Told at the top, and in its place in the diff.
     assert_eq!(page.matches(told.as_str()).count(), 2, "{told}: {page}");
-    for part in ["<h2 id=\"facts-title\">", "<svg class=\"life\"", "class=\"pair\"", "<tr class=\"plus\">", "default-src 'none'"] {
+    for part in [
+        "<h2 id=\"facts-title\">",
+        "<svg class=\"life\"",
+        "class=\"pair\"",
+        "<tr class=\"plus\">",
+        "default-src 'none'",
+    ] {
         assert!(page.contains(part), "{part}: {page}");
     }
     for asking in ["<script", "<link", "<img", "url(", "@import", " src=", "http://"] {

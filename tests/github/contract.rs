@@ -89,8 +89,10 @@ fn requests_and_answers_are_those_of_githubs_description() {
 fn what_reviewers_said_is_asked_for_as_github_describes() {
     let Some(contract) = contract() else { return };
     let github = GitHub::new(HEAD);
-    github.state().past_comments =
-        vec![super::reviews::comment(11, 3, "2020-01-03T00:00:00Z"), super::reviews::comment(12, 4, "2020-01-04T00:00:00Z")];
+    github.state().past_comments = vec![
+        super::reviews::comment(11, 3, "2020-01-03T00:00:00Z"),
+        super::reviews::comment(12, 4, "2020-01-04T00:00:00Z"),
+    ];
     github.state().merged.insert(3, HEAD.into());
     let prism = Prism::start(&contract, &github.api());
     let proxy = Proxy::new(&prism.address, HashMap::new());

@@ -50,7 +50,11 @@ fn what_members_said_is_kept_and_told_where_the_code_changes_again() {
         with(with(base.clone(), "id", 12.into()), "user", json!({"login": "a[bot]", "id": 2, "type": "Bot"})),
         with(with(base.clone(), "id", 13.into()), "author_association", "NONE".into()),
         with(with(base.clone(), "id", 14.into()), "in_reply_to_id", 11.into()),
-        with(with(base.clone(), "id", 15.into()), "pull_request_url", "https://api.github.com/repos/octo/hello/pulls/4".into()),
+        with(
+            with(base.clone(), "id", 15.into()),
+            "pull_request_url",
+            "https://api.github.com/repos/octo/hello/pulls/4".into(),
+        ),
         with(with(base, "id", 16.into()), "user", Value::Null),
     ];
     let first = fetched(&fixture, &runner);
@@ -63,7 +67,10 @@ fn what_members_said_is_kept_and_told_where_the_code_changes_again() {
     let said: Vec<&Value> = facts.iter().filter(|fact| fact["kind"] == "review").collect();
     let [said] = said[..] else { panic!("{facts:?}") };
     let text = said["text"].as_str().expect("a text");
-    assert!(text.starts_with("`ada` on 2020-01-02 in #3, of this code, which changed afterwards: `Wait a *little*"), "{text}");
+    assert!(
+        text.starts_with("`ada` on 2020-01-02 in #3, of this code, which changed afterwards: `Wait a *little*"),
+        "{text}"
+    );
     assert!(text.contains("/pull/3#discussion_r11"), "{text}");
     assert_eq!((&said["shown"], &said["about"]["symbol"]), (&json!(true), &json!("connect")));
     let cited = &said["citations"][0];
@@ -98,7 +105,8 @@ fn a_second_run_takes_what_is_new_or_edited_and_nothing_twice() {
     github.state().past_comments = vec![comment(11, 3, "2020-01-03T00:00:00Z")];
     assert_eq!(fetched(&fixture, &runner)["total"], 1);
     let edited = with(comment(11, 3, "2020-01-05T00:00:00Z"), "body", "Edited words that say more.".into());
-    github.state().past_comments = vec![comment(9, 3, "2020-01-01T00:00:00Z"), edited, comment(17, 3, "2020-01-04T00:00:00Z")];
+    github.state().past_comments =
+        vec![comment(9, 3, "2020-01-01T00:00:00Z"), edited, comment(17, 3, "2020-01-04T00:00:00Z")];
     let second = fetched(&fixture, &runner);
     // The first of the three was edited before all that is known, so GitHub is not asked for it.
     assert_eq!((&second["read"], &second["total"]), (&json!(2), &json!(2)), "{second}");
@@ -122,7 +130,11 @@ fn pages_are_read_up_to_the_limit_and_the_next_run_goes_on() {
     let first: Value = serde_json::from_str(&ran.stdout).expect("JSON");
     assert_eq!((&first["read"], &first["more"], &first["total"]), (&json!(200), &json!(true), &json!(200)), "{first}");
     let second = fetched(&fixture, &runner);
-    assert_eq!((&second["read"], &second["more"], &second["total"]), (&json!(51), &json!(false), &json!(250)), "{second}");
+    assert_eq!(
+        (&second["read"], &second["more"], &second["total"]),
+        (&json!(51), &json!(false), &json!(250)),
+        "{second}"
+    );
 }
 
 #[test]

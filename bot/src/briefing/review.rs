@@ -25,9 +25,8 @@ const MAX_QUOTE_CHARS: usize = 160;
 
 /// What was said of each changed node, one fact a comment.
 pub(super) fn facts(change: &Change, precedents: &Precedents<'_>, objects: &Objects) -> Vec<Fact> {
-    let known = |row: &ReviewRow| {
-        precedents.archive.number(&row.merge).is_some_and(|number| precedents.known.has(number))
-    };
+    let known =
+        |row: &ReviewRow| precedents.archive.number(&row.merge).is_some_and(|number| precedents.known.has(number));
     let mut facts = Vec::new();
     let mut told: HashSet<i64> = HashSet::new();
     for (node, near) in change.nodes.iter().zip(&precedents.said) {
@@ -72,7 +71,8 @@ fn stands_in(row: &ReviewRow, node: &ChangedNode) -> bool {
     let Some(line) = spoken_of.lines().last().map(str::trim) else { return false };
     let letters = line.chars().filter(|letter| letter.is_alphanumeric()).count();
     let sides = [&node.before, &node.after].into_iter().flatten();
-    letters >= MIN_LINE_LETTERS && sides.into_iter().any(|(_, piece)| piece.text.lines().any(|other| other.trim() == line))
+    letters >= MIN_LINE_LETTERS
+        && sides.into_iter().any(|(_, piece)| piece.text.lines().any(|other| other.trim() == line))
 }
 
 /// The last line of the hunk that stands in the file as it was merged.

@@ -137,7 +137,9 @@ fn said(comment: Comment, merges: &mut Merges<'_>) -> Result<Result<Said, &'stat
     else {
         return left_out("it is not in GitHub's shape");
     };
-    let Some(merge) = merges.commit(pull)? else { return left_out("its pull request was not merged, or is not indexed") };
+    let Some(merge) = merges.commit(pull)? else {
+        return left_out("its pull request was not merged, or is not indexed");
+    };
     // GitHub drops the place of a comment when a push changed its lines.
     let outdated = comment.position.is_none() && comment.line.is_none() && comment.original_line.is_some();
     Ok(Ok(Said {
@@ -213,7 +215,8 @@ fn pull_of(message: &str) -> Option<u32> {
 pub fn code_of(hunk: &str) -> String {
     let lines = || hunk.lines().filter(|line| !line.starts_with("@@") && !line.starts_with('\\'));
     let gone = if lines().last().is_some_and(|line| line.starts_with('-')) { '+' } else { '-' };
-    let kept: Vec<&str> = lines().filter(|line| !line.starts_with(gone)).map(|line| line.get(1..).unwrap_or("")).collect();
+    let kept: Vec<&str> =
+        lines().filter(|line| !line.starts_with(gone)).map(|line| line.get(1..).unwrap_or("")).collect();
     // The lines before the one that it is about say most about it.
     const MOST_LINES: usize = 24;
     kept[kept.len().saturating_sub(MOST_LINES)..].join("\n")
@@ -236,7 +239,6 @@ fn seconds(written: &str) -> Option<i64> {
 fn written(seconds: i64) -> String {
     jiff::Timestamp::from_second(seconds).unwrap_or(jiff::Timestamp::UNIX_EPOCH).to_string()
 }
-
 
 #[cfg(test)]
 mod tests {

@@ -35,13 +35,17 @@ pub fn html(review: &Review, passages: &Passages) -> String {
     let mut out = String::with_capacity(64 << 10);
     out.push_str("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
     out.push_str("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n");
-    out.push_str("<meta name=\"color-scheme\" content=\"light dark\">\n<meta name=\"referrer\" content=\"no-referrer\">\n");
+    out.push_str(
+        "<meta name=\"color-scheme\" content=\"light dark\">\n<meta name=\"referrer\" content=\"no-referrer\">\n",
+    );
     out.push_str(
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n",
     );
     let subject = review.change.subject.trim();
     out.push_str(&format!("<title>{} · precedent</title>\n", text(subject)));
-    out.push_str(&format!("<style>\n{STYLE}</style>\n</head>\n<body>\n<a class=\"skip\" href=\"#facts\">To the facts</a>\n"));
+    out.push_str(&format!(
+        "<style>\n{STYLE}</style>\n</head>\n<body>\n<a class=\"skip\" href=\"#facts\">To the facts</a>\n"
+    ));
     page.head(&mut out);
     out.push_str("<main>\n");
     page.claims(&mut out);
@@ -199,7 +203,9 @@ impl Page<'_> {
             self.file(file, &mut left, out);
         }
         if left_out > 0 {
-            out.push_str(&format!("<p class=\"quiet\">{left_out} more files are left out here: the change is very large.</p>\n"));
+            out.push_str(&format!(
+                "<p class=\"quiet\">{left_out} more files are left out here: the change is very large.</p>\n"
+            ));
         }
         out.push_str("</section>\n");
     }
@@ -309,10 +315,9 @@ fn numbered(code: &str, first: u32) -> String {
 /// The time line of a node's life: a mark for each edit, in the place of its date.
 fn drawn(timeline: &Timeline) -> String {
     const WIDTH: f64 = 600.0;
-    let (Some(first), Some(last)) = (
-        timeline.events.iter().map(|event| event.when).min(),
-        timeline.events.iter().map(|event| event.when).max(),
-    ) else {
+    let (Some(first), Some(last)) =
+        (timeline.events.iter().map(|event| event.when).min(), timeline.events.iter().map(|event| event.when).max())
+    else {
         return String::new();
     };
     let span = (last - first).max(1) as f64;

@@ -45,8 +45,8 @@ pub(crate) fn fetch(settings: &Settings, options: &FetchReviewsArguments) -> Res
     let known = store.reviews()?;
     let since = known.iter().map(|row| row.updated).max();
     let client = Client::new(Access::new(&*runner.api, &*runner.token)).map_err(PostError::from)?;
-    let fetched = reviews::fetch(&client, from, since, usize::from(options.max_pages), &commits)
-        .map_err(PostError::from)?;
+    let fetched =
+        reviews::fetch(&client, from, since, usize::from(options.max_pages), &commits).map_err(PostError::from)?;
     let kept = fetched.said.len();
     let rows = rows(fetched.said, &*embedder)?;
     // The lock is taken for the write alone: nobody waits for GitHub.

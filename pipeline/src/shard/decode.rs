@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use arrow_array::types::Int32Type;
 use arrow_array::{
-    Array, BinaryArray, BooleanArray, DictionaryArray, FixedSizeBinaryArray, Float32Array, Int64Array, LargeStringArray,
-    ListArray, RecordBatch, StringArray, TimestampMillisecondArray, UInt32Array,
+    Array, BinaryArray, BooleanArray, DictionaryArray, FixedSizeBinaryArray, Float32Array, Int64Array,
+    LargeStringArray, ListArray, RecordBatch, StringArray, TimestampMillisecondArray, UInt32Array,
 };
 
 use super::encode::Encode;

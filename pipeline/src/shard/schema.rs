@@ -147,7 +147,9 @@ impl Table {
     /// ones get offsets of 64 bits, so that a batch of them cannot overflow.
     pub(super) fn read_fields(self, dimension: u32) -> Fields {
         let retyped = |field: &Arc<Field>| match (field.data_type(), field.name().as_str()) {
-            (DataType::Utf8, "text" | "message" | "hunk" | "link") => Field::clone(field).with_data_type(DataType::LargeUtf8),
+            (DataType::Utf8, "text" | "message" | "hunk" | "link") => {
+                Field::clone(field).with_data_type(DataType::LargeUtf8)
+            }
             (DataType::Utf8, _) => Field::clone(field)
                 .with_data_type(DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))),
             _ => Field::clone(field),

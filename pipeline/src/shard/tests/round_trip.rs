@@ -102,24 +102,33 @@ fn vector() -> impl Strategy<Value = VectorRow> {
 fn review() -> impl Strategy<Value = ReviewRow> {
     let times = -62_135_596_800_i64..=253_402_300_799;
     let vector = (any::<[i8; DIMENSION as usize]>(), 0_f32..1.0);
-    ((0..4_i64, any::<u32>(), any::<bool>()), [times.clone(), times], [shared(), shared()], [text(), text(), text()], id(), vector)
-        .prop_map(|((comment, pull, outdated), [created, updated], [author, path], [link, text, hunk], merge, vector)| {
-            ReviewRow {
-                comment,
-                pull,
-                author,
-                created,
-                updated,
-                link,
-                merge,
-                path,
-                outdated,
-                text,
-                hunk,
-                scale: vector.1,
-                vector: vector.0.to_vec(),
-            }
-        })
+    (
+        (0..4_i64, any::<u32>(), any::<bool>()),
+        [times.clone(), times],
+        [shared(), shared()],
+        [text(), text(), text()],
+        id(),
+        vector,
+    )
+        .prop_map(
+            |((comment, pull, outdated), [created, updated], [author, path], [link, text, hunk], merge, vector)| {
+                ReviewRow {
+                    comment,
+                    pull,
+                    author,
+                    created,
+                    updated,
+                    link,
+                    merge,
+                    path,
+                    outdated,
+                    text,
+                    hunk,
+                    scale: vector.1,
+                    vector: vector.0.to_vec(),
+                }
+            },
+        )
 }
 
 fn generation() -> impl Strategy<Value = Generation> {
