@@ -8,6 +8,9 @@ mod copy;
 mod life;
 mod returns;
 
+#[cfg(feature = "llm")]
+pub(crate) use life::{Repair, repair};
+
 use std::collections::HashMap;
 
 use precedent_pipeline::history::Objects;
