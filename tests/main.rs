@@ -14,3 +14,5 @@ mod replay;
 mod review;
 mod search;
 mod store;
+#[cfg(feature = "llm")]
+mod voice;

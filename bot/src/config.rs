@@ -8,6 +8,11 @@
 //! [[paths]]
 //! path = "docs/old/"          # a file, or a directory with its slash
 //! mute = ["*"]                # every check
+//! instructions = "…"          # for a language model
+//!
+//! [llm]
+//! instructions = "…"          # for every file
+//! max-requests = 10           # less than the program's own limits
 //! ```
 
 use precedent_pipeline::history::Objects;
@@ -24,7 +29,7 @@ pub const MAX_FINDINGS: usize = 3;
 const MAX_BYTES: u64 = 64 << 10;
 
 /// The settings.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Config {
     /// Fewer findings than [`MAX_FINDINGS`].
@@ -33,6 +38,30 @@ pub struct Config {
     pub mute: Vec<String>,
     /// Settings of parts of the tree.
     pub paths: Vec<PathConfig>,
+    /// What a language model is told, and what may be spent on it.
+    pub llm: LlmConfig,
+}
+
+/// What a language model is told, and what may be spent on it: less than the program's own limits, never more.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct LlmConfig {
+    /// What the project wants a reviewer to know.
+    pub instructions: String,
+    /// Precedents in one question.
+    pub precedents: Option<usize>,
+    /// Tokens read and written.
+    pub max_tokens: Option<u64>,
+    /// Questions.
+    pub max_requests: Option<u32>,
+    /// Time for everything, in seconds.
+    pub max_seconds: Option<u64>,
+    /// Money, in the unit of the prices.
+    pub max_cost: Option<f64>,
+    /// Money for a million tokens that are read.
+    pub input_price: Option<f64>,
+    /// Money for a million tokens that are written.
+    pub output_price: Option<f64>,
 }
 
 /// The settings of one path.
@@ -42,7 +71,11 @@ pub struct PathConfig {
     /// A file, or a directory with its slash.
     pub path: String,
     /// Checks that say nothing of what is anchored or cited there; `*` for all.
+    #[serde(default)]
     pub mute: Vec<String>,
+    /// What a language model is told about what is there.
+    #[serde(default)]
+    pub instructions: String,
 }
 
 impl Config {
@@ -70,6 +103,13 @@ impl Config {
         toml::from_str(text).map_err(|error| error.message().lines().next().unwrap_or_default().to_owned())
     }
 
+    /// What a language model is told about a file: what holds for every file first.
+    pub fn instructions(&self, path: &str) -> String {
+        let own = self.paths.iter().filter(|setting| setting.holds(path)).map(|setting| &setting.instructions);
+        let all = std::iter::once(&self.llm.instructions).chain(own);
+        all.map(|text| text.trim()).filter(|text| !text.is_empty()).collect::<Vec<&str>>().join("\n")
+    }
+
     /// How many findings may be shown.
     pub fn max_findings(&self) -> usize {
         self.max_findings.unwrap_or(MAX_FINDINGS).min(MAX_FINDINGS)
@@ -78,14 +118,18 @@ impl Config {
     /// Whether a finding is not to be shown.
     pub fn mutes(&self, finding: &Finding) -> bool {
         let names = |mute: &[String]| mute.iter().any(|check| check == "*" || check == finding.check);
-        let is_at = |place: &str| {
-            let cited = finding.citations.first().map(|citation| citation.path.as_str());
-            [Some(finding.path.as_str()), cited]
-                .into_iter()
-                .flatten()
-                .any(|path| path == place || place.ends_with('/') && path.starts_with(place))
+        let cited = finding.citations.first().map(|citation| citation.path.as_str());
+        let is_at = |setting: &PathConfig| {
+            [Some(finding.path.as_str()), cited].into_iter().flatten().any(|path| setting.holds(path))
         };
-        names(&self.mute) || self.paths.iter().any(|setting| is_at(&setting.path) && names(&setting.mute))
+        names(&self.mute) || self.paths.iter().any(|setting| is_at(setting) && names(&setting.mute))
+    }
+}
+
+impl PathConfig {
+    /// Whether it is about this file.
+    fn holds(&self, path: &str) -> bool {
+        path == self.path || self.path.ends_with('/') && path.starts_with(&self.path)
     }
 }
 
@@ -140,6 +184,17 @@ mod tests {
         ] {
             assert_eq!(config.mutes(&finding(check, path)), expected, "{check} {path}");
         }
+    }
+
+    #[test]
+    fn a_model_is_told_what_holds_for_a_file() {
+        let config = Config::parse(
+            "[llm]\ninstructions = \"all\"\nmax-cost = 0.5\n[[paths]]\npath = \"db/\"\ninstructions = \"here\"\n",
+        )
+        .expect("a configuration");
+        assert_eq!((config.instructions("db/a.rs"), config.instructions("a.rs")), ("all\nhere".into(), "all".into()));
+        assert_eq!(config.llm.max_cost, Some(0.5));
+        assert!(Config::parse("[llm]\nurl = \"x\"").is_err(), "where a key is sent is not the repository's to say");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! ```text
 //! A..B ──change──▶ changed nodes ──precedent──▶ what is known at the base
 //!                                     │
-//!                     briefing (facts) and checks (claims)
+//!                     briefing (facts) and checks (claims); llm, if asked for (claims)
 //!                                     │ finding: verify citations, rank, cap
 //!                                     ▼
 //!                       render: terminal · JSON · Markdown
@@ -21,11 +21,14 @@ pub mod config;
 pub mod diff;
 pub mod finding;
 pub mod github;
+#[cfg(feature = "llm")]
+pub mod llm;
 pub mod precedent;
 pub mod redact;
 pub mod render;
 pub mod replay;
 pub mod sanitise;
+pub mod voice;
 
 use std::time::Instant;
 
@@ -40,6 +43,7 @@ use checks::Scene;
 use checks::tree::{Library, Tree};
 use finding::{Fact, Finding, Left};
 use precedent::Precedents;
+use voice::{Account, Material, Voice};
 
 /// What a review says.
 #[derive(Debug, Clone)]
@@ -56,6 +60,8 @@ pub struct Review {
     pub skipped: Vec<Left>,
     /// The embedder's fingerprint.
     pub model: String,
+    /// What a language model was asked, if one was.
+    pub voice: Option<Account>,
     /// Wall-clock time of the review in seconds, without indexing.
     pub seconds: f64,
 }
@@ -69,6 +75,20 @@ pub fn review(
     archive: &Archive,
     embedder: &dyn Embedder,
     change: Change,
+) -> Result<Review, PipelineError> {
+    review_with(repository, archive, embedder, change, None)
+}
+
+/// The same, with a voice that is asked when facts and checks are done. Whatever becomes of it, they stay.
+///
+/// # Errors
+/// As [`review()`]; a voice that fails is no error, and is named among what was left out.
+pub fn review_with(
+    repository: &Repository,
+    archive: &Archive,
+    embedder: &dyn Embedder,
+    change: Change,
+    voice: Option<Voice<'_>>,
 ) -> Result<Review, PipelineError> {
     let started = Instant::now();
     let objects = repository.objects();
@@ -101,6 +121,22 @@ pub fn review(
     // What replay knows of this repository comes in here.
     let outcome = |_: &str| None;
     let (mut findings, unverified_claims) = finding::verified(checks::findings(&scene, &config, outcome), &objects);
+    let mut account = None;
+    if let Some(voice) = voice {
+        let material = Material {
+            objects: &objects,
+            change: &change,
+            precedents: &precedents,
+            facts: &briefing,
+            findings: &findings,
+            config: &config,
+        };
+        let spoken = voice(&material);
+        skipped.extend(spoken.skipped);
+        account = Some(spoken.account);
+        // Behind the checks, whose precision has been judged.
+        findings.extend(finding::verified(spoken.findings, &objects).0);
+    }
     if findings.len() > max_findings {
         let more = findings.len() - max_findings;
         findings.truncate(max_findings);
@@ -119,6 +155,7 @@ pub fn review(
         timelines,
         skipped,
         model: archive.store().manifest().embedder.clone(),
+        voice: account,
         seconds: started.elapsed().as_secs_f64(),
     })
 }

@@ -263,6 +263,39 @@ pub(crate) struct ReviewArguments {
     /// End with exit code 10 if a finding is at least this severe
     #[arg(long, value_enum, value_name = "SEVERITY")]
     pub(crate) fail_on: Option<Severity>,
+
+    /// Ask a language model too: a model of this machine (a preset or a directory), with --llm-url a model's name
+    /// there, or none [default: PRECEDENT_LLM, or none]
+    #[arg(long, value_name = "NAME|DIR|none", help_heading = "Language model")]
+    pub(crate) llm: Option<String>,
+
+    /// The address of a server with OpenAI's chat completions; PRECEDENT_LLM_KEY is the key [default: PRECEDENT_LLM_URL]
+    #[arg(long, value_name = "URL", help_heading = "Language model")]
+    pub(crate) llm_url: Option<String>,
+
+    /// Print exactly what would be asked and what it would cost, and ask nothing
+    #[arg(long, help_heading = "Language model")]
+    pub(crate) explain_prompt: bool,
+
+    /// With --llm-url, the tokens of the model's context [default: 8192]
+    #[arg(long, value_name = "TOKENS", help_heading = "Language model")]
+    pub(crate) llm_context: Option<usize>,
+
+    /// Tokens read and written, at the most [default: 60000]
+    #[arg(long, value_name = "N", help_heading = "Language model")]
+    pub(crate) llm_tokens: Option<u64>,
+
+    /// Questions, at the most [default: 24]
+    #[arg(long, value_name = "N", help_heading = "Language model")]
+    pub(crate) llm_requests: Option<u32>,
+
+    /// Seconds, at the most [default: 300]
+    #[arg(long, value_name = "N", help_heading = "Language model")]
+    pub(crate) llm_seconds: Option<u64>,
+
+    /// Money, at the most, by the prices in precedent.toml
+    #[arg(long, value_name = "AMOUNT", help_heading = "Language model")]
+    pub(crate) llm_cost: Option<f64>,
 }
 
 /// Post the findings of a review on its pull request; nothing else here writes to GitHub

@@ -10,6 +10,7 @@ mod place;
 mod progress;
 mod runner;
 mod screen;
+mod voice;
 
 use std::process::ExitCode;
 

@@ -169,14 +169,19 @@ fn location(store: &str) -> Result<Location, Failure> {
     })
 }
 
-/// One folder in the user's cache for each repository, named by a hash of its path.
-fn cache_directory(git: &Path) -> Option<PathBuf> {
+/// The folder of this program in the user's cache.
+pub(crate) fn user_cache() -> Option<PathBuf> {
     let base = std::env::var_os("XDG_CACHE_HOME")
         .map(PathBuf::from)
         .filter(|path| path.is_absolute())
         .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")))?;
+    Some(base.join(FOLDER))
+}
+
+/// One folder in the user's cache for each repository, named by a hash of its path.
+fn cache_directory(git: &Path) -> Option<PathBuf> {
     let digits = blake3::hash(git.as_os_str().as_encoded_bytes()).to_hex();
-    Some(base.join(FOLDER).join(&digits[..32]))
+    Some(user_cache()?.join(&digits[..32]))
 }
 
 fn is_out_of_reach(error: &io::Error) -> bool {

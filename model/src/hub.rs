@@ -13,8 +13,10 @@ use serde::{Deserialize, Serialize};
 use crate::embed::{EmbedError, Hashes, SETTINGS_FILE};
 
 /// Files of a model that are small and say how it is used.
-const SMALL_FILES: [&str; 7] = [
+const SMALL_FILES: [&str; 9] = [
     "config.json",
+    "generation_config.json",
+    "chat_template.jinja",
     "tokenizer.json",
     "tokenizer_config.json",
     "modules.json",
@@ -53,6 +55,8 @@ pub struct Wanted<'a> {
     pub repository: &'a str,
     /// The commit, branch or tag; `None` for the newest of the default branch.
     pub revision: Option<&'a str>,
+    /// The graph, where there are several and it is not the usual one.
+    pub graph: Option<&'a str>,
 }
 
 /// What was recorded when a model was first fetched.
@@ -162,7 +166,8 @@ impl Hub {
         let weights: Vec<&String> = if crate::embed::StaticModel::is_in(&directory) {
             names.iter().filter(|name| *name == STATIC_WEIGHTS).collect()
         } else {
-            let graph = GRAPHS.iter().find(|graph| names.iter().any(|name| name == *graph));
+            let graphs: Vec<&str> = wanted.graph.map_or_else(|| GRAPHS.to_vec(), |graph| vec![graph]);
+            let graph = graphs.iter().copied().find(|graph| names.iter().any(|name| name == graph));
             let of_graph = |name: &&String| {
                 // Weights beside the graph: `model.onnx_data`, `model.onnx.data`.
                 let rest = graph.and_then(|graph| name.strip_prefix(graph));
@@ -173,7 +178,8 @@ impl Hub {
         if weights.is_empty() {
             return Err(format!(
                 "`{}` has no ONNX graph (`{}`); export one into a directory and name that",
-                wanted.repository, GRAPHS[0]
+                wanted.repository,
+                wanted.graph.unwrap_or(GRAPHS[0])
             ));
         }
         weights.into_iter().try_for_each(|name| bring(name))?;
@@ -222,7 +228,7 @@ impl Hub {
         let weights = if crate::embed::StaticModel::is_in(&directory) {
             has(STATIC_WEIGHTS)
         } else {
-            GRAPHS.iter().any(|graph| has(graph))
+            wanted.graph.map_or_else(|| GRAPHS.iter().any(|graph| has(graph)), has)
         };
         (is_commit(&commit) && weights && has("tokenizer.json") && has("config.json")).then_some(directory)
     }
@@ -247,10 +253,9 @@ impl Hub {
 }
 
 fn key(wanted: Wanted<'_>) -> String {
-    match wanted.revision {
-        Some(revision) => format!("{}@{revision}", wanted.repository),
-        None => wanted.repository.to_owned(),
-    }
+    let revision = wanted.revision.map_or(String::new(), |revision| format!("@{revision}"));
+    let graph = wanted.graph.map_or(String::new(), |graph| format!("#{graph}"));
+    format!("{}{revision}{graph}", wanted.repository)
 }
 
 fn is_commit(revision: &str) -> bool {

@@ -1,9 +1,11 @@
-//! The model crate: what turns text into vectors that can be compared.
+//! The model crate: what turns text into vectors that can be compared, and text into text.
 //!
 //! A model takes plain strings and gives plain floats. It knows nothing of repositories, chunks, indexes or pull
 //! requests, and reads no environment: where models and runtimes lie is told to it.
 
 pub mod embed;
+#[cfg(feature = "generate")]
+pub mod generate;
 pub mod hub;
 pub mod install;
 pub mod open;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::embed::{EmbedError, Embedder, Hashes, OnnxEncoder, Options, Settings, StaticModel, Table};
 use crate::hub::{Hub, Progress, Wanted};
-use crate::presets::Preset;
+use crate::presets::{self, Preset};
 use crate::runtime::RuntimePlaces;
 
 /// The name of the model that is part of the program.
@@ -59,6 +59,14 @@ impl Source {
                 settings: Box::new(preset.settings()),
             });
         }
+        if let Some(preset) = presets::Decoder::named(text) {
+            return Ok(Source::Repository {
+                name: preset.name.to_owned(),
+                repository: preset.repository.to_owned(),
+                revision: None,
+                settings: Box::default(),
+            });
+        }
         if Path::new(text).is_dir() {
             return Ok(Source::Directory(PathBuf::from(text)));
         }
@@ -83,11 +91,16 @@ impl Source {
     pub fn wanted(&self) -> Option<Wanted<'_>> {
         match self {
             Source::Repository { name, repository, revision, .. } => {
-                Some(Wanted { name, repository, revision: revision.as_deref() })
+                Some(Wanted { name, repository, revision: revision.as_deref(), graph: graph_of(name) })
             }
             _ => None,
         }
     }
+}
+
+/// The graph of a decoder that has a name here.
+fn graph_of(name: &str) -> Option<&'static str> {
+    presets::Decoder::named(name).map(|preset| preset.graph)
 }
 
 impl Models {
@@ -108,7 +121,7 @@ impl Models {
                 (name, directory.clone(), Settings::default())
             }
             Source::Repository { name, settings, repository, revision } => {
-                let wanted = Wanted { name, repository, revision: revision.as_deref() };
+                let wanted = Wanted { name, repository, revision: revision.as_deref(), graph: graph_of(name) };
                 (name.clone(), self.hub.fetch(wanted, &self.hashes, progress)?, (**settings).clone())
             }
         };
@@ -116,6 +129,31 @@ impl Models {
             return Ok(Arc::new(StaticModel::load(&name, &directory, &self.hashes)?));
         }
         Ok(Arc::new(self.open_onnx(&name, &directory, &settings, options)?))
+    }
+
+    /// Makes a model that writes ready, which may mean to fetch it.
+    ///
+    /// # Errors
+    /// If it is not to be had, or does not work.
+    #[cfg(feature = "generate")]
+    pub fn open_decoder(
+        &self,
+        source: &Source,
+        options: &Options,
+        progress: Progress<'_>,
+    ) -> Result<crate::generate::Decoder, EmbedError> {
+        let (name, directory) = match source {
+            Source::BuiltIn => return Err(EmbedError::Unknown { name: BUILT_IN.to_owned() }),
+            Source::Directory(directory) => {
+                (directory.file_name().unwrap_or_default().to_string_lossy().into_owned(), directory.clone())
+            }
+            Source::Repository { name, repository, revision, .. } => {
+                let wanted = Wanted { name, repository, revision: revision.as_deref(), graph: graph_of(name) };
+                (name.clone(), self.hub.fetch(wanted, &self.hashes, progress)?)
+            }
+        };
+        let (library, _) = self.runtime.find().ok_or_else(|| EmbedError::NoRuntime { model: name.clone() })?;
+        crate::generate::Decoder::load(&name, &directory, graph_of(&name), &library, &self.hashes, options)
     }
 
     /// Makes the ONNX model in a directory ready.

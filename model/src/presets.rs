@@ -140,6 +140,55 @@ pub const PRESETS: [Preset; 8] = [
     },
 ];
 
+/// A named model that writes.
+#[derive(Debug, Clone, Copy)]
+pub struct Decoder {
+    /// What it is called here.
+    pub name: &'static str,
+    /// The repository on the hub.
+    pub repository: &'static str,
+    /// The graph in it: weights of eight bits, which run on a CPU.
+    pub graph: &'static str,
+    /// The licence, by its SPDX name.
+    pub licence: &'static str,
+    /// Whether the licence allows commercial use.
+    pub commercial: bool,
+    /// Parameters, in millions.
+    pub millions: u32,
+    /// Tokens of its context.
+    pub context_tokens: usize,
+}
+
+/// All of them. Their chat templates and the tokens that end an answer are in their own files.
+pub const DECODERS: [Decoder; 2] = [
+    Decoder {
+        name: "deepseek-coder-1.3b-instruct",
+        repository: "onnx-community/deepseek-coder-1.3b-instruct-ONNX",
+        graph: "onnx/model_int8.onnx",
+        // Commercial use is allowed; some uses are not.
+        licence: "LicenseRef-DeepSeek",
+        commercial: true,
+        millions: 1346,
+        context_tokens: 16_384,
+    },
+    Decoder {
+        name: "Qwen2.5-Coder-1.5B-Instruct",
+        repository: "onnx-community/Qwen2.5-Coder-1.5B-Instruct",
+        graph: "onnx/model_int8.onnx",
+        licence: "Apache-2.0",
+        commercial: true,
+        millions: 1544,
+        context_tokens: 32_768,
+    },
+];
+
+impl Decoder {
+    /// The preset of this name, whatever its case.
+    pub fn named(name: &str) -> Option<&'static Decoder> {
+        DECODERS.iter().find(|preset| preset.name.eq_ignore_ascii_case(name))
+    }
+}
+
 impl Preset {
     /// The preset of this name, whatever its case.
     pub fn named(name: &str) -> Option<&'static Preset> {

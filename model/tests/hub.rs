@@ -11,7 +11,7 @@ use precedent_model::{EmbedError, Embedder};
 use sha2::{Digest, Sha256};
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
-const WANTED: Wanted<'static> = Wanted { name: "tiny", repository: "owner/tiny", revision: None };
+const WANTED: Wanted<'static> = Wanted { name: "tiny", repository: "owner/tiny", revision: None, graph: None };
 
 /// Serves the tiny static model, and remembers what was asked for.
 struct Server {

@@ -9,7 +9,7 @@ mod cases;
 mod contract;
 mod fake;
 mod faults;
-mod http;
+pub(crate) mod http;
 mod proxy;
 mod reviews;
 mod run;

@@ -211,13 +211,13 @@ fn plural(count: usize) -> &'static str {
     if count == 1 { "" } else { "s" }
 }
 
-pub(super) enum Repair {
+pub(crate) enum Repair {
     Fix,
     Revert,
 }
 
 /// What a message says of itself: Git's own words for a revert, the usual ones for a fix.
-pub(super) fn repair(commit: &CommitRow) -> Option<Repair> {
+pub(crate) fn repair(commit: &CommitRow) -> Option<Repair> {
     let subject = commit.message.lines().next().unwrap_or("").to_lowercase();
     if subject.starts_with("revert") || commit.message.contains("This reverts commit") {
         return Some(Repair::Revert);

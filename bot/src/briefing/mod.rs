@@ -9,6 +9,9 @@ mod life;
 mod returns;
 mod review;
 
+#[cfg(feature = "llm")]
+pub(crate) use life::{Repair, repair};
+
 use std::collections::HashMap;
 
 use precedent_pipeline::history::Objects;

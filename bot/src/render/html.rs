@@ -269,8 +269,9 @@ impl Page<'_> {
             out.push_str(&format!("<p>{}</p>\n", marked(&note)));
         }
         out.push_str(&format!(
-            "<p>{:.1} s, without a language model · index made with {}</p>\n</footer>\n",
+            "<p>{:.1} s, {} a language model · index made with {}</p>\n</footer>\n",
             self.review.seconds,
+            if self.review.voice.is_some() { "with" } else { "without" },
             text(&self.review.model)
         ));
     }

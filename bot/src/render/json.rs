@@ -6,6 +6,7 @@ use crate::Review;
 use crate::finding::{Fact, Finding, Left};
 use crate::github::event::PullRequest;
 use crate::github::report::Files;
+use crate::voice::Account;
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -21,6 +22,8 @@ struct Document<'a> {
     findings: &'a [Finding],
     skipped: &'a [Left],
     partial: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    llm: Option<&'a Account>,
     seconds: f64,
 }
 
@@ -47,6 +50,7 @@ pub fn json_of(review: &Review, pull_request: Option<&PullRequest>) -> String {
         findings: &review.findings,
         skipped: &review.skipped,
         partial: !review.skipped.is_empty(),
+        llm: review.voice.as_ref(),
         seconds: review.seconds,
     };
     let mut text = serde_json::to_string_pretty(&document).expect("because every field can be written as JSON");

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use precedent_model::open::{BUILT_IN, Source};
-use precedent_model::presets::{PRESETS, Preset};
+use precedent_model::presets::{DECODERS, Decoder, PRESETS, Preset};
 use precedent_model::{Document, Table};
 use serde::Serialize;
 
@@ -62,6 +62,28 @@ pub(crate) fn list(settings: &Settings) -> Result<ExitCode, Failure> {
             if fetched { "fetched" } else { "not fetched" }
         ));
     }
+    out.push_str("\n  models that write, for review --llm\n");
+    for preset in &DECODERS {
+        let source = Source::parse(preset.name)?;
+        let found = source.wanted().map(|wanted| models.hub.find(wanted, &models.hashes));
+        let fetched = matches!(found, Some(Ok(Some(_))));
+        json.push_str(&json_line(&Listed {
+            name: preset.name,
+            licence: preset.licence,
+            commercial: preset.commercial,
+            millions: preset.millions,
+            dimension: 0,
+            max_tokens: preset.context_tokens,
+            repository: preset.repository,
+            revision: None,
+            fetched,
+        }));
+        let state = if fetched { "fetched" } else { "not fetched" };
+        out.push_str(&format!(
+            "  {:<28}  {:>8} M  {:>6}  {:<13}  {state}\n",
+            preset.name, preset.millions, "", preset.licence
+        ));
+    }
     screen::print(if settings.json { &json } else { &out })?;
     Ok(ExitCode::SUCCESS)
 }
@@ -75,6 +97,8 @@ pub(crate) fn fetch(settings: &Settings, options: &ModelsFetchArguments) -> Resu
     if let Some(preset) = Preset::named(&options.model) {
         let use_of = if preset.commercial { "" } else { ", which forbids commercial use" };
         screen::tell(&format!("note: the licence of `{}` is {}{use_of}", preset.name, preset.licence));
+    } else if let Some(preset) = Decoder::named(&options.model) {
+        screen::tell(&format!("note: the licence of `{}` is {}", preset.name, preset.licence));
     } else {
         screen::tell(&format!("note: the licence of `{}` is said at its repository", wanted.name));
     }

@@ -6,6 +6,10 @@ use precedent_bot::Review;
 use precedent_bot::change::{Change, empty_tree};
 use precedent_bot::finding::Severity as Found;
 use precedent_bot::render;
+use precedent_bot::voice::{Material, Voice};
+use precedent_model::Embedder;
+use precedent_pipeline::PipelineError;
+use precedent_pipeline::archive::Archive;
 use precedent_pipeline::history::Repository;
 use precedent_pipeline::shard::ObjectId;
 
@@ -13,6 +17,7 @@ use crate::args::{Format, ReviewArguments, Severity};
 use crate::failure::{Failure, Kind};
 use crate::place::{Place, Settings};
 use crate::screen;
+use crate::voice::Speaker;
 
 /// The exit code for `--fail-on`.
 const FINDINGS: u8 = 10;
@@ -31,6 +36,7 @@ pub(crate) fn run(settings: &Settings, options: &ReviewArguments) -> Result<Exit
         (None, true) => Format::Json,
         (None, false) => Format::Terminal,
     };
+    let speaker = Speaker::open(options)?;
     let place = Place::open(settings)?;
     let (base, head) = range(&place, options.range.as_deref())?;
     let quiet = Settings { json: settings.json || format != Format::Terminal, ..settings.clone() };
@@ -38,8 +44,12 @@ pub(crate) fn run(settings: &Settings, options: &ReviewArguments) -> Result<Exit
     let tip = if base == empty_tree(&head) { head } else { base };
     let review = place.with_archive(&quiet, &[tip], |archive, embedder| {
         let change = Change::between(&place.repository, base, head)?;
-        Ok(precedent_bot::review(&place.repository, archive, embedder, change)?)
+        Ok(reviewed(&speaker, &place, archive, embedder, change)?)
     })?;
+    if let Some(text) = speaker.explanation() {
+        deliver(options, &explanation(settings, &text))?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let text = match format {
         Format::Terminal => render::terminal(&review, screen::style()),
         Format::Json => render::json(&review),
@@ -48,6 +58,7 @@ pub(crate) fn run(settings: &Settings, options: &ReviewArguments) -> Result<Exit
         Format::Sarif => render::sarif(&review),
         Format::Annotations => render::annotations(&review),
     };
+    speaker.guard(&review, &text)?;
     deliver(options, &text)?;
     Ok(verdict(options, &review))
 }
@@ -58,6 +69,28 @@ pub(super) fn passages(repository: &Repository, review: &Review) -> render::Pass
     let facts = review.briefing.iter().flat_map(|fact| &fact.citations);
     let all = facts.chain(review.findings.iter().flat_map(|finding| &finding.citations));
     all.filter_map(|citation| Some((render::passage_key(citation), citation.passage(&objects)?))).collect()
+}
+
+/// A review, with a language model's voice if one is asked.
+pub(super) fn reviewed(
+    speaker: &Speaker,
+    place: &Place,
+    archive: &Archive,
+    embedder: &dyn Embedder,
+    change: Change,
+) -> Result<Review, PipelineError> {
+    let speak = |material: &Material<'_>| speaker.speak(material);
+    let voice: Option<Voice<'_>> = if speaker.is_there() { Some(&speak) } else { None };
+    precedent_bot::review_with(&place.repository, archive, embedder, change, voice)
+}
+
+/// What would be asked, as text or as one JSON object.
+fn explanation(settings: &Settings, text: &str) -> String {
+    #[derive(serde::Serialize)]
+    struct Explanation<'a> {
+        explanation: &'a str,
+    }
+    if settings.json { super::json_line(&Explanation { explanation: text }) } else { text.to_owned() }
 }
 
 /// Writes a review where it is wanted.

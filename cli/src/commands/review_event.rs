@@ -14,12 +14,13 @@ use precedent_bot::github::summary::{self, IndexAge};
 use precedent_bot::redact;
 use precedent_bot::render;
 
-use super::review::{deliver, verdict};
+use super::review::{deliver, reviewed, verdict};
 use crate::args::{Format, ReviewArguments};
 use crate::failure::{Failure, Kind};
 use crate::place::{Place, Settings};
 use crate::runner::Runner;
 use crate::screen;
+use crate::voice::Speaker;
 
 pub(super) fn run(settings: &Settings, options: &ReviewArguments, event: &Path) -> Result<ExitCode, Failure> {
     let runner = Runner::from_environment();
@@ -40,12 +41,13 @@ fn attempt(settings: &Settings, options: &ReviewArguments, event: &Path, runner:
             return Ok(ExitCode::SUCCESS);
         }
     };
+    let speaker = Speaker::open(options)?;
     let place = bring(settings, options, runner, &pull)?;
     let before = held(&place);
     let quiet = Settings { json: true, ..settings.clone() };
     let (review, commits) = place.with_archive(&quiet, &[pull.base], |archive, embedder| {
         let change = Change::between(&place.repository, pull.base, pull.head)?;
-        let review = precedent_bot::review(&place.repository, archive, embedder, change)?;
+        let review = reviewed(&speaker, &place, archive, embedder, change)?;
         Ok((review, u64::from(archive.store().manifest().next_commit)))
     })?;
     let (commits_before, newest) = before.unwrap_or((0, None));
@@ -61,6 +63,7 @@ fn attempt(settings: &Settings, options: &ReviewArguments, event: &Path, runner:
     if redact::gives_away(&text, &runner.token) {
         return Err(Failure::new(Kind::Secret, "the review holds the token of this run, so it was not written"));
     }
+    speaker.guard(&review, &text)?;
     deliver(options, &text)?;
     runner.set(&outputs(options, &review))?;
     runner.summarise(&summary::reviewed(&pull, &review, &age));

@@ -149,6 +149,14 @@ pub fn nodes(language: &'static Language, source: &str) -> Vec<Node> {
     }
 }
 
+/// How many places of a source its grammar cannot read; `None` for text formats, and where it would take too much work.
+pub fn faults(language: &'static Language, source: &str) -> Option<usize> {
+    match &language.rules {
+        languages::Rules::Grammar(grammar) => parse::faults(grammar, source),
+        languages::Rules::Blocks(_) => None,
+    }
+}
+
 /// A node of a version that is cut from the version before it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cut {

@@ -108,6 +108,30 @@ pub(super) fn parse(grammar: &Grammar, source: &str) -> Option<Parsed> {
     parse_parts(grammar, &Lines::of(source), &[])
 }
 
+/// How many nodes of the syntax tree stand for what could not be read, or are missing; `None` when parsing would take too
+/// much work.
+pub(super) fn faults(grammar: &Grammar, source: &str) -> Option<usize> {
+    let parsed = parse(grammar, source)?;
+    let mut cursor = parsed.tree.walk();
+    let mut count = 0;
+    loop {
+        let node = cursor.node();
+        count += usize::from(node.is_error() || node.is_missing());
+        // What is whole inside is not entered.
+        if node.has_error() && cursor.goto_first_child() || cursor.goto_next_sibling() {
+            continue;
+        }
+        loop {
+            if !cursor.goto_parent() {
+                return Some(count);
+            }
+            if cursor.goto_next_sibling() {
+                break;
+            }
+        }
+    }
+}
+
 /// The syntax tree of parts of a source, as if nothing stood between them; all of it if no part is named. The parts are
 /// apart and in order.
 pub(super) fn parse_parts(grammar: &Grammar, lines: &Lines<'_>, parts: &[Range<usize>]) -> Option<Parsed> {

@@ -1,0 +1,124 @@
+"""Review a small change with the server of llama-cpp-python and a tiny model with random weights.
+
+    python benches/voice/llama_server.py path/to/precedent path/to/work
+
+What such a model says means nothing. What is looked at is that the server takes every request, follows the schema, and that
+the review comes out whole: exit code 0, the tokens of its `usage` in the account, and nothing shown that is not proven.
+"""
+
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+import gguf
+import numpy as np
+
+LAYERS, WIDTH, HEADS, INNER, CONTEXT = 2, 64, 4, 128, 4096
+
+
+def tokens():
+    """A vocabulary of pieces: three special tokens, each byte, and a letter with a space before it."""
+    kinds = gguf.TokenType
+    listed = [("<unk>", kinds.UNKNOWN), ("<s>", kinds.CONTROL), ("</s>", kinds.CONTROL)]
+    listed += [(f"<0x{byte:02X}>", kinds.BYTE) for byte in range(256)]
+    listed += [(chr(code), kinds.NORMAL) for code in range(0x21, 0x7F)]
+    listed += [("\u2581", kinds.NORMAL)]
+    return listed
+
+
+def make(file):
+    listed = tokens()
+    random = np.random.default_rng(20261126)
+    matrix = lambda *shape: random.standard_normal(shape).astype(np.float32) * 0.1
+    out = gguf.GGUFWriter(file, "llama")
+    out.add_context_length(CONTEXT)
+    out.add_embedding_length(WIDTH)
+    out.add_block_count(LAYERS)
+    out.add_feed_forward_length(INNER)
+    out.add_head_count(HEADS)
+    out.add_head_count_kv(HEADS)
+    out.add_rope_dimension_count(WIDTH // HEADS)
+    out.add_layer_norm_rms_eps(1e-6)
+    out.add_tokenizer_model("llama")
+    out.add_token_list([text.encode() for text, _ in listed])
+    out.add_token_scores([0.0] * len(listed))
+    out.add_token_types([kind for _, kind in listed])
+    out.add_bos_token_id(1)
+    out.add_eos_token_id(2)
+    out.add_unk_token_id(0)
+    out.add_chat_template("{% for m in messages %}{{ m['role'] + ': ' + m['content'] + '\n' }}{% endfor %}answer: ")
+    out.add_tensor("token_embd.weight", matrix(len(listed), WIDTH))
+    out.add_tensor("output.weight", matrix(len(listed), WIDTH))
+    out.add_tensor("output_norm.weight", np.ones(WIDTH, dtype=np.float32))
+    for layer in range(LAYERS):
+        for name in ("attn_norm", "ffn_norm"):
+            out.add_tensor(f"blk.{layer}.{name}.weight", np.ones(WIDTH, dtype=np.float32))
+        for name in ("attn_q", "attn_k", "attn_v", "attn_output"):
+            out.add_tensor(f"blk.{layer}.{name}.weight", matrix(WIDTH, WIDTH))
+        out.add_tensor(f"blk.{layer}.ffn_gate.weight", matrix(INNER, WIDTH))
+        out.add_tensor(f"blk.{layer}.ffn_up.weight", matrix(INNER, WIDTH))
+        out.add_tensor(f"blk.{layer}.ffn_down.weight", matrix(WIDTH, INNER))
+    out.write_header_to_file()
+    out.write_kv_data_to_file()
+    out.write_tensors_to_file()
+    out.close()
+
+
+def repository(folder):
+    """A repository in which `topic` changes one line."""
+    names = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+    for role in ("AUTHOR", "COMMITTER"):
+        names |= {f"GIT_{role}_NAME": "Ada", f"GIT_{role}_EMAIL": "ada@example.org", f"GIT_{role}_DATE": "@1710000000 +0000"}
+    git = lambda *words: subprocess.run(["git", "-C", folder, *words], check=True, env=os.environ | names)
+    folder.mkdir(parents=True)
+    git("init", "--quiet", "--initial-branch=main")
+    source = folder / "delay.rs"
+    source.write_text("pub fn delay(base: u64, attempt: u32) -> u64 {\n    base.saturating_mul(1 << attempt.min(16))\n}\n")
+    git("add", "--all")
+    git("commit", "--quiet", "--message", "add a delay")
+    git("checkout", "--quiet", "-b", "topic")
+    source.write_text("pub fn delay(base: u64, attempt: u32) -> u64 {\n    base << attempt\n}\n")
+    git("commit", "--quiet", "--all", "--message", "shift instead")
+
+
+def main():
+    precedent, work = (pathlib.Path(word).absolute() for word in sys.argv[1:3])
+    work.mkdir(parents=True, exist_ok=True)
+    model, folder = work / "tiny.gguf", work / f"repository-{os.getpid()}"
+    make(model)
+    repository(folder)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = subprocess.Popen(
+        [sys.executable, "-m", "llama_cpp.server", "--model", model, "--host", "127.0.0.1", "--port", str(port),
+         "--n_ctx", str(CONTEXT), "--verbose", "false"],
+    )
+    try:
+        url = f"http://127.0.0.1:{port}/v1"
+        for _ in range(120):
+            try:
+                urllib.request.urlopen(f"{url}/models").read()
+                break
+            except OSError:
+                time.sleep(0.5)
+        command = [precedent, "review", "main..topic", "--repo", folder, "--json", "--llm", "tiny.gguf", "--llm-url", url,
+                   "--llm-context", str(CONTEXT), "--llm-seconds", "240"]
+        ran = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"XDG_CACHE_HOME": str(work / "cache")})
+        assert ran.returncode == 0, ran.stderr
+        review = json.loads(ran.stdout)
+        print(json.dumps({"llm": review["llm"], "findings": review["findings"], "skipped": review["skipped"]}, indent=1))
+        assert review["llm"]["requests"] >= 1 and review["llm"]["tokens"]["prompt"] > 0
+        assert not review["llm"]["unasked"], "the server answered every question"
+    finally:
+        server.terminate()
+        server.wait()
+
+
+if __name__ == "__main__":
+    main()

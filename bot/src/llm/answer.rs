@@ -1,0 +1,376 @@
+//! Answer: text from a model to claims that are proven from the passage that it was shown. Pure.
+//!
+//! Nothing is repaired and nothing is guessed: what does not hold is dropped, and counted by its reason.
+
+use std::collections::BTreeMap;
+
+use precedent_pipeline::syntax;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::passage::{Mark, Passage, Shown};
+use super::prompt::{KINDS, MAX_CLAIMS};
+use crate::change::ChangedFile;
+use crate::config;
+use crate::finding::{NodeName, Severity, Side};
+use crate::redact::{MARK, redacted};
+use crate::render::visible;
+use crate::sanitise;
+
+/// A longer answer is not read.
+const MAX_ANSWER_BYTES: usize = 256 << 10;
+/// Letters and digits of a quote, at the least.
+const MIN_QUOTE_SIGNS: usize = 3;
+/// Longest title and body, in characters.
+const MAX_TITLE_CHARS: usize = 200;
+const MAX_BODY_CHARS: usize = 1_500;
+
+/// Why something was dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Reason {
+    Shape,
+    Hunk,
+    Quote,
+    Unchanged,
+    Line,
+    Precedent,
+    Invented,
+    Suggestion,
+    Words,
+    Repeated,
+    Muted,
+    Rejected,
+    Unweighed,
+    Unread,
+}
+
+impl Reason {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Reason::Shape => "not in the shape that was asked for",
+            Reason::Hunk => "about a hunk that was not shown",
+            Reason::Quote => "a quote that is not in the hunk",
+            Reason::Unchanged => "about lines that this change leaves as they are",
+            Reason::Line => "a line that is not the quoted one, or not shown",
+            Reason::Precedent => "a precedent that was not given",
+            Reason::Invented => "a commit or a file that was not shown",
+            Reason::Suggestion => "a suggestion that does not apply or does not parse",
+            Reason::Words => "nothing said, or too much",
+            Reason::Repeated => "said already",
+            Reason::Muted => "muted by the project",
+            Reason::Rejected => "rejected by the second look",
+            Reason::Unweighed => "not looked at a second time",
+            Reason::Unread => "a citation that did not resolve",
+        }
+    }
+}
+
+/// How often each reason came up.
+pub(super) type Drops = BTreeMap<Reason, u32>;
+
+/// A claim that holds against its passage.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Claim {
+    pub(super) check: &'static str,
+    pub(super) severity: Severity,
+    pub(super) title: String,
+    pub(super) body: String,
+    pub(super) suggestion: Option<String>,
+    pub(super) side: Side,
+    /// First and last line on that side.
+    pub(super) lines: [u32; 2],
+    /// What was quoted, as it was shown.
+    pub(super) quote: String,
+    pub(super) node: NodeName,
+    /// The places of the cited precedents among those that were offered.
+    pub(super) cited: Vec<usize>,
+}
+
+/// What an answer came to.
+#[derive(Debug, Default)]
+pub(super) struct Judged {
+    pub(super) claims: Vec<Claim>,
+    pub(super) stated: u32,
+    pub(super) dropped: Drops,
+    /// Secrets that were taken out of its words.
+    pub(super) redacted: u32,
+}
+
+/// A claim as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    hunk: u32,
+    line: u32,
+    quote: String,
+    kind: String,
+    severity: String,
+    title: String,
+    body: String,
+    #[serde(default)]
+    suggestion: Option<String>,
+    #[serde(default)]
+    precedents: Vec<String>,
+}
+
+/// Holds an answer against the passage that it is about.
+pub(super) fn judge(passage: &Passage, file: &ChangedFile, answer: &str) -> Judged {
+    let mut judged = Judged::default();
+    let list = object_in(answer).and_then(|mut object| match object.get_mut("findings").map(Value::take) {
+        Some(Value::Array(list)) => Some(list),
+        _ => None,
+    });
+    let Some(list) = list else {
+        judged.stated = 1;
+        judged.dropped.insert(Reason::Shape, 1);
+        return judged;
+    };
+    judged.stated = list.len() as u32;
+    for (at, value) in list.into_iter().enumerate() {
+        let claim = match serde_json::from_value::<Written>(value) {
+            Ok(written) if at < MAX_CLAIMS => claim(passage, file, written, &mut judged.redacted),
+            _ => Err(Reason::Shape),
+        };
+        let claim = claim.and_then(|claim| {
+            let is_known = judged.claims.iter().any(|known| known.side == claim.side && known.lines == claim.lines);
+            if is_known { Err(Reason::Repeated) } else { Ok(claim) }
+        });
+        match claim {
+            Ok(claim) => judged.claims.push(claim),
+            Err(reason) => *judged.dropped.entry(reason).or_default() += 1,
+        }
+    }
+    judged
+}
+
+/// The ids that a second answer keeps, in its order; `None` when it is out of shape.
+pub(super) fn kept(answer: &str) -> Option<Vec<String>> {
+    let object = object_in(answer)?;
+    let ids = object.get("keep")?.as_array()?;
+    ids.iter().map(|id| id.as_str().map(str::to_owned)).collect()
+}
+
+/// The JSON object of an answer: all of it, or what stands in a fence or after some words.
+fn object_in(answer: &str) -> Option<Value> {
+    if answer.len() > MAX_ANSWER_BYTES {
+        return None;
+    }
+    let start = answer.find('{')?;
+    let mut values = serde_json::Deserializer::from_str(&answer[start..]).into_iter::<Value>();
+    values.next()?.ok().filter(Value::is_object)
+}
+
+fn claim(passage: &Passage, file: &ChangedFile, written: Written, secrets: &mut u32) -> Result<Claim, Reason> {
+    let check = KINDS.iter().find(|(kind, _)| *kind == written.kind).map(|(_, check)| *check).ok_or(Reason::Shape)?;
+    let severity = match &*written.severity {
+        "info" => Severity::Info,
+        "minor" => Severity::Minor,
+        "major" => Severity::Major,
+        "critical" => Severity::Critical,
+        _ => return Err(Reason::Shape),
+    };
+    let hunk = passage.hunks.iter().find(|hunk| hunk.number == written.hunk).ok_or(Reason::Hunk)?;
+    let found = quoted(hunk, &written.quote, written.line)?;
+    let mut cited = Vec::new();
+    for id in &written.precedents {
+        let at = passage.offered.iter().position(|offered| offered.id == *id).ok_or(Reason::Precedent)?;
+        if !cited.contains(&at) {
+            cited.push(at);
+        }
+    }
+    let mut plain = |text: &str| {
+        let (text, count) = redacted(&sanitise::decoded(text));
+        *secrets += count as u32;
+        visible(text.split_whitespace().collect::<Vec<&str>>().join(" ").as_str())
+    };
+    let (title, body) = (plain(&written.title), plain(&written.body));
+    let fits = |text: &str, most: usize| text.chars().any(char::is_alphabetic) && text.chars().count() <= most;
+    if !fits(&title, MAX_TITLE_CHARS) || !fits(&body, MAX_BODY_CHARS) {
+        return Err(Reason::Words);
+    }
+    for text in [&title, &body] {
+        mentions(passage, hunk, text)?;
+    }
+    let suggestion = match written.suggestion.filter(|text| !text.trim().is_empty()) {
+        Some(text) => Some(suggestion(file, &found, &text)?),
+        None => None,
+    };
+    if found.side == Side::Right
+        && (found.lines[0]..=found.lines[1]).any(|line| config::is_ignored(&file.after, line, check))
+    {
+        return Err(Reason::Muted);
+    }
+    Ok(Claim {
+        check,
+        severity,
+        title,
+        body,
+        suggestion,
+        side: found.side,
+        lines: found.lines,
+        quote: found.quote,
+        node: hunk.node.clone(),
+        cited,
+    })
+}
+
+/// Where a quote was found.
+struct Found {
+    side: Side,
+    lines: [u32; 2],
+    quote: String,
+}
+
+/// The changed lines of a hunk that a quote is taken from; the line that the answer names must be among them.
+fn quoted(hunk: &Shown, quote: &str, line: u32) -> Result<Found, Reason> {
+    let parts: Vec<String> = quote
+        .trim_matches(['\n', '\r'])
+        .lines()
+        .map(|part| unnumbered(&visible(&part.replace('\t', "    "))).trim().to_owned())
+        .collect();
+    if parts.iter().flat_map(|part| part.chars()).filter(|letter| letter.is_alphanumeric()).count() < MIN_QUOTE_SIGNS {
+        return Err(Reason::Quote);
+    }
+    let mut is_found = false;
+    let mut is_changed = false;
+    for (side, other) in [(Side::Right, Mark::Removed), (Side::Left, Mark::Added)] {
+        let shown: Vec<_> = hunk.lines.iter().filter(|line| line.mark != other).collect();
+        for window in shown.windows(parts.len()) {
+            let last = parts.len() - 1;
+            let matches = window.iter().zip(&parts).enumerate().all(|(at, (shown, part))| {
+                let text = shown.text.trim();
+                match (at == 0, at == last) {
+                    (true, true) => text.contains(part.as_str()),
+                    (true, false) => text.ends_with(part.as_str()),
+                    (false, true) => text.starts_with(part.as_str()),
+                    (false, false) => text == part,
+                }
+            });
+            if !matches {
+                continue;
+            }
+            is_found = true;
+            let number = |line: &super::passage::Line| if side == Side::Right { line.new } else { line.old };
+            let changed: Vec<_> = window.iter().filter(|line| line.mark != Mark::Same).collect();
+            let (Some(first), Some(end)) = (changed.first(), changed.last()) else { continue };
+            is_changed = true;
+            let lines = [number(first), number(end)];
+            if (lines[0]..=lines[1]).contains(&line) {
+                return Ok(Found { side, lines, quote: parts.join("\n") });
+            }
+        }
+    }
+    Err(match (is_found, is_changed) {
+        (false, _) => Reason::Quote,
+        (true, false) => Reason::Unchanged,
+        (true, true) => Reason::Line,
+    })
+}
+
+/// A line without the mark and the number that it was shown with.
+fn unnumbered(line: &str) -> &str {
+    let Some((head, rest)) = line.split_once('|') else { return line };
+    let head = head.trim_start().trim_start_matches(['+', '-']).trim();
+    if !head.is_empty() && head.bytes().all(|byte| byte.is_ascii_digit()) { rest } else { line }
+}
+
+/// Refuses words that name a line, a commit, a precedent or a file that was not shown.
+fn mentions(passage: &Passage, hunk: &Shown, text: &str) -> Result<(), Reason> {
+    let words: Vec<&str> = text
+        .split(|letter: char| letter.is_whitespace() || "`\"'()[]{},;<>".contains(letter))
+        .map(|word| word.trim_matches(['.', ':', '!', '?', '*', '#']))
+        .filter(|word| !word.is_empty())
+        .collect();
+    let is_shown = |line: u32| {
+        hunk.lines.iter().any(|shown| {
+            shown.mark != Mark::Removed && shown.new == line || shown.mark != Mark::Added && shown.old == line
+        })
+    };
+    for (at, word) in words.iter().enumerate() {
+        let lower = word.to_lowercase();
+        // "line 12", "lines 12-14", "lines 12 and 14", "L12"
+        let before = |back: usize| at.checked_sub(back).map(|at| words[at].to_lowercase()).unwrap_or_default();
+        let is_number = word.starts_with(|letter: char| letter.is_ascii_digit());
+        let after_line = matches!(&*before(1), "line" | "lines")
+            || matches!(&*before(1), "and" | "to" | "or" | "through") && matches!(&*before(3), "line" | "lines");
+        let named = match lower.strip_prefix('l').filter(|rest| rest.bytes().all(|byte| byte.is_ascii_digit())) {
+            Some(number) if !number.is_empty() => Some(number),
+            _ if is_number && after_line => Some(*word),
+            _ => None,
+        };
+        let numbers = named.into_iter().flat_map(|named| named.split(['-', '–', '—']));
+        for number in numbers.filter_map(|number| number.parse::<u32>().ok()) {
+            if !is_shown(number) {
+                return Err(Reason::Line);
+            }
+        }
+        // "P7"
+        let id =
+            word.strip_prefix('P').filter(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()));
+        if id.is_some() && !passage.offered.iter().any(|offered| offered.id == **word) {
+            return Err(Reason::Precedent);
+        }
+        let is_hex = (7..=64).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let is_commit = is_hex
+            && word.bytes().any(|byte| byte.is_ascii_digit())
+            && word.bytes().any(|byte| byte.is_ascii_alphabetic());
+        let is_known_commit = |word: &str| {
+            let cited = passage.offered.iter().flat_map(|offered| &offered.citations);
+            cited.map(|citation| citation.commit.to_string()).any(|commit| commit.starts_with(&word.to_lowercase()))
+        };
+        if is_commit && !is_known_commit(word) && !passage.text.contains(word) {
+            return Err(Reason::Invented);
+        }
+        // A path, with the line that may stand behind it.
+        let (path, line) = word.split_once(':').map_or((*word, None), |(path, line)| (path, line.parse::<u32>().ok()));
+        let is_path = path.contains('/')
+            && !path.contains("//")
+            && path.rsplit('/').next().is_some_and(|name| {
+                name.rsplit_once('.').is_some_and(|(stem, ending)| !stem.is_empty() && (1..=5).contains(&ending.len()))
+            });
+        if is_path && !passage.text.contains(path) {
+            return Err(Reason::Invented);
+        }
+        let is_here = path == passage.path || passage.path.ends_with(&format!("/{path}"));
+        if is_here && line.is_some_and(|line| !is_shown(line)) {
+            return Err(Reason::Line);
+        }
+    }
+    Ok(())
+}
+
+/// A replacement for the quoted lines that is small, changes something, and leaves the file no harder to parse.
+fn suggestion(file: &ChangedFile, found: &Found, text: &str) -> Result<String, Reason> {
+    let text = text.trim_end_matches(['\n', '\r']);
+    let is_usable = found.side == Side::Right && sanitise::suggestion(text).is_some() && !text.contains(MARK);
+    let (_, secrets) = redacted(text);
+    if !is_usable || secrets > 0 {
+        return Err(Reason::Suggestion);
+    }
+    let mut lines: Vec<&str> = file.after.lines().collect();
+    let (start, end) = (found.lines[0] as usize - 1, found.lines[1] as usize);
+    let replaced = lines.get(start..end).ok_or(Reason::Suggestion)?;
+    // A model forgets where the line began; its own indentation counts when it has any.
+    let indent: String = replaced[0].chars().take_while(|letter| letter.is_whitespace()).collect();
+    let text = match text.starts_with(char::is_whitespace) || indent.is_empty() {
+        true => text.to_owned(),
+        false => text.lines().map(|line| format!("{indent}{line}")).collect::<Vec<String>>().join("\n"),
+    };
+    if replaced.iter().map(|line| line.trim()).eq(text.lines().map(str::trim)) {
+        return Err(Reason::Suggestion);
+    }
+    let new: Vec<&str> = text.lines().collect();
+    lines.splice(start..end, new);
+    let mut applied = lines.join("\n");
+    applied.push('\n');
+    let language = file.language.map_err(|_| Reason::Suggestion)?;
+    match (syntax::faults(language, &file.after), syntax::faults(language, &applied)) {
+        (Some(before), Some(after)) if after <= before => Ok(text),
+        // Prose has no grammar to break.
+        (None, None) if language.is_text() => Ok(text),
+        _ => Err(Reason::Suggestion),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,281 @@
+//! Untrue answers, made by rule, none of which may come through; and true ones, all of which must.
+
+use std::sync::Arc;
+
+use precedent_pipeline::shard::ObjectId;
+use precedent_pipeline::syntax::language;
+use serde_json::json;
+
+use super::*;
+use crate::diff::FileDiff;
+use crate::finding::Citation;
+use crate::llm::passage::{Offered, walk};
+use crate::llm::prompt;
+
+const PATH: &str = "src/retry.rs";
+
+/// Forty functions, of which every other one is changed in its middle line.
+fn texts() -> (String, String) {
+    let function = |at: usize, is_new: bool| {
+        let middle = match (at.is_multiple_of(2), is_new) {
+            (true, true) => format!("    let delay_{at} = base_{at} << attempt_{at};\n"),
+            _ => format!("    let delay_{at} = base_{at}.saturating_mul(attempt_{at});\n"),
+        };
+        format!(
+            "fn wait_{at}(base_{at}: u64, attempt_{at}: u64) -> u64 {{\n{middle}    delay_{at}.min(LIMIT_{at})\n}}\n\n\n\n\n\n"
+        )
+    };
+    let whole = |is_new: bool| (0..40).map(|at| function(at, is_new)).collect();
+    (whole(false), whole(true))
+}
+
+fn file() -> ChangedFile {
+    let (before, after) = texts();
+    ChangedFile {
+        path: Arc::from(PATH),
+        old_path: None,
+        language: Ok(language("rust").expect("a language")),
+        diff: FileDiff::between(&before, &after),
+        before,
+        after,
+        exists: true,
+    }
+}
+
+fn passage(file: &ChangedFile) -> Passage {
+    let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<String>>();
+    let (old, new) = (lines(&file.before), lines(&file.after));
+    let node = NodeName { path: PATH.into(), symbol: "wait".into() };
+    let hunks: Vec<Shown> = file
+        .diff
+        .hunks
+        .iter()
+        .enumerate()
+        .map(|(at, hunk)| Shown {
+            number: at as u32 + 1,
+            signature: String::new(),
+            node: node.clone(),
+            lines: walk(&file.diff, hunk, &old, &new),
+        })
+        .collect();
+    let offered = ["0123456789abcdef0123456789abcdef01234567", "89abcdef0123456789abcdef0123456789abcdef"]
+        .iter()
+        .enumerate()
+        .map(|(at, commit)| Offered {
+            id: format!("P{}", at + 1),
+            text: "history of `wait`: fixed twice".into(),
+            citations: vec![Citation {
+                commit: ObjectId::from_hex(commit).expect("an id"),
+                path: "src/old.rs".into(),
+                lines: [1, 2],
+                quote: "fn wait() {".into(),
+            }],
+        })
+        .collect::<Vec<Offered>>();
+    let text = prompt::question(PATH, "", &hunks, &offered, "");
+    Passage { path: PATH.into(), file: 0, hunks, offered, text, tokens: 0, risk: 0.0 }
+}
+
+/// A true claim about the hunk with this number, from 0.
+fn claim(passage: &Passage, hunk: usize) -> Value {
+    let shown = &passage.hunks[hunk];
+    let line = shown.lines.iter().find(|line| line.mark == Mark::Added).expect("an added line");
+    json!({
+        "hunk": shown.number,
+        "line": line.new,
+        "quote": line.text,
+        "kind": "bug",
+        "severity": "major",
+        "title": "The delay overflows",
+        "body": format!("A shift by more than 63 panics or wraps, see line {}.", line.new),
+        "suggestion": null,
+        "precedents": ["P1"],
+    })
+}
+
+fn answer(claim: &Value) -> String {
+    json!({"findings": [claim]}).to_string()
+}
+
+/// One way to make a true claim untrue; `n` makes it differ each time.
+type Spoil = fn(&Passage, &mut Value, usize);
+
+fn with(claim: &mut Value, name: &str, value: impl Into<Value>) {
+    claim[name] = value.into();
+}
+
+const SPOILS: [(Spoil, &[Reason]); 25] = [
+    (|_, claim, n| with(claim, "quote", format!("let delay = base.pow({n});")), &[Reason::Quote]),
+    (
+        |_, claim, n| with(claim, "quote", format!("{} // {n}", claim["quote"].as_str().unwrap_or_default())),
+        &[Reason::Quote],
+    ),
+    (|_, claim, n| with(claim, "quote", ["", "  ", "}", ";", "()"][n % 5]), &[Reason::Quote]),
+    (|passage, claim, n| with(claim, "quote", passage.hunks[(n + 1) % 20].lines[3].text.clone()), &[Reason::Quote]),
+    (|passage, claim, n| with(claim, "quote", passage.hunks[n % 20].lines[2].text.clone()), &[Reason::Unchanged]),
+    (|_, claim, n| with(claim, "line", 9_000 + n), &[Reason::Line]),
+    (
+        |_, claim, n| with(claim, "line", claim["line"].as_u64().unwrap_or_default() + 1 + (n % 3) as u64),
+        &[Reason::Line],
+    ),
+    (|_, claim, _| with(claim, "line", 0), &[Reason::Line]),
+    (|_, claim, n| with(claim, "hunk", 100 + n), &[Reason::Hunk]),
+    (|_, claim, _| with(claim, "hunk", 0), &[Reason::Hunk]),
+    (|_, claim, n| with(claim, "precedents", json!([format!("P{}", n + 3)])), &[Reason::Precedent]),
+    (|_, claim, n| with(claim, "body", format!("As P{} shows, it overflows.", n + 3)), &[Reason::Precedent]),
+    (
+        |_, claim, n| with(claim, "body", format!("Commit {:07x}a{n:02x} fixed this before.", n * 7919 + 0x00b1_e5ad)),
+        &[Reason::Invented],
+    ),
+    (|_, claim, n| with(claim, "title", format!("It undoes deadbeef{n:02}")), &[Reason::Invented]),
+    (|_, claim, n| with(claim, "body", format!("The caller in `src/other_{n}.rs` breaks.")), &[Reason::Invented]),
+    (|_, claim, n| with(claim, "body", format!("It contradicts line {}.", 5_000 + n)), &[Reason::Line]),
+    (|_, claim, n| with(claim, "body", format!("See {PATH}:{} too.", 5_000 + n)), &[Reason::Line]),
+    (|_, claim, n| with(claim, "suggestion", format!("    let delay_{n} = (base << ;")), &[Reason::Suggestion]),
+    (|_, claim, n| with(claim, "suggestion", format!("    }} }} fn broken_{n}(")), &[Reason::Suggestion]),
+    (|_, claim, _| with(claim, "suggestion", claim["quote"].clone()), &[Reason::Suggestion]),
+    (
+        |_, claim, n| with(claim, "suggestion", format!("    let delay_{n} = 1;\n    ...\n    delay_{n}")),
+        &[Reason::Suggestion],
+    ),
+    (|_, claim, n| with(claim, "suggestion", "    let x = 1;\n".repeat(11 + n)), &[Reason::Suggestion]),
+    (|_, claim, n| with(claim, ["kind", "severity"][n % 2], ["nit", "style", "blocker"][n % 3]), &[Reason::Shape]),
+    (
+        |_, claim, n| with(claim, ["extra", "hunk", "quote", "title", "precedents"][n % 5], json!({"n": n})),
+        &[Reason::Shape],
+    ),
+    (|_, claim, n| with(claim, ["title", "body"][n % 2], ["", "?!", " \n"][n % 3]), &[Reason::Words]),
+];
+
+#[test]
+fn of_five_hundred_untrue_answers_none_comes_through() {
+    let file = file();
+    let passage = passage(&file);
+    assert_eq!(passage.hunks.len(), 20);
+    let mut count = 0;
+    for (at, (spoil, reasons)) in SPOILS.iter().enumerate() {
+        for n in 0..20 {
+            let mut claim = claim(&passage, n % 20);
+            spoil(&passage, &mut claim, n);
+            let judged = judge(&passage, &file, &answer(&claim));
+            assert_eq!(judged.claims, [], "way {at}, {n}: {claim}");
+            let found: Vec<Reason> = judged.dropped.keys().copied().collect();
+            assert_eq!(found, *reasons, "way {at}, {n}: {claim}");
+            assert_eq!((judged.stated, judged.dropped.values().sum::<u32>()), (1, 1));
+            count += 1;
+        }
+    }
+    assert_eq!(count, 500);
+}
+
+#[test]
+fn true_answers_come_through() {
+    let file = file();
+    let passage = passage(&file);
+    for hunk in 0..20 {
+        let judged = judge(&passage, &file, &answer(&claim(&passage, hunk)));
+        assert_eq!((judged.claims.len(), &judged.dropped), (1, &Drops::new()), "{hunk}");
+        let found = &judged.claims[0];
+        let line = found.lines[0] as usize;
+        assert!(file.after.lines().nth(line - 1).is_some_and(|text| text.contains("<< attempt")), "{found:?}");
+        assert_eq!((found.side, found.check, found.cited.as_slice()), (Side::Right, "model-bug", &[0][..]));
+    }
+}
+
+#[test]
+fn a_removed_line_may_be_quoted_and_a_suggestion_keeps_its_place() {
+    let file = file();
+    let passage = passage(&file);
+    let removed = passage.hunks[1].lines.iter().find(|line| line.mark == Mark::Removed).expect("a removed line");
+    let mut about = claim(&passage, 1);
+    with(&mut about, "quote", removed.text.clone());
+    with(&mut about, "line", removed.old);
+    with(&mut about, "body", "The bound that was here is lost.");
+    let judged = judge(&passage, &file, &answer(&about));
+    assert_eq!(judged.claims.len(), 1, "{:?}", judged.dropped);
+    assert_eq!((judged.claims[0].side, judged.claims[0].lines), (Side::Left, [removed.old; 2]));
+    let mut better = claim(&passage, 2);
+    with(&mut better, "suggestion", "let delay_4 = base_4.saturating_mul(attempt_4);");
+    let judged = judge(&passage, &file, &answer(&better));
+    assert_eq!(
+        judged.claims[0].suggestion.as_deref(),
+        Some("    let delay_4 = base_4.saturating_mul(attempt_4);"),
+        "with the indentation of the line that it replaces"
+    );
+}
+
+#[test]
+fn a_quote_may_have_its_mark_and_number() {
+    let file = file();
+    let passage = passage(&file);
+    let line = passage.hunks[0].lines.iter().find(|line| line.mark == Mark::Added).expect("an added line");
+    let mut about = claim(&passage, 0);
+    with(&mut about, "quote", prompt::line(line).trim_end().to_owned());
+    assert_eq!(judge(&passage, &file, &answer(&about)).claims.len(), 1);
+}
+
+#[test]
+fn answers_out_of_shape_are_bounded_and_invent_nothing() {
+    let file = file();
+    let passage = passage(&file);
+    let good = answer(&claim(&passage, 0));
+    for (text, claims) in [
+        (String::new(), 0),
+        ("The change looks good to me.".into(), 0),
+        ("{\"findings\": [".into(), 0),
+        ("{\"findings\": NaN}".into(), 0),
+        ("{\"findings\": {}}".into(), 0),
+        ("[]".into(), 0),
+        ("<html><body>busy</body></html>".into(), 0),
+        ("x".repeat(10 << 20), 0),
+        ("{\"findings\": [".repeat(200_000), 0),
+        (format!("{{\"a\":{}1{}}}", "[".repeat(100_000), "]".repeat(100_000)), 0),
+        (good.clone(), 1),
+        (format!("Here it is:\n```json\n{good}\n```\nThat is all {{}}."), 1),
+    ] {
+        let judged = judge(&passage, &file, &text);
+        assert_eq!(judged.claims.len(), claims, "{:.80}", text);
+        assert_eq!(judged.dropped.get(&Reason::Shape).copied().unwrap_or_default(), 1 - claims as u32, "{text:.80}");
+    }
+    let one = claim(&passage, 0);
+    let many = json!({"findings": vec![one; 50]}).to_string();
+    let judged = judge(&passage, &file, &many);
+    assert_eq!((judged.claims.len(), judged.stated), (1, 50));
+    assert_eq!(judged.dropped.values().sum::<u32>(), 49);
+}
+
+#[test]
+fn words_are_plain_and_hold_no_secret() {
+    let file = file();
+    let passage = passage(&file);
+    let mut about = claim(&passage, 0);
+    with(&mut about, "title", "It&#64;leaks\u{202e} now");
+    with(&mut about, "body", "The key is ghp_0123456789abcdefghijklmnopqrstuv in it.");
+    let judged = judge(&passage, &file, &answer(&about));
+    assert_eq!(judged.claims[0].title, "It@leaksU+202E now");
+    assert_eq!((judged.claims[0].body.as_str(), judged.redacted), ("The key is [secret] in it.", 1));
+}
+
+#[test]
+fn code_may_ask_for_silence() {
+    let mut file = file();
+    file.after = file.after.replacen(
+        "    let delay_0 = base_0 << attempt_0;",
+        "    let delay_0 = base_0 << attempt_0; // precedent: ignore[model-bug] bounded by the caller",
+        1,
+    );
+    file.diff = FileDiff::between(&file.before, &file.after);
+    let passage = passage(&file);
+    let mut about = claim(&passage, 0);
+    with(&mut about, "quote", "let delay_0 = base_0 << attempt_0;");
+    assert_eq!(judge(&passage, &file, &answer(&about)).dropped, Drops::from([(Reason::Muted, 1)]));
+}
+
+#[test]
+fn the_second_answer_is_a_list_of_ids() {
+    assert_eq!(kept("{\"keep\":[\"F2\",\"F1\"]}"), Some(vec!["F2".into(), "F1".into()]));
+    assert_eq!(kept("{\"keep\":[]}"), Some(Vec::new()));
+    for wrong in ["", "keep all", "{}", "{\"keep\":\"F1\"}", "{\"keep\":[1]}"] {
+        assert_eq!(kept(wrong), None, "{wrong}");
+    }
+}

@@ -1,0 +1,178 @@
+//! Budget: what a review may spend on a model, and what it has spent. Pure but for the clock.
+
+use std::time::{Duration, Instant};
+
+use crate::config::LlmConfig;
+use crate::voice::Tokens;
+
+/// What may be spent on one review.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Limits {
+    /// Tokens read and written.
+    pub tokens: u64,
+    /// Questions, repeated ones included.
+    pub requests: u32,
+    /// Time for everything.
+    pub time: Duration,
+    /// Money, in the unit of the prices.
+    pub cost: Option<f64>,
+    /// Money for a million tokens that are read, and that are written.
+    pub prices: Option<[f64; 2]>,
+    /// Tokens of an answer.
+    pub answer_tokens: usize,
+    /// Tokens of the hunks in one question.
+    pub passage_tokens: usize,
+    /// Precedents in one question.
+    pub precedents: usize,
+    /// Tokens of all precedents in one question.
+    pub precedent_tokens: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            tokens: 60_000,
+            requests: 24,
+            time: Duration::from_secs(300),
+            cost: None,
+            prices: None,
+            answer_tokens: 800,
+            passage_tokens: 1_500,
+            precedents: 4,
+            precedent_tokens: 500,
+        }
+    }
+}
+
+impl Limits {
+    /// The same, where the repository's owners do not want less. What they allow beyond it does not count, since they do
+    /// not pay for every run.
+    pub fn within(&self, config: &LlmConfig) -> Limits {
+        let lower = |mine: Option<f64>, theirs: Option<f64>| match (mine, theirs) {
+            (Some(mine), Some(theirs)) => Some(mine.min(theirs)),
+            (mine, theirs) => mine.or(theirs),
+        };
+        let prices = config.input_price.zip(config.output_price).map(|(input, output)| [input, output]);
+        Limits {
+            tokens: config.max_tokens.map_or(self.tokens, |tokens| tokens.min(self.tokens)),
+            requests: config.max_requests.map_or(self.requests, |requests| requests.min(self.requests)),
+            time: config.max_seconds.map_or(self.time, |seconds| Duration::from_secs(seconds).min(self.time)),
+            cost: lower(self.cost, config.max_cost),
+            prices: self.prices.or(prices),
+            precedents: config.precedents.map_or(self.precedents, |precedents| precedents.min(self.precedents)),
+            ..*self
+        }
+    }
+
+    /// What tokens cost.
+    pub fn cost_of(&self, tokens: Tokens) -> Option<f64> {
+        let [input, output] = self.prices?;
+        Some((tokens.prompt as f64 * input + tokens.completion as f64 * output) / 1e6)
+    }
+}
+
+/// What has been spent, and what is promised to questions that are under way.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    limits: Limits,
+    started: Instant,
+    pub(super) requests: u32,
+    pub(super) tokens: Tokens,
+    promised: Tokens,
+}
+
+impl Ledger {
+    pub(super) fn new(limits: Limits) -> Ledger {
+        Ledger { limits, started: Instant::now(), requests: 0, tokens: Tokens::default(), promised: Tokens::default() }
+    }
+
+    /// Time that is left.
+    pub(super) fn left(&self) -> Duration {
+        self.limits.time.saturating_sub(self.started.elapsed())
+    }
+
+    pub(super) fn seconds(&self) -> f64 {
+        self.started.elapsed().as_secs_f64()
+    }
+
+    /// Questions that are left.
+    pub(super) fn requests_left(&self) -> u32 {
+        self.limits.requests.saturating_sub(self.requests)
+    }
+
+    /// Sets tokens aside for a question and its answer, or says why it may not be asked.
+    pub(super) fn promise(&mut self, question: Tokens) -> Result<(), String> {
+        let sum = |one: Tokens, two: Tokens| Tokens {
+            prompt: one.prompt + two.prompt,
+            completion: one.completion + two.completion,
+        };
+        let all = sum(sum(self.tokens, self.promised), question);
+        if self.requests >= self.limits.requests {
+            return Err(format!("a review may ask {} questions and has asked them", self.limits.requests));
+        }
+        if self.left().is_zero() {
+            return Err(format!("a review may take {} seconds and has taken them", self.limits.time.as_secs()));
+        }
+        if all.prompt + all.completion > self.limits.tokens {
+            return Err(format!("a review may spend {} tokens", self.limits.tokens));
+        }
+        match (self.limits.cost, self.limits.cost_of(all)) {
+            (Some(limit), Some(cost)) if cost > limit => return Err(format!("a review may cost {limit}")),
+            (Some(limit), None) => return Err(format!("a review may cost {limit}, and no prices are set")),
+            _ => {}
+        }
+        self.promised = sum(self.promised, question);
+        self.requests += 1;
+        Ok(())
+    }
+
+    /// Enters what a question that was promised has really taken.
+    pub(super) fn enter(&mut self, promised: Tokens, spent: Tokens, attempts: u32) {
+        self.promised.prompt -= promised.prompt;
+        self.promised.completion -= promised.completion;
+        self.tokens.prompt += spent.prompt;
+        self.tokens.completion += spent.completion;
+        // One was counted with the promise.
+        self.requests += attempts.saturating_sub(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tokens(prompt: u64, completion: u64) -> Tokens {
+        Tokens { prompt, completion }
+    }
+
+    #[test]
+    fn nothing_is_promised_beyond_a_limit() {
+        let limits = Limits { tokens: 1000, requests: 3, ..Limits::default() };
+        let mut ledger = Ledger::new(limits);
+        assert_eq!(ledger.promise(tokens(500, 100)), Ok(()));
+        assert!(ledger.promise(tokens(400, 100)).is_err_and(|why| why.contains("1000 tokens")));
+        ledger.enter(tokens(500, 100), tokens(450, 20), 2);
+        assert_eq!((ledger.requests, ledger.tokens), (2, tokens(450, 20)));
+        assert_eq!(ledger.promise(tokens(400, 100)), Ok(()));
+        assert!(ledger.promise(tokens(1, 1)).is_err_and(|why| why.contains("3 questions")));
+        let late = Ledger::new(Limits { time: Duration::ZERO, ..limits }).promise(tokens(1, 1));
+        assert!(late.is_err_and(|why| why.contains("0 seconds")));
+    }
+
+    #[test]
+    fn money_needs_prices() {
+        let limits = Limits { cost: Some(0.001), ..Limits::default() };
+        assert!(Ledger::new(limits).promise(tokens(1, 1)).is_err_and(|why| why.contains("no prices")));
+        let mut ledger = Ledger::new(Limits { prices: Some([1.0, 2.0]), ..limits });
+        assert_eq!(ledger.promise(tokens(500, 200)), Ok(()));
+        assert!(ledger.promise(tokens(200, 0)).is_err_and(|why| why.contains("0.001")));
+    }
+
+    #[test]
+    fn a_repository_may_only_want_less() {
+        let config =
+            LlmConfig { max_requests: Some(100), max_tokens: Some(10), max_cost: Some(2.0), ..LlmConfig::default() };
+        let limits = Limits { cost: Some(1.0), ..Limits::default() }.within(&config);
+        assert_eq!((limits.requests, limits.tokens, limits.cost), (24, 10, Some(1.0)));
+    }
+}

@@ -1,0 +1,454 @@
+//! A model behind an address that speaks OpenAI's chat completions: llama.cpp, Ollama, vLLM, DeepSeek, OpenAI and others.
+//!
+//! One question, one answer, nothing streamed. An answer is read up to a limit, within a time, and believed only if it is
+//! by the model that was asked. What failed for the moment is asked again, as late as the server wishes; redirects are not
+//! followed, so the key stays where it was sent.
+
+use std::fmt;
+use std::future::Future;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::{Client, StatusCode, Url};
+use serde_json::{Value, json};
+
+use super::model::{Answered, Ask, Model, Refusal, Reply};
+use crate::redact::redacted;
+use crate::render::visible;
+
+/// A longer answer is not read.
+const MAX_ANSWER_BYTES: usize = 1 << 20;
+/// How often one question is sent.
+const MAX_ATTEMPTS: u32 = 4;
+/// How long a connection may take to be made.
+const CONNECT: Duration = Duration::from_secs(10);
+/// How often it is looked whether anybody still waits.
+const TICK: Duration = Duration::from_millis(50);
+/// Without a tokenizer at hand: few tokens of code are shorter than this, in bytes.
+const BYTES_A_TOKEN: usize = 3;
+/// Questions at the same time.
+const PARALLEL: usize = 4;
+
+/// Where a model is and how it is called there.
+#[derive(Clone)]
+pub struct Address {
+    /// The address up to `/chat/completions`, as in `http://localhost:8080/v1`.
+    pub url: String,
+    /// The model's name there.
+    pub model: String,
+    /// The key; empty for none. Never printed.
+    pub key: String,
+    /// Tokens of its context.
+    pub context_tokens: usize,
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Address").field("url", &self.url).field("model", &self.model).finish_non_exhaustive()
+    }
+}
+
+/// What a server was found to understand.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Dialect {
+    format: Format,
+    /// Whether the limit of an answer has its newer name.
+    has_new_limit: bool,
+    /// Whether nothing may be said of how tokens are drawn.
+    has_no_temperature: bool,
+}
+
+/// How the shape of an answer is asked for, best first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Format {
+    /// By a JSON schema.
+    #[default]
+    Schema,
+    /// As any JSON object; the rules describe it.
+    Object,
+    /// By the rules alone.
+    Words,
+}
+
+/// A model behind an address.
+pub struct OpenAi {
+    address: Address,
+    endpoint: Url,
+    client: Client,
+    dialect: Mutex<Dialect>,
+}
+
+impl OpenAi {
+    /// Connects when the first question is asked.
+    ///
+    /// # Errors
+    /// A sentence on an address or a key that cannot be used.
+    pub fn new(address: Address) -> Result<OpenAi, String> {
+        let unusable = |why: &str| format!("`{}` cannot be used as a model's address: {why}", address.url);
+        let base = address.url.trim_end_matches('/').trim_end_matches("/chat/completions");
+        let endpoint = Url::parse(&format!("{base}/chat/completions")).map_err(|error| unusable(&error.to_string()))?;
+        let is_local = match endpoint.host_str() {
+            Some(host) => {
+                let host = host.trim_matches(['[', ']']);
+                host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+            }
+            None => return Err(unusable("it names no host")),
+        };
+        match endpoint.scheme() {
+            "https" => {}
+            "http" if is_local || address.key.is_empty() => {}
+            "http" => return Err(unusable("the key would travel unencrypted; use https")),
+            _ => return Err(unusable("it is neither http nor https")),
+        }
+        if !endpoint.username().is_empty() || endpoint.password().is_some() {
+            return Err(unusable("a key does not belong in it; set PRECEDENT_LLM_KEY"));
+        }
+        if !address.key.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err("the key of the language model holds characters that no key has".into());
+        }
+        // Another part of the program may have chosen it before; it is the same.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut builder = Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(CONNECT)
+            .user_agent(concat!("precedent/", env!("CARGO_PKG_VERSION")));
+        if is_local {
+            builder = builder.no_proxy();
+        }
+        let client = builder.build().map_err(|error| unusable(&cause(&error)))?;
+        Ok(OpenAi { address, endpoint, client, dialect: Mutex::default() })
+    }
+
+    fn dialect(&self) -> MutexGuard<'_, Dialect> {
+        self.dialect.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn body(&self, ask: &Ask<'_>, dialect: Dialect) -> Value {
+        let limit = if dialect.has_new_limit { "max_completion_tokens" } else { "max_tokens" };
+        let mut body = json!({
+            "model": self.address.model,
+            "messages": ask.messages,
+            "stream": false,
+            limit: ask.max_tokens,
+        });
+        if !dialect.has_no_temperature {
+            body["temperature"] = 0.into();
+            body["seed"] = 0.into();
+        }
+        match dialect.format {
+            Format::Schema => {
+                body["response_format"] = json!({
+                    "type": "json_schema",
+                    "json_schema": {"name": ask.shape.name, "strict": true, "schema": unbounded(&ask.shape.schema)},
+                });
+            }
+            Format::Object => body["response_format"] = json!({"type": "json_object"}),
+            Format::Words => {}
+        }
+        body
+    }
+
+    /// Sends a question once.
+    async fn attempt(&self, ask: &Ask<'_>, dialect: Dialect) -> Outcome {
+        let body = self.body(ask, dialect).to_string();
+        let mut request = self.client.post(self.endpoint.clone()).header(CONTENT_TYPE, "application/json").body(body);
+        if !self.address.key.is_empty() {
+            let Ok(mut value) = HeaderValue::from_str(&format!("Bearer {}", self.address.key)) else {
+                return Outcome::Final(Refusal::Failed("its key cannot stand in a request".into()));
+            };
+            value.set_sensitive(true);
+            request = request.header(AUTHORIZATION, value);
+        }
+        let mut answer = match request.send().await {
+            Ok(answer) => answer,
+            Err(error) => return Outcome::Again(Refusal::Unreachable(self.harmless(&cause(&error))), None),
+        };
+        let (status, headers) = (answer.status(), answer.headers().clone());
+        let mut body = Vec::new();
+        loop {
+            match answer.chunk().await {
+                Ok(Some(part)) => {
+                    body.extend_from_slice(&part);
+                    if body.len() > MAX_ANSWER_BYTES {
+                        return Outcome::Final(Refusal::Malformed(format!(
+                            "it is longer than {MAX_ANSWER_BYTES} bytes"
+                        )));
+                    }
+                }
+                Ok(None) => break,
+                Err(error) => return Outcome::Again(Refusal::Unreachable(self.harmless(&cause(&error))), None),
+            }
+        }
+        if status.is_success() {
+            return match self.read(ask, &body) {
+                Ok(reply) => Outcome::Answered(reply),
+                Err(refusal) => Outcome::Final(refusal),
+            };
+        }
+        self.refused(status, &headers, &body, dialect)
+    }
+
+    /// What an answer says.
+    fn read(&self, ask: &Ask<'_>, body: &[u8]) -> Result<Reply, Refusal> {
+        let malformed = |why: &str| Refusal::Malformed(why.to_owned());
+        let text = String::from_utf8_lossy(body);
+        if text.trim_start().starts_with('<') {
+            return Err(malformed("it is a page for people; see whether the address is that of the API"));
+        }
+        let answer: Value = serde_json::from_slice(body).map_err(|_| malformed("it is not JSON"))?;
+        if let Some(model) = answer["model"].as_str()
+            && !is_same_model(&self.address.model, model)
+        {
+            let answered = self.harmless(model);
+            return Err(Refusal::OtherModel { asked: self.address.model.clone(), answered });
+        }
+        let message = &answer["choices"][0]["message"];
+        let content = message["content"].as_str().ok_or_else(|| malformed("it holds no text"))?;
+        // Some models think aloud first.
+        let text = content.rsplit_once("</think>").map_or(content, |(_, said)| said).to_owned();
+        let usage = |name: &str| answer["usage"][name].as_u64();
+        let read: usize = ask.messages.iter().map(|message| self.count(&message.content)).sum();
+        Ok(Reply {
+            prompt_tokens: usage("prompt_tokens").unwrap_or(read as u64),
+            completion_tokens: usage("completion_tokens").unwrap_or(self.count(content) as u64),
+            text,
+        })
+    }
+
+    fn refused(&self, status: StatusCode, headers: &HeaderMap, body: &[u8], dialect: Dialect) -> Outcome {
+        let said = said(body);
+        let refusal = Refusal::Refused { status: status.as_u16(), message: self.harmless(&said) };
+        if matches!(status.as_u16(), 408 | 409 | 425 | 429 | 500 | 502 | 503 | 504 | 529) {
+            return Outcome::Again(refusal, wait(headers));
+        }
+        let is_about = |word: &str| said.contains(word);
+        let mut other = dialect;
+        if matches!(status.as_u16(), 400 | 404 | 415 | 422 | 501) {
+            match () {
+                () if is_about("max_completion_tokens") && !dialect.has_new_limit => other.has_new_limit = true,
+                () if (is_about("temperature") || is_about("seed")) && !dialect.has_no_temperature => {
+                    other.has_no_temperature = true;
+                }
+                () if status != StatusCode::NOT_FOUND => {
+                    other.format = match dialect.format {
+                        Format::Schema => Format::Object,
+                        Format::Object | Format::Words => Format::Words,
+                    };
+                }
+                () => {}
+            }
+        }
+        if other == dialect { Outcome::Final(refusal) } else { Outcome::Otherwise(refusal, other) }
+    }
+
+    /// A text for people, without the key and without what a terminal would obey.
+    fn harmless(&self, text: &str) -> String {
+        const MAX_CHARS: usize = 300;
+        let text = match self.address.key.is_empty() {
+            true => text.to_owned(),
+            false => text.replace(&self.address.key, "***"),
+        };
+        visible(&redacted(&text).0).chars().take(MAX_CHARS).collect()
+    }
+}
+
+/// What one attempt came to.
+enum Outcome {
+    Answered(Reply),
+    /// It may work later: after so long, if the server says so.
+    Again(Refusal, Option<Duration>),
+    /// It may work if it is said otherwise.
+    Otherwise(Refusal, Dialect),
+    Final(Refusal),
+}
+
+#[async_trait]
+impl Model for OpenAi {
+    fn name(&self) -> &str {
+        &self.address.model
+    }
+
+    fn fingerprint(&self) -> String {
+        self.endpoint.to_string()
+    }
+
+    fn context_tokens(&self) -> usize {
+        self.address.context_tokens
+    }
+
+    fn count(&self, text: &str) -> usize {
+        text.len().div_ceil(BYTES_A_TOKEN)
+    }
+
+    fn parallel(&self) -> usize {
+        PARALLEL
+    }
+
+    fn key(&self) -> &str {
+        &self.address.key
+    }
+
+    async fn answer(&self, ask: &Ask<'_>) -> Answered {
+        let deadline = Instant::now() + ask.timeout;
+        let most = ask.attempts.clamp(1, MAX_ATTEMPTS);
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let dialect = *self.dialect();
+            let outcome = match patient(self.attempt(ask, dialect), deadline, ask.cancelled).await {
+                Ok(outcome) => outcome,
+                Err(refusal) => return Answered { result: Err(refusal), attempts },
+            };
+            let (refusal, wait) = match outcome {
+                Outcome::Answered(reply) => return Answered { result: Ok(reply), attempts },
+                Outcome::Final(refusal) => return Answered { result: Err(refusal), attempts },
+                Outcome::Otherwise(refusal, other) => {
+                    *self.dialect() = other;
+                    (refusal, Duration::ZERO)
+                }
+                Outcome::Again(refusal, asked) => {
+                    (refusal, asked.unwrap_or(Duration::from_millis(500 << attempts.min(4))))
+                }
+            };
+            let left = deadline.saturating_duration_since(Instant::now());
+            if attempts >= most || wait >= left {
+                return Answered { result: Err(refusal), attempts };
+            }
+            if let Err(refusal) = patient(tokio::time::sleep(wait), deadline, ask.cancelled).await {
+                return Answered { result: Err(refusal), attempts };
+            }
+        }
+    }
+}
+
+/// Waits for something as long as there is time and somebody wants it.
+async fn patient<T>(work: impl Future<Output = T>, deadline: Instant, cancelled: &AtomicBool) -> Result<T, Refusal> {
+    let mut work = std::pin::pin!(work);
+    loop {
+        if cancelled.load(Ordering::SeqCst) {
+            return Err(Refusal::Cancelled);
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(Refusal::TooSlow);
+        }
+        if let Ok(done) = tokio::time::timeout(left.min(TICK), work.as_mut()).await {
+            return Ok(done);
+        }
+    }
+}
+
+/// Whether two names are of one model: servers add dates, folders and file endings.
+fn is_same_model(asked: &str, answered: &str) -> bool {
+    let plain = |name: &str| {
+        let name = name.rsplit(['/', '\\']).next().unwrap_or(name).to_lowercase();
+        name.trim_end_matches(".gguf").trim_end_matches(":latest").to_owned()
+    };
+    let (asked, answered) = (plain(asked), plain(answered));
+    answered.is_empty() || answered.starts_with(&asked) || asked.starts_with(&answered)
+}
+
+/// How long a server asks to wait: seconds, or a date.
+fn wait(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse::<f64>() {
+        return Duration::try_from_secs_f64(seconds.max(0.0)).ok();
+    }
+    let date = jiff::fmt::rfc2822::parse(&text.replace("GMT", "+0000")).ok()?.timestamp();
+    let seconds = date.as_second().saturating_sub(jiff::Timestamp::now().as_second()).max(0);
+    Some(Duration::from_secs(seconds.unsigned_abs()))
+}
+
+/// A schema without the limits of length that not every server knows; answers are measured here.
+fn unbounded(schema: &Value) -> Value {
+    match schema {
+        Value::Object(members) => {
+            let kept = members.iter().filter(|(name, _)| !matches!(&***name, "maxLength" | "maxItems"));
+            Value::Object(kept.map(|(name, member)| (name.clone(), unbounded(member))).collect())
+        }
+        Value::Array(list) => Value::Array(list.iter().map(unbounded).collect()),
+        other => other.clone(),
+    }
+}
+
+/// What a refusal says, where it is in any of the usual places.
+fn said(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&body[..body.len().min(16 << 10)]).into_owned();
+    let Ok(value) = serde_json::from_str::<Value>(&text) else {
+        return if text.trim_start().starts_with('<') { "a page for people".into() } else { text };
+    };
+    let places = [&value["error"]["message"], &value["message"], &value["detail"], &value["error"]];
+    places.into_iter().find_map(Value::as_str).map_or(text, str::to_owned)
+}
+
+/// The innermost cause of an error, which names what happened.
+fn cause(error: &dyn std::error::Error) -> String {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(url: &str, key: &str) -> Address {
+        Address { url: url.into(), model: "m".into(), key: key.into(), context_tokens: 4096 }
+    }
+
+    #[test]
+    fn a_key_travels_encrypted_or_not_at_all() {
+        for (url, key, is_usable) in [
+            ("https://api.example.org/v1", "k", true),
+            ("http://localhost:8080/v1", "k", true),
+            ("http://127.0.0.1:8080/v1/", "k", true),
+            ("http://[::1]:8080/v1", "k", true),
+            ("http://models.example.org/v1", "", true),
+            ("http://models.example.org/v1", "k", false),
+            ("http://127.0.0.1.example.org/v1", "k", false),
+            ("https://user:word@api.example.org/v1", "k", false),
+            ("ftp://localhost/v1", "", false),
+            ("localhost", "", false),
+            ("https://api.example.org/v1", "k\nx: y", false),
+        ] {
+            assert_eq!(OpenAi::new(address(url, key)).is_ok(), is_usable, "{url}");
+        }
+        let shown = format!("{:?}", address("http://localhost/v1", "secret-key"));
+        assert!(!shown.contains("secret-key"));
+    }
+
+    #[test]
+    fn names_of_one_model_are_known() {
+        for (asked, answered, same) in [
+            ("gpt-4o-mini", "gpt-4o-mini-2024-07-18", true),
+            ("qwen2.5-coder:1.5b", "qwen2.5-coder:1.5b", true),
+            ("tiny", "/models/tiny.gguf", true),
+            ("deepseek-ai/deepseek-coder-1.3b-instruct", "deepseek-coder-1.3b-instruct", true),
+            ("a", "", true),
+            ("gpt-4o", "other", false),
+            ("tiny", "huge.gguf", false),
+        ] {
+            assert_eq!(is_same_model(asked, answered), same, "{asked} {answered}");
+        }
+    }
+
+    #[test]
+    fn servers_say_when_to_come_again() {
+        let headers = |text: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, HeaderValue::from_str(text).expect("a value"));
+            wait(&headers)
+        };
+        assert_eq!(headers("7"), Some(Duration::from_secs(7)));
+        assert_eq!(headers("0.25"), Some(Duration::from_millis(250)));
+        assert_eq!(headers("Wed, 21 Oct 2015 07:28:00 GMT"), Some(Duration::ZERO));
+        assert!(headers("Fri, 31 Dec 2100 23:59:59 GMT").is_some_and(|time| time > Duration::from_secs(3600)));
+        assert_eq!((headers("soon"), wait(&HeaderMap::new())), (None, None));
+    }
+}

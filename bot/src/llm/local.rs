@@ -1,0 +1,110 @@
+//! A model on this machine: a decoder that the ONNX Runtime runs, with answers that cannot leave their shape.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use async_trait::async_trait;
+use precedent_model::generate::{Decoder, Ending, Request, Sampling};
+
+use super::model::{Answered, Ask, Model, Refusal, Reply};
+
+/// A model on this machine.
+pub struct Local {
+    decoder: Arc<Decoder>,
+}
+
+impl Local {
+    /// A decoder as a model.
+    pub fn new(decoder: Decoder) -> Local {
+        Local { decoder: Arc::new(decoder) }
+    }
+}
+
+/// Tells a decoder to stop when nobody waits for it any longer.
+struct Waiting(Arc<AtomicBool>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+#[async_trait]
+impl Model for Local {
+    fn name(&self) -> &str {
+        self.decoder.name()
+    }
+
+    fn fingerprint(&self) -> String {
+        self.decoder.fingerprint().to_owned()
+    }
+
+    fn context_tokens(&self) -> usize {
+        self.decoder.context_tokens()
+    }
+
+    fn count(&self, text: &str) -> usize {
+        self.decoder.count(text)
+    }
+
+    fn overhead(&self, _: usize) -> usize {
+        self.decoder.template_tokens()
+    }
+
+    /// One question has all cores.
+    fn parallel(&self) -> usize {
+        1
+    }
+
+    fn key(&self) -> &str {
+        ""
+    }
+
+    async fn answer(&self, ask: &Ask<'_>) -> Answered {
+        let failed = |why: String| Answered { result: Err(Refusal::Failed(why)), attempts: 1 };
+        let said: Vec<(&str, &str)> =
+            ask.messages.iter().map(|message| (message.role.as_str(), message.content.as_str())).collect();
+        let prompt = match self.decoder.chat(&said) {
+            Ok(prompt) => prompt,
+            Err(why) => return failed(why),
+        };
+        let decoder = Arc::clone(&self.decoder);
+        let is_over = Arc::new(AtomicBool::new(false));
+        let waiting = Waiting(Arc::clone(&is_over));
+        let request = Request {
+            max_tokens: ask.max_tokens,
+            sampling: Sampling::Greedy,
+            stops: Vec::new(),
+            schema: Some(ask.shape.schema.clone()),
+            deadline: Some(Instant::now() + ask.timeout),
+        };
+        let mut task = tokio::task::spawn_blocking(move || {
+            decoder.generate(&prompt, &request, &|| is_over.load(Ordering::SeqCst))
+        });
+        let written = loop {
+            if ask.cancelled.load(Ordering::SeqCst) {
+                return Answered { result: Err(Refusal::Cancelled), attempts: 1 };
+            }
+            match tokio::time::timeout(std::time::Duration::from_millis(50), &mut task).await {
+                Ok(Ok(written)) => break written,
+                Ok(Err(error)) => return failed(error.to_string()),
+                Err(_) => {}
+            }
+        };
+        drop(waiting);
+        let result = match written {
+            Ok(written) => match written.ending {
+                Ending::Deadline => Err(Refusal::TooSlow),
+                Ending::Cancelled => Err(Refusal::Cancelled),
+                Ending::Stop | Ending::Length => Ok(Reply {
+                    text: written.text,
+                    prompt_tokens: written.prompt_tokens as u64,
+                    completion_tokens: written.tokens.len() as u64,
+                }),
+            },
+            Err(why) => Err(Refusal::Failed(why)),
+        };
+        Answered { result, attempts: 1 }
+    }
+}

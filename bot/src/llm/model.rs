@@ -1,0 +1,148 @@
+//! Model: what takes messages and gives text, wherever it runs.
+
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::Serialize;
+use serde_json::Value;
+
+/// Who says a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// The rules.
+    System,
+    /// The question.
+    User,
+}
+
+impl Role {
+    /// As chat templates and servers call it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Role::System => "system",
+            Role::User => "user",
+        }
+    }
+}
+
+/// A message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Message {
+    /// Who says it.
+    pub role: Role,
+    /// What is said.
+    pub content: String,
+}
+
+/// The shape of an answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shape {
+    /// Its name, for servers that want one.
+    pub name: &'static str,
+    /// A JSON schema.
+    pub schema: Value,
+}
+
+/// A question.
+pub struct Ask<'a> {
+    /// The messages.
+    pub messages: &'a [Message],
+    /// What the answer must look like.
+    pub shape: &'a Shape,
+    /// Tokens of the answer, at the most.
+    pub max_tokens: usize,
+    /// How long it may take, repetitions included.
+    pub timeout: Duration,
+    /// How often it may be sent.
+    pub attempts: u32,
+    /// Set by who does not want to wait any longer.
+    pub cancelled: &'a AtomicBool,
+}
+
+/// An answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// What was said.
+    pub text: String,
+    /// Tokens that were read.
+    pub prompt_tokens: u64,
+    /// Tokens that were written.
+    pub completion_tokens: u64,
+}
+
+/// What became of a question.
+#[derive(Debug)]
+pub struct Answered {
+    /// The answer.
+    pub result: Result<Reply, Refusal>,
+    /// How often it was sent.
+    pub attempts: u32,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// It took too long.
+    #[error("the model did not answer in time")]
+    TooSlow,
+    /// Somebody did not want to wait any longer.
+    #[error("it was interrupted")]
+    Cancelled,
+    /// Nobody answers there.
+    #[error("the model cannot be reached: {0}")]
+    Unreachable(String),
+    /// It was refused.
+    #[error("the server answered {status}: {message}")]
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// What it said, made harmless.
+        message: String,
+    },
+    /// An answer that is none.
+    #[error("the server's answer is none: {0}")]
+    Malformed(String),
+    /// An answer by somebody else.
+    #[error("`{answered}` answered, and `{asked}` was asked")]
+    OtherModel {
+        /// Who was asked.
+        asked: String,
+        /// Who answered.
+        answered: String,
+    },
+    /// A model that does not work.
+    #[error("the model failed: {0}")]
+    Failed(String),
+}
+
+/// A language model.
+#[async_trait]
+pub trait Model: Send + Sync {
+    /// What people call it.
+    fn name(&self) -> &str;
+
+    /// What else its answers depend on, for remembering them.
+    fn fingerprint(&self) -> String;
+
+    /// Tokens that a question and its answer may have together.
+    fn context_tokens(&self) -> usize;
+
+    /// How many tokens a text is.
+    fn count(&self, text: &str) -> usize;
+
+    /// Tokens that a chat adds to its messages.
+    fn overhead(&self, messages: usize) -> usize {
+        8 * messages + 8
+    }
+
+    /// Questions that may be asked at the same time.
+    fn parallel(&self) -> usize;
+
+    /// What it is asked with and must never be seen; empty for nothing.
+    fn key(&self) -> &str;
+
+    /// Asks.
+    async fn answer(&self, ask: &Ask<'_>) -> Answered;
+}

@@ -1,0 +1,350 @@
+//! Rules: what a secret looks like. Pure data, and the walk over one text that applies it.
+//!
+//! Prefixes are those that the services publish for their tokens, as the common scanners for secrets list them. What has
+//! no prefix is told by the name that it is given to, or by how random it looks.
+
+use std::ops::Range;
+
+/// What follows a prefix of a token.
+#[derive(Clone, Copy)]
+enum Tail {
+    /// Letters, digits, `_` and `-`.
+    Word,
+    /// The same, and dots.
+    Dotted,
+    /// What base64 is written with.
+    Base64,
+}
+
+/// Prefixes of tokens, how many characters follow at the least, and which.
+const TOKENS: [(&str, usize, Tail); 62] = [
+    ("AKIA", 16, Tail::Word),
+    ("ASIA", 16, Tail::Word),
+    ("AGPA", 16, Tail::Word),
+    ("AROA", 16, Tail::Word),
+    ("AIDA", 16, Tail::Word),
+    ("ABIA", 16, Tail::Word),
+    ("ACCA", 16, Tail::Word),
+    ("ghp_", 20, Tail::Word),
+    ("gho_", 20, Tail::Word),
+    ("ghu_", 20, Tail::Word),
+    ("ghs_", 20, Tail::Word),
+    ("ghr_", 20, Tail::Word),
+    ("github_pat_", 20, Tail::Word),
+    ("glpat-", 16, Tail::Word),
+    ("gldt-", 16, Tail::Word),
+    ("glrt-", 16, Tail::Word),
+    ("glptt-", 16, Tail::Word),
+    ("sk-", 20, Tail::Word),
+    ("sk_live_", 16, Tail::Word),
+    ("sk_test_", 16, Tail::Word),
+    ("rk_live_", 16, Tail::Word),
+    ("rk_test_", 16, Tail::Word),
+    ("pk_live_", 16, Tail::Word),
+    ("whsec_", 16, Tail::Base64),
+    ("xoxb-", 10, Tail::Word),
+    ("xoxp-", 10, Tail::Word),
+    ("xoxa-", 10, Tail::Word),
+    ("xoxr-", 10, Tail::Word),
+    ("xoxs-", 10, Tail::Word),
+    ("xapp-", 10, Tail::Word),
+    ("AIza", 30, Tail::Word),
+    ("ya29.", 20, Tail::Word),
+    ("GOCSPX-", 20, Tail::Word),
+    ("npm_", 30, Tail::Word),
+    ("pypi-", 40, Tail::Word),
+    ("hf_", 30, Tail::Word),
+    ("dckr_pat_", 20, Tail::Word),
+    ("dop_v1_", 32, Tail::Word),
+    ("doo_v1_", 32, Tail::Word),
+    ("dor_v1_", 32, Tail::Word),
+    ("SG.", 20, Tail::Dotted),
+    ("key-", 32, Tail::Word),
+    ("shpat_", 20, Tail::Word),
+    ("shpss_", 20, Tail::Word),
+    ("shpca_", 20, Tail::Word),
+    ("shppa_", 20, Tail::Word),
+    ("sq0atp-", 20, Tail::Word),
+    ("sq0csp-", 20, Tail::Word),
+    ("EAAA", 50, Tail::Word),
+    ("hvs.", 20, Tail::Word),
+    ("hvb.", 20, Tail::Word),
+    ("s.", 24, Tail::Word),
+    ("glsa_", 20, Tail::Word),
+    ("glc_", 20, Tail::Base64),
+    ("lin_api_", 20, Tail::Word),
+    ("ntn_", 30, Tail::Word),
+    ("secret_", 30, Tail::Word),
+    ("rubygems_", 32, Tail::Word),
+    ("tfp_", 30, Tail::Word),
+    ("dapi", 32, Tail::Word),
+    ("PMAK-", 30, Tail::Word),
+    ("AGE-SECRET-KEY-1", 30, Tail::Word),
+];
+
+/// Names whose values are secrets, in lower case and without `_` and `-`.
+const NAMES: [&str; 19] = [
+    "password",
+    "passwd",
+    "passphrase",
+    "pwd",
+    "secret",
+    "token",
+    "apikey",
+    "accesskey",
+    "authkey",
+    "privatekey",
+    "signingkey",
+    "encryptionkey",
+    "accountkey",
+    "sharedaccesskey",
+    "clientsecret",
+    "credential",
+    "authorization",
+    "connectionstring",
+    "masterkey",
+];
+
+/// Values that are given to such names and are no secrets, in lower case.
+const PLACEHOLDERS: [&str; 12] = [
+    "changeme",
+    "example",
+    "placeholder",
+    "your",
+    "xxxx",
+    "test",
+    "dummy",
+    "redacted",
+    "secret]",
+    "none",
+    "null",
+    "todo",
+];
+
+/// Bits a character from which a value given to a name of a secret is one.
+const MIN_NAMED_ENTROPY: f64 = 2.8;
+/// Bits a character from which a run of characters is no word and no name.
+const MIN_BARE_ENTROPY: f64 = 4.0;
+/// The shortest value of a named secret, in characters.
+const MIN_NAMED_CHARS: usize = 8;
+/// The shortest run that is taken for a secret by its looks alone, in characters.
+const MIN_BARE_CHARS: usize = 32;
+
+/// Where the secrets of a text are, in order; they may touch.
+pub(super) fn spans(text: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    found.extend(private_keys(text));
+    found.extend(passwords_in_addresses(text));
+    found.extend(named(text));
+    let mut at = 0;
+    let mut is_word_start = true;
+    while at < text.len() {
+        let rest = &text[at..];
+        if is_word_start && let Some(length) = token(rest).or_else(|| web_token(rest)).or_else(|| random(rest)) {
+            found.push(at..at + length);
+            at += length;
+            is_word_start = false;
+            continue;
+        }
+        let letter = rest.chars().next().expect("because there is text left");
+        is_word_start = !is_token_letter(letter);
+        at += letter.len_utf8();
+    }
+    found
+}
+
+fn is_token_letter(letter: char) -> bool {
+    letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-')
+}
+
+fn run(text: &str, is_part: impl Fn(char) -> bool) -> usize {
+    text.find(|letter| !is_part(letter)).unwrap_or(text.len())
+}
+
+/// The length of a token with a known prefix.
+fn token(text: &str) -> Option<usize> {
+    TOKENS.iter().find_map(|(prefix, least, tail)| {
+        let rest = text.strip_prefix(prefix)?;
+        let length = match tail {
+            Tail::Word => run(rest, is_token_letter),
+            Tail::Dotted => run(rest, |letter| is_token_letter(letter) || letter == '.'),
+            Tail::Base64 => run(rest, |letter| letter.is_ascii_alphanumeric() || "+/=_-".contains(letter)),
+        };
+        // `s.` and its like also begin calls and fields: their tails must look random.
+        let is_vague = prefix.len() <= 4 && !prefix.starts_with('A');
+        let body = &rest[..length];
+        let is_random = !is_vague || body.bytes().any(|byte| byte.is_ascii_digit());
+        (length >= *least && is_random).then_some(prefix.len() + length)
+    })
+}
+
+/// The length of a JSON web token: three parts, of which the first is a JSON object in base64.
+fn web_token(text: &str) -> Option<usize> {
+    if !text.starts_with("eyJ") {
+        return None;
+    }
+    let length = run(text, |letter| is_token_letter(letter) || letter == '.');
+    let parts: Vec<&str> = text[..length].split('.').collect();
+    (parts.len() >= 2 && parts[0].len() >= 10 && parts[1].len() >= 10).then_some(length)
+}
+
+/// The length of a run that no person writes: long, mixed, and with much information a character.
+fn random(text: &str) -> Option<usize> {
+    let length = run(text, |letter| letter.is_ascii_alphanumeric() || "+/=_-".contains(letter));
+    let word = &text[..length];
+    if length < MIN_BARE_CHARS || is_made_of_words(word) {
+        return None;
+    }
+    let has = |is: fn(&u8) -> bool| word.as_bytes().iter().any(|byte| is(byte));
+    let is_mixed = has(u8::is_ascii_digit) && has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase);
+    let is_hex = word.bytes().all(|byte| byte.is_ascii_hexdigit()) && has(u8::is_ascii_digit);
+    // Forty digits name a commit and are no secret.
+    let is_id = is_hex && length == 40;
+    (!is_id && (is_hex && entropy(word) >= 3.0 || is_mixed && entropy(word) >= MIN_BARE_ENTROPY)).then_some(length)
+}
+
+/// Whether a run is a path or a long name: most of it is in parts of letters alone, or of one case with few digits.
+fn is_made_of_words(word: &str) -> bool {
+    let parts = word.split(['_', '-', '/', '=', '+']);
+    let mut plain = 0;
+    for part in parts {
+        let digits = part.bytes().filter(u8::is_ascii_digit).count();
+        let turns =
+            part.as_bytes().windows(2).filter(|pair| pair[0].is_ascii_lowercase() && pair[1].is_ascii_uppercase());
+        if digits * 6 <= part.len() && turns.count() * 4 <= part.len() {
+            plain += part.len();
+        }
+    }
+    plain * 2 > word.len()
+}
+
+/// Bits a character (Shannon, over the characters of the text itself).
+fn entropy(text: &str) -> f64 {
+    let mut counts = [0usize; 256];
+    text.bytes().for_each(|byte| counts[usize::from(byte)] += 1);
+    let total = text.len() as f64;
+    counts
+        .iter()
+        .filter(|count| **count > 0)
+        .map(|count| *count as f64 / total)
+        .map(|share| -share * share.log2())
+        .sum()
+}
+
+/// Private keys in their armour; to the end of the text where the end is cut off.
+fn private_keys(text: &str) -> Vec<Range<usize>> {
+    const BEGIN: &str = "-----BEGIN ";
+    let mut found = Vec::new();
+    let mut from = 0;
+    while let Some(at) = text[from..].find(BEGIN).map(|at| from + at) {
+        let rest = &text[at..];
+        let head = rest.lines().next().unwrap_or_default();
+        let name = head[BEGIN.len()..].split("-----").next().unwrap_or_default();
+        if !name.contains("PRIVATE KEY") {
+            from = at + BEGIN.len();
+            continue;
+        }
+        let end = format!("-----END {name}-----");
+        let length = rest.find(&end).map_or(rest.len(), |found| found + end.len());
+        found.push(at..at + length);
+        from = at + length;
+    }
+    found
+}
+
+/// The password in `scheme://user:password@host`.
+fn passwords_in_addresses(text: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    for (at, mark) in text.match_indices("://") {
+        let start = at + mark.len();
+        let rest = &text[start..];
+        let length = run(rest, |letter| !letter.is_whitespace() && !"\"'`<>".contains(letter));
+        let Some(end) = rest[..length].find(['/', '?', '#']).or(Some(length)) else { continue };
+        // A slash may stand in a password; what counts is the last `@` before the host.
+        let Some(host) = rest[..length].rfind('@') else { continue };
+        let end = end.max(host);
+        let Some(colon) = rest[..end.min(host)].find(':') else { continue };
+        let password = &rest[colon + 1..host];
+        let is_variable = password.starts_with(['$', '{', '%', '<']) && !password.starts_with("%2");
+        if password.len() >= 3 && !is_variable {
+            found.push(start + colon + 1..start + host);
+        }
+    }
+    found
+}
+
+/// Values that are given to names of secrets: `api_key = "…"`, `"token": "…"`, `PASSWORD=…`, `AccountKey=…;`.
+fn named(text: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    for (at, mark) in text.match_indices(['=', ':']) {
+        if !names_a_secret(&text[..at]) {
+            continue;
+        }
+        let after = at + mark.len();
+        let rest = &text[after..];
+        // `:=`, `==`, `=>` and `: &str =`
+        let lead = run(rest, |letter| letter == '=' || letter == '>' || letter == ' ' || letter == '\t');
+        let value = &rest[lead..];
+        let (skip, value) = match value.strip_prefix("Bearer ").or_else(|| value.strip_prefix("Basic ")) {
+            Some(token) => (value.len() - token.len(), token),
+            None => (0, value),
+        };
+        let start = after + lead + skip;
+        let (open, body) = match value.chars().next() {
+            Some(quote @ ('"' | '\'' | '`')) => {
+                let body = &value[1..];
+                let body = body.strip_prefix("Bearer ").or_else(|| body.strip_prefix("Basic ")).unwrap_or(body);
+                let open = value.len() - body.len();
+                (open, &body[..body.find([quote, '\n']).unwrap_or(body.len())])
+            }
+            _ => (0, &value[..run(value, |letter| !letter.is_whitespace() && !"\"'`,;)]}&".contains(letter))]),
+        };
+        let is_quoted = open > 0;
+        if is_secret_value(body, is_quoted) {
+            found.push(start + open..start + open + body.len());
+        }
+    }
+    found
+}
+
+/// Whether what stands before an equals sign or a colon is the name of a secret.
+fn names_a_secret(before: &str) -> bool {
+    const LONGEST: usize = 64;
+    let from = before.floor_char_boundary(before.len().saturating_sub(LONGEST));
+    let line = before[from..].rsplit('\n').next().unwrap_or_default();
+    // A type may stand between a name and its value.
+    let line = line.trim_end_matches(|letter: char| " \t\"'`&>]".contains(letter));
+    let name: String = line
+        .chars()
+        .rev()
+        .take_while(|letter| is_token_letter(*letter) || *letter == '.')
+        .filter(|letter| !matches!(letter, '_' | '-' | '.'))
+        .map(|letter| letter.to_ascii_lowercase())
+        .collect::<Vec<char>>()
+        .into_iter()
+        .rev()
+        .collect();
+    if matches!(&*name, "str" | "string" | "staticstr" | "byte" | "u8") {
+        let cut = line.rfind([':', '(']).unwrap_or(0);
+        return cut > 0 && names_a_secret(&line[..cut]);
+    }
+    NAMES.iter().any(|known| name.ends_with(known) || name.strip_suffix('s').is_some_and(|name| name.ends_with(known)))
+}
+
+fn is_secret_value(value: &str, is_quoted: bool) -> bool {
+    let lower = value.to_ascii_lowercase();
+    let is_placeholder =
+        PLACEHOLDERS.iter().any(|word| lower.starts_with(word)) || value.starts_with(['$', '{', '<', '%']);
+    let is_random = entropy(value) >= MIN_NAMED_ENTROPY && value.bytes().any(|byte| byte.is_ascii_digit());
+    // Code that is assigned, `token = self.next(`, is no value.
+    let is_code = !is_quoted && value.contains(['(', '[', '.', ':', '<']);
+    value.len() >= MIN_NAMED_CHARS
+        && !value.contains(' ')
+        && !is_placeholder
+        && !is_code
+        && (is_random || is_quoted && entropy(value) >= MIN_NAMED_ENTROPY && !value.bytes().all(is_name_byte))
+}
+
+fn is_name_byte(byte: u8) -> bool {
+    byte.is_ascii_lowercase() || matches!(byte, b'_' | b'-' | b'.' | b'/')
+}
