@@ -111,17 +111,9 @@ fn parts_of_types_are_claimed_in_several_languages() {
     let expected =
         &[("stale-doc", "`docs/use.md` still speaks of the field `max_size`, which this change renames to `limit`")];
     let before = "pub struct Config {\n    pub max_size: u64,\n    pub name: String,\n}\n";
-    check(
-        &[("a.rs", before), ("docs/use.md", doc)],
-        &[("a.rs", &before.replace("max_size", "limit"))],
-        expected,
-    );
+    check(&[("a.rs", before), ("docs/use.md", doc)], &[("a.rs", &before.replace("max_size", "limit"))], expected);
     let before = "class Config:\n    max_size = 1\n    name = 'x'\n";
-    check(
-        &[("a.py", before), ("docs/use.md", doc)],
-        &[("a.py", &before.replace("max_size", "limit"))],
-        expected,
-    );
+    check(&[("a.py", before), ("docs/use.md", doc)], &[("a.py", &before.replace("max_size", "limit"))], expected);
 }
 
 #[test]
