@@ -99,13 +99,20 @@ impl Change {
     /// # Errors
     /// History that cannot be read, or two commits without a common one.
     pub fn between(repository: &Repository, base_tip: ObjectId, head: ObjectId) -> Result<Change, PipelineError> {
+        Ok(Change::of_files(repository, base_tip, head)?.with_nodes())
+    }
+
+    /// The same without the nodes, which take the longest.
+    ///
+    /// # Errors
+    /// As [`Change::between`].
+    pub fn of_files(repository: &Repository, base_tip: ObjectId, head: ObjectId) -> Result<Change, PipelineError> {
         let objects = repository.objects();
         let commit = objects.commit(repository, &head)?;
         let is_root = base_tip == empty_tree(&head);
         let base = if is_root { base_tip } else { repository.merge_base(base_tip, head)? };
         let changes = if is_root { objects.difference(None, &commit.tree)? } else { objects.between(&base, &head)? };
         let mut files = Vec::with_capacity(changes.len());
-        let mut sides = Vec::new();
         // Configuration comes from the base, never from the change.
         let old_files = if is_root { Vec::new() } else { objects.files(&base)? };
         let mut rules = AttributeRules::in_tree(&old_files);
@@ -132,14 +139,6 @@ impl Change {
                 }
                 Err(_) => (String::new(), String::new()),
             };
-            if let Ok(language) = language {
-                sides.push((
-                    change.path.clone(),
-                    language,
-                    Chunker::chunk_text(language, &old),
-                    Chunker::chunk_text(language, &new),
-                ));
-            }
             files.push(ChangedFile {
                 path: change.path.clone(),
                 old_path: None,
@@ -159,8 +158,19 @@ impl Change {
             author: commit.author,
             author_email: commit.author_email,
             files,
-            nodes: changed_nodes(sides),
+            nodes: Vec::new(),
         })
+    }
+
+    /// Parses both sides of every file and finds the nodes that differ.
+    pub fn with_nodes(self) -> Change {
+        let cut = |file: &ChangedFile| {
+            let language = file.language.ok()?;
+            let (old, new) = (Chunker::chunk_text(language, &file.before), Chunker::chunk_text(language, &file.after));
+            Some((file.path.clone(), language, old, new))
+        };
+        let nodes = changed_nodes(self.files.iter().filter_map(cut).collect());
+        Change { nodes, ..self }
     }
 
     /// A changed file by its path.

@@ -116,7 +116,7 @@ pub fn review_with(
     });
     let max_findings = config.max_findings();
     let library = Library::default();
-    let tree = Tree::of(Some(repository), &objects, &library, &change.head)?;
+    let tree = Tree::of(Some(repository), &objects, &library, &change.head);
     let scene = Scene::new(&change, &objects, &tree, Some(&precedents)).with_facts(&briefing);
     // What replay knows of this repository comes in here.
     let outcome = |_: &str| None;

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use super::links::{Token, is_same_path, resolve, slugs, token_at};
+use super::links::{Token, anchors, has_explicit, is_same_path, resolve, slugs, token_at};
 use super::mention::{is_about_another_time, is_historical, occurrences};
 use super::tree::{Role, Tree, words};
 use super::{Scene, anchor};
@@ -86,11 +86,8 @@ fn gone_headings(file: &ChangedFile) -> Vec<Target> {
     if file.before.is_empty() {
         return Vec::new();
     }
-    let after: BTreeSet<String> = slugs(&file.after).into_iter().map(|(slug, _)| slug).collect();
-    let is_kept = |slug: &str| {
-        let named = [format!("id=\"{slug}\""), format!("name=\"{slug}\""), format!("{{#{slug}"), format!("#{slug}}}")];
-        after.contains(slug) || named.iter().any(|named| file.after.contains(named))
-    };
+    let after = anchors(&file.after);
+    let is_kept = |slug: &str| after.contains(slug) || has_explicit(&file.after, slug);
     let mut gone = Vec::new();
     for (slug, line) in slugs(&file.before) {
         if !is_kept(&slug) && file.diff.removed.binary_search(&line).is_ok() {

@@ -6,8 +6,9 @@
 use precedent_pipeline::syntax::{Kind, documented};
 
 use super::mention::is_unmistakable;
+use super::tree::words;
 use super::{Scene, anchor};
-use crate::change::ChangedNode;
+use crate::change::{Change, ChangedFile, ChangedNode};
 use crate::finding::{Citation, Finding, Severity, Side};
 use crate::render::code;
 
@@ -16,6 +17,21 @@ pub(super) const NAME: &str = "copied-doc";
 /// One claim for each function.
 pub(super) fn findings(scene: &Scene<'_>) -> Vec<Finding> {
     scene.change.nodes.iter().filter_map(|node| finding(scene, node)).collect()
+}
+
+/// Whether a claim is possible: documentation above a new line that declares a function begins with another name.
+pub(super) fn may_claim(change: &Change) -> bool {
+    let is_go = |file: &&ChangedFile| file.language.is_ok_and(|language| language.name == "go");
+    change.files.iter().filter(is_go).any(|file| {
+        let lines: Vec<&str> = file.after.lines().collect();
+        file.diff.added.iter().any(|number| {
+            let (above, below) = lines.split_at((*number as usize - 1).min(lines.len()));
+            let Some(declaration) = below.first().filter(|line| line.starts_with("func ")) else { return false };
+            let Some(first) = above.iter().rev().take_while(|line| line.starts_with("//")).last() else { return false };
+            let other = first.trim_start_matches('/').split_whitespace().next().unwrap_or_default();
+            is_unmistakable(other) && !words(declaration).any(|(_, word)| word == other)
+        })
+    })
 }
 
 fn finding(scene: &Scene<'_>, node: &ChangedNode) -> Option<Finding> {

@@ -3,9 +3,10 @@
 use precedent_pipeline::lineage::last_name;
 
 use super::gone::{self, Gone, What};
-use super::mention::{self, Form, Mention, is_about_another_time, is_historical};
-use super::tree::{Role, Tree};
+use super::mention::{self, Form, Mention, is_about_another_time, is_historical, is_unmistakable, occurrences};
+use super::tree::{Role, Tree, words};
 use super::{Scene, anchor};
+use crate::change::Change;
 use crate::finding::{Citation, Finding, Severity, Side};
 use crate::render::{code, visible};
 
@@ -20,34 +21,48 @@ pub(super) struct Spoken {
 
 /// Every name that this change takes out of use and that documentation still names, in order of the names.
 pub(super) fn spoken(scene: &Scene<'_>) -> Vec<Spoken> {
-    let names = gone::names(scene.change).into_iter().filter_map(|mut gone| {
-        let mentions = mention::mentions(scene.tree, &gone.name)?;
-        let mut mentions: Vec<Mention> =
-            mentions.into_iter().filter(|mention| is_present(scene, &gone, mention)).collect();
-        if mentions.is_empty() {
-            return None;
-        }
+    let mut comments = gone::OldComments::default();
+    let names = gone::candidates(scene.change).into_iter().filter_map(|candidate| {
+        let mut mentions = present(scene, mention::mentions(scene.tree, candidate.name)?)?;
+        let mut gone = comments.in_code(scene.change, &candidate)?;
         gone::define(scene.change, &mut gone);
         let is_local = matches!(gone.what, What::Used | What::Parameter) || is_test(&gone.path);
         if is_local {
             // What was defined elsewhere may be spoken of elsewhere; a parameter and a test's own names have one home.
             mentions.retain(|mention| is_at_home(scene, &gone, mention));
         }
-        mentions.retain(|mention| means(scene.tree, &gone, mention));
+        if gone.what == What::Used && is_outgrown(scene.change, &gone) {
+            return None;
+        }
+        mentions.retain(|mention| means(&gone, mention) && is_about_its_owner(scene, &gone, mention));
         (!mentions.is_empty()).then_some(Spoken { gone, mentions })
     });
     let options = gone::options(scene.change).into_iter().filter_map(|gone| {
-        let mut mentions = options_named(scene.tree, &gone.name)?;
-        mentions.retain(|mention| is_present(scene, &gone, mention));
-        (!mentions.is_empty()).then_some(Spoken { gone, mentions })
+        let mentions = present(scene, options_named(scene.tree, &gone.name)?)?;
+        Some(Spoken { gone, mentions })
     });
     names.chain(options).collect()
 }
 
+/// Whether there may be such a name: the same without a look at the syntax of what changed.
+pub(super) fn may_speak(scene: &Scene<'_>) -> bool {
+    let is_named = |name: &str| mention::mentions(scene.tree, name).and_then(|found| present(scene, found)).is_some();
+    gone::candidates(scene.change).iter().any(|candidate| is_named(candidate.name))
+        || gone::options(scene.change)
+            .iter()
+            .any(|gone| options_named(scene.tree, &gone.name).and_then(|found| present(scene, found)).is_some())
+}
+
+/// The mentions that speak of now, if any do.
+fn present(scene: &Scene<'_>, mut mentions: Vec<Mention>) -> Option<Vec<Mention>> {
+    mentions.retain(|mention| is_present(scene, mention));
+    (!mentions.is_empty()).then_some(mentions)
+}
+
 /// Whether a mention speaks of now, in words that this change did not write.
-fn is_present(scene: &Scene<'_>, gone: &Gone, mention: &Mention) -> bool {
+fn is_present(scene: &Scene<'_>, mention: &Mention) -> bool {
     let path = scene.tree.path(mention.file);
-    if mention.is_document && is_historical(path) {
+    if mention.is_document && (is_historical(path) || is_test_data(path)) {
         return false;
     }
     let Some(text) = scene.tree.text(mention.file) else { return false };
@@ -62,8 +77,72 @@ fn is_present(scene: &Scene<'_>, gone: &Gone, mention: &Mention) -> bool {
             (other.path == file.path || !other.exists) && other.before.lines().any(|line| line.trim() == trimmed)
         })
     };
-    let _ = gone;
     !is_new || was_there()
+}
+
+/// Whether a name that was only used gave way to a longer one, as `select` to `select_by`: words about the shorter often
+/// hold of both.
+fn is_outgrown(change: &Change, gone: &Gone) -> bool {
+    let Some(file) = change.file(&gone.path) else { return false };
+    words(&file.after).any(|(_, word)| extends(word, &gone.name))
+}
+
+/// Whether a word is a name with words before or after it.
+fn extends(word: &str, name: &str) -> bool {
+    let is_seam = |rest: &str| rest.starts_with(|next: char| next == '_' || next.is_ascii_uppercase());
+    word.strip_prefix(name).is_some_and(is_seam)
+        || word
+            .strip_suffix(name)
+            .is_some_and(|rest| rest.ends_with('_') || name.starts_with(char::is_uppercase) && !rest.is_empty())
+}
+
+/// Whether a comment must be about what is gone. Many types have a field of one name, and a name of two words may be that
+/// of somebody else's function: a comment that is not in the same directory must qualify the name, or name the type that
+/// it belonged to, or have a long name in code markup. Documents are about the whole.
+fn is_about_its_owner(scene: &Scene<'_>, gone: &Gone, mention: &Mention) -> bool {
+    if gone.what == What::Used {
+        return mention.form != Form::Plain;
+    }
+    let is_sure = match gone.what {
+        What::Field | What::Variant => false,
+        _ => mention.form != Form::Plain || is_long(&gone.name),
+    };
+    if mention.is_document || is_sure {
+        return true;
+    }
+    let directory = |path: &str| path.rsplit_once('/').map_or("", |(directory, _)| directory).to_owned();
+    let path = scene.tree.path(mention.file);
+    let owner = owner(&gone.node.symbol, &gone.name);
+    if directory(path) == directory(&gone.path) || mention.text[..mention.at].ends_with(&format!("{owner}::")) {
+        return true;
+    }
+    let names_owner = |text: &str| occurrences(text, owner).next().is_some();
+    is_unmistakable(owner) && scene.tree.text(mention.file).is_some_and(|text| names_owner(&text))
+}
+
+/// What a name belonged to: the last part of the symbol that is not the name itself.
+fn owner<'s>(symbol: &'s str, name: &str) -> &'s str {
+    let is_word = |letter: char| letter.is_alphanumeric() || letter == '_';
+    symbol.rsplit(|letter: char| !is_word(letter)).find(|part| !part.is_empty() && *part != name).unwrap_or_default()
+}
+
+/// A name of three words or more, which no two people come up with.
+fn is_long(name: &str) -> bool {
+    let humps = name.as_bytes().windows(2).filter(|pair| pair[0].is_ascii_lowercase() && pair[1].is_ascii_uppercase());
+    name.split('_').filter(|part| part.len() > 1).count() + humps.count() >= 3
+}
+
+/// Documents that tests read are data; what explains the tests is not.
+fn is_test_data(path: &str) -> bool {
+    let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let is_data = |part: &str| {
+        ["fixture", "testdata", "snapshot", "golden", "corpus", "test_data", "__snapshots__"]
+            .iter()
+            .any(|word| part.contains(word))
+    };
+    let is_read_by_people =
+        name.to_lowercase().starts_with("readme") || name.to_lowercase().starts_with("contributing");
+    directory.to_lowercase().split('/').any(is_data) || is_test(directory) && !is_read_by_people
 }
 
 /// Whether a path is that of tests, whose names mean nothing outside.
@@ -82,7 +161,7 @@ fn is_at_home(scene: &Scene<'_>, gone: &Gone, mention: &Mention) -> bool {
 }
 
 /// Whether a mention can mean nothing else than what is gone.
-fn means(tree: &Tree<'_>, gone: &Gone, mention: &Mention) -> bool {
+fn means(gone: &Gone, mention: &Mention) -> bool {
     let (before, after) = (&mention.text[..mention.at], &mention.text[mention.at + gone.name.len()..]);
     if before.ends_with(['/', '-', '\\', '@', '$', '%']) && !before.ends_with("//") || after.starts_with(['/', '-']) {
         return false;
@@ -105,7 +184,6 @@ fn means(tree: &Tree<'_>, gone: &Gone, mention: &Mention) -> bool {
     if mention.form == Form::Plain && mention.is_document && gone.what != What::Environment {
         return false;
     }
-    let _ = tree;
     is_ours(gone, before)
 }
 
@@ -273,4 +351,45 @@ pub(super) fn finding(scene: &Scene<'_>, check: &'static str, spoken: &Spoken) -
         suggestion,
         citations,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_longer_name_extends_a_shorter_one_at_a_seam() {
+        for (word, name, expected) in [
+            ("select_nth_unstable_by", "select_nth_unstable", true),
+            ("try_open_file", "open_file", true),
+            ("FooBarBaz", "FooBar", true),
+            ("NewFooBar", "FooBar", true),
+            ("open_files", "open_file", false),
+            ("open_file", "open_file", false),
+        ] {
+            assert_eq!(extends(word, name), expected, "{word} {name}");
+        }
+    }
+
+    #[test]
+    fn documents_among_tests_are_data_unless_they_explain() {
+        for (path, expected) in [
+            ("tests/fixtures/a.md", true),
+            ("crates/x/tests/data.md", true),
+            ("tests/README.md", false),
+            ("docs/testing.md", false),
+            ("pkg/testdata/README.md", true),
+        ] {
+            assert_eq!(is_test_data(path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn paths_of_tests_are_known() {
+        for (path, expected) in
+            [("tests/a.rs", true), ("pkg/a_test.go", true), ("test_a.py", true), ("src/testimony.rs", false)]
+        {
+            assert_eq!(is_test(path), expected, "{path}");
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! Gone: the names that a change takes out of the code, with what they were.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 use precedent_pipeline::lineage::last_name;
@@ -74,44 +75,82 @@ pub(super) struct Gone {
     pub(super) replacement: Option<String>,
 }
 
-/// Every unmistakable name on a removed line of code, with where it was first met.
-pub(super) fn names(change: &Change) -> Vec<Gone> {
-    let mut found: BTreeMap<String, Gone> = BTreeMap::new();
+/// A name on removed lines that no added line of code holds.
+pub(super) struct Candidate<'c> {
+    /// The name.
+    pub(super) name: &'c str,
+    places: Vec<Place>,
+}
+
+/// Where a name stood at the base.
+struct Place {
+    /// The number of the changed file.
+    file: usize,
+    /// The byte in its old text.
+    at: usize,
+    /// The line, from 1.
+    line: u32,
+}
+
+/// Every unmistakable name on a removed line of a file of code, in order of the names. It may have stood in a comment
+/// there: to know takes a parse, which few names are worth.
+pub(super) fn candidates(change: &Change) -> Vec<Candidate<'_>> {
+    let mut found: BTreeMap<&str, Candidate<'_>> = BTreeMap::new();
     let mut kept: HashSet<&str> = HashSet::new();
-    let code = |file: &&ChangedFile| matches!(role(&file.path), Role::Code(_)) && file.language.is_ok();
-    for file in change.files.iter().filter(code) {
-        let lines: Vec<&str> = file.after.lines().collect();
-        for line in &file.diff.added {
-            kept.extend(words(lines.get(*line as usize - 1).unwrap_or(&"")).map(|(_, word)| word));
-        }
+    let is_code = |file: &ChangedFile| matches!(role(&file.path), Role::Code(_)) && file.language.is_ok();
+    for file in change.files.iter().filter(|file| is_code(file)) {
+        kept.extend(words_on(&file.after, &file.diff.added).map(|(_, _, word)| word));
     }
-    for file in change.files.iter().filter(code).filter(|file| !file.diff.removed.is_empty()) {
-        let Ok(language) = file.language else { continue };
-        let Some(comments) = syntax::comments(language, &file.before) else { continue };
-        let is_comment = |at: usize| comments.iter().any(|range| range.contains(&at));
-        let mut start = 0;
-        for (number, line) in (1u32..).zip(file.before.split_inclusive('\n')) {
-            if file.diff.removed.binary_search(&number).is_ok() {
-                for (at, word) in words(line) {
-                    let is_new = !found.contains_key(word) && found.len() < MAX_NAMES;
-                    if is_new && is_unmistakable(word) && !kept.contains(word) && !is_comment(start + at) {
-                        let node = NodeName { path: file.path.to_string(), symbol: String::new() };
-                        let gone = Gone {
-                            name: word.to_owned(),
-                            what: What::Used,
-                            node,
-                            path: file.path.clone(),
-                            line: number,
-                            replacement: None,
-                        };
-                        found.insert(word.to_owned(), gone);
-                    }
-                }
+    for (number, file) in change.files.iter().enumerate().filter(|(_, file)| is_code(file)) {
+        for (line, at, word) in words_on(&file.before, &file.diff.removed) {
+            if !is_unmistakable(word) || kept.contains(word) || !found.contains_key(word) && found.len() >= MAX_NAMES {
+                continue;
             }
-            start += line.len();
+            let candidate = found.entry(word).or_insert_with(|| Candidate { name: word, places: Vec::new() });
+            candidate.places.push(Place { file: number, at, line });
         }
     }
     found.into_values().collect()
+}
+
+/// The words on these lines of a text, each with its line from 1 and its byte.
+fn words_on<'t>(text: &'t str, lines: &'t [u32]) -> impl Iterator<Item = (u32, usize, &'t str)> {
+    let mut start = 0;
+    (1u32..)
+        .zip(if lines.is_empty() { "" } else { text }.split_inclusive('\n'))
+        .filter_map(move |(number, line)| {
+            let at = start;
+            start += line.len();
+            lines.binary_search(&number).is_ok().then_some((number, at, line))
+        })
+        .flat_map(|(number, start, line)| words(line).map(move |(at, word)| (number, start + at, word)))
+}
+
+/// The comments of the old texts of a change, each parsed when it is asked for.
+#[derive(Default)]
+pub(super) struct OldComments(HashMap<usize, Option<Vec<Range<usize>>>>);
+
+impl OldComments {
+    /// The candidate where it first stood in code, if it did.
+    pub(super) fn in_code(&mut self, change: &Change, candidate: &Candidate<'_>) -> Option<Gone> {
+        let mut is_code = |place: &&Place| {
+            let comments = self.0.entry(place.file).or_insert_with(|| {
+                let file = &change.files[place.file];
+                syntax::comments(file.language.ok()?, &file.before)
+            });
+            comments.as_ref().is_some_and(|comments| !comments.iter().any(|range| range.contains(&place.at)))
+        };
+        let place = candidate.places.iter().find(|place| is_code(place))?;
+        let path = change.files[place.file].path.clone();
+        Some(Gone {
+            name: candidate.name.to_owned(),
+            what: What::Used,
+            node: NodeName { path: path.to_string(), symbol: String::new() },
+            path,
+            line: place.line,
+            replacement: None,
+        })
+    }
 }
 
 /// Finds out what a name was, from the nodes of the change that defined it.

@@ -1,5 +1,7 @@
 //! Links: how documents point at files and headings. Pure.
 
+use std::collections::BTreeSet;
+
 /// What stands in a text around a name, up to white space or the marks of a link.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Token<'t> {
@@ -89,6 +91,39 @@ pub(super) fn slugs(text: &str) -> Vec<(String, u32)> {
     found
 }
 
+/// Every anchor that a Markdown document may have: of its headings, underlined ones too, and of the terms of definition
+/// lists, which some generators give one.
+pub(super) fn anchors(text: &str) -> BTreeSet<String> {
+    let mut found: BTreeSet<String> = slugs(text).into_iter().map(|(slug, _)| slug).collect();
+    let lines: Vec<&str> = text.lines().collect();
+    for (at, line) in lines.iter().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        let next = lines[at + 1..].iter().find(|line| !line.trim().is_empty()).map_or("", |line| line.trim_start());
+        let is_term = next.strip_prefix(':').is_some_and(|rest| rest.starts_with([' ', '\t']));
+        let is_underlined = ["---", "==="].iter().any(|mark| next.starts_with(mark));
+        if is_term || is_underlined {
+            found.insert(slug(line.trim()));
+        }
+    }
+    found
+}
+
+/// Whether a document gives something this anchor in so many words: `id="x"`, `<a name='x'>`, `{#x}`, `(x)=`.
+pub(super) fn has_explicit(text: &str, slug: &str) -> bool {
+    let is_given = |before: &str, after: &str| {
+        let before = before.trim_end_matches(['"', '\'']);
+        let ends = |marks: &[&str]| marks.iter().any(|mark| before.ends_with(mark));
+        let is_attribute = ends(&["id=", "id =", "name=", "name ="]);
+        let in_braces =
+            || before.rsplit('\n').next().is_some_and(|line| line.ends_with('#') && line.rfind('{') > line.rfind('}'));
+        is_attribute || in_braces() || before.ends_with('(') && after.starts_with(")=")
+    };
+    let is_part = |next: char| next.is_alphanumeric() || next == '-' || next == '_';
+    text.match_indices(slug).any(|(at, _)| {
+        let (before, after) = (&text[..at], &text[at + slug.len()..]);
+        !after.starts_with(is_part) && is_given(before, after)
+    })
+}
+
 /// Lower case, without punctuation, spaces as hyphens; of a link only its words.
 fn slug(heading: &str) -> String {
     let mut words = String::new();
@@ -139,5 +174,23 @@ mod tests {
         let text = "# A `b` C!\n## x_y-z\n```\n# no\n```\n## x_y-z\n### [Link](u) and *more*\n";
         let found: Vec<String> = slugs(text).into_iter().map(|(slug, _)| slug).collect();
         assert_eq!(found, ["a-b-c", "x_y-z", "x_y-z-1", "link-and-more"]);
+    }
+
+    #[test]
+    fn anchors_are_given_by_terms_and_in_so_many_words() {
+        let found = anchors("AddResource\n: Adds.\n\nOther\n\n: Is.\n\nUnder Line\n----------\n\nplain\n");
+        assert!(["addresource", "other", "under-line"].iter().all(|slug| found.contains(*slug)), "{found:?}");
+        assert!(!found.contains("plain"));
+        for (text, expected) in [
+            ("## Title {#old-name}", true),
+            ("## Title {.big #old-name}", true),
+            ("<a id=\"old-name\"></a>", true),
+            ("<a name='old-name'>", true),
+            ("(old-name)=\n# Title", true),
+            ("[see](#old-name)", false),
+            ("id=\"old-name-2\"", false),
+        ] {
+            assert_eq!(has_explicit(text, "old-name"), expected, "{text}");
+        }
     }
 }

@@ -39,6 +39,9 @@ pub(super) fn mentions(tree: &Tree<'_>, name: &str) -> Option<Vec<Mention>> {
     let mut holders = tree.holders(name);
     // What is used is used in code first of all, and one use is enough.
     holders.sort_by_key(|file| (matches!(tree.role(*file), Role::Document(_)), *file));
+    if !holders.is_empty() && !tree.is_whole() {
+        return None;
+    }
     let mut found = Vec::new();
     for file in holders {
         found.extend(in_file(tree, file, name)?);
@@ -63,8 +66,7 @@ pub(super) fn in_file(tree: &Tree<'_>, file: usize, name: &str) -> Option<Vec<Me
             }
         }
         Role::Code(language) => {
-            let has_docstrings = language.name == "python";
-            if !has_docstrings && starts.iter().any(|at| is_surely_code(line_before(&text, *at))) {
+            if starts.iter().any(|at| is_surely_code(language.name, &text[..*at])) {
                 return None;
             }
             let comments = tree.comments(file, language)?;
@@ -103,12 +105,30 @@ fn line_before(text: &str, at: usize) -> &str {
     &text[text[..at].rfind('\n').map_or(0, |end| end + 1)..at]
 }
 
-/// A line without any mark of a comment before the name. What stands in a block comment without marks is taken for code,
-/// which costs a claim and makes none.
-fn is_surely_code(before: &str) -> bool {
-    let trimmed = before.trim_start();
-    !["//", "/*", "*", "#", "--", ";", "%", "\"", "'", "<!--", "=begin"].iter().any(|mark| trimmed.starts_with(mark))
-        && !["//", "/*", " #", "\t#", "--", "<!--"].iter().any(|mark| before.contains(mark))
+/// Whether what stands behind a text is code for sure: its line has no mark of a comment before it. What stands in a block
+/// comment without marks is taken for code, which costs a claim and makes none.
+fn is_surely_code(language: &str, before: &str) -> bool {
+    let line = line_before(before, before.len());
+    let trimmed = line.trim_start();
+    let (starts, inner): (&[&str], &[&str]) = match language {
+        "rust" | "go" | "java" | "javascript" | "typescript" | "tsx" | "c" | "cpp" | "kotlin" | "swift" => {
+            (&["*"], &["//", "/*"])
+        }
+        "python" => (&[], &["#"]),
+        _ => (&["*", "#", "--", ";", "%", "\"", "'", "<!--", "=begin"], &["//", "/*", " #", "\t#", "--", "<!--"]),
+    };
+    let is_marked = starts.iter().any(|mark| trimmed.starts_with(mark)) || inner.iter().any(|mark| line.contains(mark));
+    !is_marked && !(language == "python" && may_be_in_docstring(before))
+}
+
+/// Whether a text of Python has an odd number of marks of one kind, or a string at the start of its last line. Where a comment or a string holds such a mark,
+/// a docstring is taken for code, which costs a claim and makes none.
+fn may_be_in_docstring(before: &str) -> bool {
+    let line = line_before(before, before.len()).trim_start();
+    if ["\"", "'", "r\"", "r'"].iter().any(|mark| line.starts_with(mark)) {
+        return true;
+    }
+    ["\"\"\"", "'''"].iter().any(|mark| before.matches(mark).count() % 2 == 1)
 }
 
 fn is_within(at: usize, ranges: &[Range<usize>]) -> bool {
@@ -233,7 +253,25 @@ const PAST: &[&str] = &[
 pub(super) fn is_about_another_time(text: &str, line: u32) -> bool {
     let from = (line as usize).saturating_sub(3);
     let near: String = text.lines().skip(from).take(5).collect::<Vec<_>>().join(" ").to_lowercase();
-    PAST.iter().any(|word| near.contains(word)) || is_in_a_note_on_versions(text, line)
+    PAST.iter().any(|word| near.contains(word))
+        || is_in_a_paragraph_on_versions(text, line)
+        || is_in_a_note_on_versions(text, line)
+}
+
+/// Whether the paragraph of a line, as far as it goes, tells versions apart.
+fn is_in_a_paragraph_on_versions(text: &str, line: u32) -> bool {
+    /// Lines on either side; longer paragraphs say more than one thing.
+    const MAX_LINES: usize = 8;
+    const WORDS: &[&str] = &[" version", "deprecat", "no longer", "formerly", "legacy"];
+    let lines: Vec<&str> = text.lines().take(line as usize + MAX_LINES).collect();
+    let at = (line as usize - 1).min(lines.len());
+    let is_text = |line: &&&str| line.chars().any(char::is_alphanumeric);
+    let above = lines[..at].iter().rev().take(MAX_LINES).take_while(is_text);
+    let below = lines[at..].iter().take_while(is_text);
+    above.chain(below).any(|line| {
+        let line = line.to_lowercase();
+        WORDS.iter().any(|word| line.contains(word))
+    })
 }
 
 /// Whether a line belongs to a directive such as `.. versionchanged::`, which stands above it, less indented.
@@ -343,6 +381,30 @@ mod tests {
         let text = "def f():\n    \"\"\"One.\n\n    .. versionchanged:: 2.0\n        ``a_b`` is\n        gone.\n\n    ``c_d``\n    \"\"\"\n";
         assert!(is_in_a_note_on_versions(text, 5) && is_in_a_note_on_versions(text, 6));
         assert!(!is_in_a_note_on_versions(text, 8));
+    }
+
+    #[test]
+    fn paragraphs_may_tell_versions_apart() {
+        let text = "# For Foo lower than version 2, do\n# one\n# two\n# three\n# `c_d`\n#\n# and `e_f`.\n";
+        assert!(is_in_a_paragraph_on_versions(text, 5));
+        assert!(!is_in_a_paragraph_on_versions(text, 7));
+    }
+
+    #[test]
+    fn code_is_told_from_comments_without_a_parse_where_it_can() {
+        for (language, before, expected) in [
+            ("rust", "let x = ", true),
+            ("rust", "let x = 1; // as ", false),
+            ("rust", "/* a\n * b ", false),
+            ("rust", "\"--flag ", true),
+            ("python", "x = ", true),
+            ("python", "def f():\n    \"\"\"One.\n\n    Two ", false),
+            ("python", "def f():\n    \"\"\"One.\"\"\"\n    x = ", true),
+            ("python", "x = 1  # as ", false),
+            ("ruby", "=begin ", false),
+        ] {
+            assert_eq!(is_surely_code(language, before), expected, "{before}");
+        }
     }
 
     #[test]

@@ -96,9 +96,23 @@ pub const NAMES: [&str; 8] = [
     "undoes-a-fix",
 ];
 
+/// Whether any check may have a claim, found out without the nodes of the change, which take the longest to read. Where it
+/// says no, there is none but of what the briefing knows.
+pub fn may_claim(scene: &Scene<'_>) -> bool {
+    stale_doc::may_claim(scene.change)
+        || copied_doc::may_claim(scene.change)
+        || elsewhere::may_speak(scene)
+        || !features::findings(scene).is_empty()
+        || !broken_reference::findings(scene).is_empty()
+}
+
 /// Every claim of every check, silent or not, gravest first, in the order of the diff among equals; each once.
 pub fn alarms(scene: &Scene<'_>) -> Vec<Finding> {
     let mut findings: Vec<Finding> = CHECKS.iter().flat_map(|check| check(scene)).collect();
+    // Without the list of files nobody knows what is there.
+    if !findings.is_empty() && !scene.tree.is_listed() {
+        return Vec::new();
+    }
     findings.sort_by(|one, two| {
         two.severity
             .cmp(&one.severity)

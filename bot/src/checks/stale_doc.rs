@@ -5,6 +5,8 @@
 //! list of the documentation, no code of the function uses it any more, and nothing else in the file
 //! is called so.
 
+use std::collections::HashSet;
+
 use precedent_pipeline::history::Objects;
 use precedent_pipeline::lineage::last_name;
 use precedent_pipeline::shard::Change as Edit;
@@ -12,7 +14,9 @@ use precedent_pipeline::syntax::{Anatomy, DocLine, Kind, anatomy};
 
 use super::Scene;
 use super::mention::is_about_another_time;
+use super::tree::words;
 use crate::change::{Change, ChangedFile, ChangedNode};
+use crate::diff::FileDiff;
 use crate::finding::{Citation, Confidence, Finding, Severity, Side};
 use crate::precedent::Precedents;
 use crate::render::{code, short};
@@ -27,6 +31,9 @@ const PRIOR: Confidence = Confidence { value: 0.75, basis: "prior", n: 10 };
 pub(super) fn findings(scene: &Scene<'_>) -> Vec<Finding> {
     let change = scene.change;
     let mut findings = Vec::new();
+    if !may_claim(change) {
+        return findings;
+    }
     for (at, node) in change.nodes.iter().enumerate() {
         let (Some((old_path, before)), Some((path, after))) = (&node.before, &node.after) else { continue };
         if node.kind == Edit::Added || !matches!(after.kind, Kind::Function | Kind::Test) {
@@ -37,7 +44,10 @@ pub(super) fn findings(scene: &Scene<'_>) -> Vec<Finding> {
         let new = anatomy(node.language, &after.text);
         let parameters = removed(&old.parameters, &new.parameters);
         for (gone, replacement) in parameters.into_iter().chain(removed(&old.generics, &new.generics)) {
-            let Some(line) = new.doc.iter().find(|line| names(line, gone, &new.doc)) else { continue };
+            // A comment inside the function is about it too, but has no lists of parameters.
+            let quotes = |line: &&DocLine| line.text.contains(&format!("`{gone}`"));
+            let documented = new.doc.iter().find(|line| names(line, gone, &new.doc));
+            let Some(line) = documented.or_else(|| new.comments.iter().find(quotes)) else { continue };
             if new.identifiers.contains(gone)
                 || is_passed_by_name(gone, &after.text, &new)
                 || is_called_so_elsewhere(gone, file, node)
@@ -45,12 +55,69 @@ pub(super) fn findings(scene: &Scene<'_>) -> Vec<Finding> {
             {
                 continue;
             }
-            let claim = Claim { change, node, at, file, old_file, gone, replacement, line };
+            let is_comment = documented.is_none();
+            let claim = Claim { change, node, at, file, old_file, gone, replacement, line, is_comment };
             findings.extend(claim.finding(scene));
         }
     }
     findings
 }
+
+/// Whether a claim is possible: near a hunk, markup or a list of parameters names what the hunk took away.
+pub(super) fn may_claim(change: &Change) -> bool {
+    /// Documentation is that near to the parameters, in lines.
+    const NEAR: usize = 150;
+    change.files.iter().filter(|file| file.language.is_ok_and(|language| !language.is_text())).any(|file| {
+        let lines: Vec<&str> = file.after.lines().collect();
+        // The difference of a renamed file is to its old text, which stands under the old name.
+        let old = file.old_path.as_ref().and_then(|path| change.file(path)).unwrap_or(file);
+        gone_by_hunk(&old.before, &file.after, &file.diff).iter().any(|(at, gone)| {
+            let to = (at + NEAR).min(lines.len());
+            let near = &lines[at.saturating_sub(NEAR).min(to)..to];
+            let has_sections = near.iter().any(|line| SECTIONS.contains(&line.trim()));
+            near.iter().any(|line| may_name(line, gone, has_sections))
+        })
+    })
+}
+
+/// The words that each hunk takes away, with a line of the new text near it.
+fn gone_by_hunk<'t>(before: &'t str, after: &'t str, diff: &FileDiff) -> Vec<(usize, HashSet<&'t str>)> {
+    let (old, new): (Vec<&str>, Vec<&str>) = (before.lines().collect(), after.lines().collect());
+    let words_of = |lines: &[&'t str], numbers: &[u32], start: u32, end: u32| -> HashSet<&'t str> {
+        let from = numbers.partition_point(|number| *number < start);
+        let inside = numbers[from..].iter().take_while(|number| **number < end);
+        inside
+            .filter_map(|number| lines.get(*number as usize - 1))
+            .flat_map(|line| words(line))
+            .map(|(_, word)| word)
+            .collect()
+    };
+    let of_hunk = |hunk: &crate::diff::Hunk| {
+        let mut gone = words_of(&old, &diff.removed, hunk.old_start, hunk.old_start + hunk.old_lines);
+        let come = words_of(&new, &diff.added, hunk.new_start, hunk.new_start + hunk.new_lines);
+        gone.retain(|word| !come.contains(word));
+        (hunk.new_start as usize, gone)
+    };
+    diff.hunks.iter().map(of_hunk).filter(|(_, gone)| !gone.is_empty()).collect()
+}
+
+fn may_name(line: &str, gone: &HashSet<&str>, has_sections: bool) -> bool {
+    if line.contains('`') && line.split('`').skip(1).any(|inner| gone.contains(inner)) {
+        return true;
+    }
+    let text = line.trim_start_matches(|mark: char| mark.is_whitespace() || "/*!#\"'".contains(mark));
+    let mut parts = text.split_whitespace();
+    let is_field = matches!(parts.next(), Some(":param" | "@param" | "\\param" | ":type"));
+    if is_field && parts.take(2).any(|word| gone.contains(word.trim_end_matches(':'))) {
+        return true;
+    }
+    let (_, first) = words(text).next().unwrap_or((0, ""));
+    let is_headed = || text.strip_prefix(first).is_some_and(|rest| rest.trim_start().starts_with([':', '(']));
+    has_sections && gone.contains(first) && is_headed()
+}
+
+/// Headings of lists of parameters (Google's style).
+const SECTIONS: [&str; 3] = ["Args:", "Arguments:", "Parameters:"];
 
 /// Names that only the old list has, each with the new name in its place if that is the only thing that happened to the
 /// list.
@@ -128,7 +195,7 @@ fn in_parameter_section(line: &DocLine, doc: &[DocLine]) -> bool {
         );
         is_heading.then_some(text)
     });
-    matches!(heading, Some("Args:" | "Arguments:" | "Parameters:"))
+    heading.is_some_and(|heading| SECTIONS.contains(&heading))
 }
 
 struct Claim<'a> {
@@ -140,6 +207,7 @@ struct Claim<'a> {
     gone: &'a str,
     replacement: Option<&'a str>,
     line: &'a DocLine,
+    is_comment: bool,
 }
 
 impl Claim<'_> {
@@ -170,7 +238,8 @@ impl Claim<'_> {
             severity: Severity::Minor,
             confidence: Some(PRIOR),
             title: format!(
-                "the documentation of {} still names {}, which this change {verb}",
+                "{} of {} still names {}, which this change {verb}",
+                if self.is_comment { "a comment" } else { "the documentation" },
                 code(&after.name),
                 code(self.gone)
             ),

@@ -1,14 +1,15 @@
 //! Tree: every file at the head of a change, by the words that it holds.
 //!
 //! A claim about a name must know every place where the name still stands. Each blob is read once and remembered by the
-//! hashes of its words; what holds a word is then a look-up, and only what holds it is read again and parsed.
+//! hashes of its words; what holds a word is then a look-up, and only what holds it is read again and parsed. Nothing is
+//! read before it is asked for: most changes take no name out of use.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
+use std::cell::{OnceCell, RefCell};
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::rc::Rc;
 
-use precedent_pipeline::history::{Entry, HistoryError, Mode, Objects, Repository};
+use precedent_pipeline::history::{Entry, Mode, Objects, Repository};
 use precedent_pipeline::shard::ObjectId;
 use precedent_pipeline::syntax::{self, Language, MAX_FILE_BYTES, classify_path};
 
@@ -16,11 +17,14 @@ use precedent_pipeline::syntax::{self, Language, MAX_FILE_BYTES, classify_path};
 const BINARY_PROBE_BYTES: usize = 8_000;
 /// Texts that are kept, in bytes; those of one tree's hits are far fewer.
 const KEPT_TEXT_BYTES: usize = 64 << 20;
+/// Blobs of which the words are kept, beside those of the tree at hand.
+const KEPT_BLOBS: usize = 20_000;
 
 /// What was read of blobs, for one tree or for one after the other.
 #[derive(Default)]
 pub struct Library {
     words: RefCell<HashMap<ObjectId, Rc<[u32]>>>,
+    missing: RefCell<HashSet<ObjectId>>,
     texts: RefCell<HashMap<ObjectId, Rc<str>>>,
     text_bytes: RefCell<usize>,
     comments: RefCell<HashMap<ObjectId, Rc<[Range<usize>]>>>,
@@ -41,63 +45,103 @@ pub enum Role {
 
 /// The tree of one commit.
 pub struct Tree<'a> {
+    repository: Option<&'a Repository>,
     objects: &'a Objects,
     library: &'a Library,
-    files: Vec<(String, Entry)>,
+    commit: ObjectId,
+    /// `None` inside when the tree cannot be listed.
+    files: OnceCell<Option<Vec<(String, Entry)>>>,
+    /// Whether every file could be read.
+    is_whole: OnceCell<bool>,
 }
 
 impl<'a> Tree<'a> {
-    /// Lists the files of a commit and reads those that the library does not know; a whole tree on two threads if it may
-    /// open `repository` once more.
-    ///
-    /// # Errors
-    /// A tree that is missing.
+    /// The tree of a commit. A whole tree is read on two threads if that may open `repository` once more.
     pub fn of(
-        repository: Option<&Repository>,
+        repository: Option<&'a Repository>,
         objects: &'a Objects,
         library: &'a Library,
         commit: &ObjectId,
-    ) -> Result<Tree<'a>, HistoryError> {
-        let mut files = objects.files(commit)?;
-        files.retain(|(_, entry)| entry.mode == Mode::File);
+    ) -> Tree<'a> {
+        let (files, is_whole) = (OnceCell::new(), OnceCell::new());
+        Tree { repository, objects, library, commit: *commit, files, is_whole }
+    }
+
+    fn files(&self) -> &[(String, Entry)] {
+        let listed = self.files.get_or_init(|| {
+            let mut files = self.objects.files(&self.commit).ok()?;
+            files.retain(|(_, entry)| entry.mode == Mode::File);
+            Some(files)
+        });
+        listed.as_deref().unwrap_or_default()
+    }
+
+    /// Whether the names of the files are known: of a tree that cannot be listed nothing can be said.
+    pub fn is_listed(&self) -> bool {
+        self.files();
+        self.files.get().is_some_and(Option::is_some)
+    }
+
+    /// Whether every file of code is there to be read, as it may not be in a partial clone. Where one is missing, nobody
+    /// knows what uses a name.
+    pub fn is_whole(&self) -> bool {
+        self.is_listed() && *self.is_whole.get_or_init(|| self.read())
+    }
+
+    /// Reads what the library does not know yet, and says whether nothing is missing.
+    fn read(&self) -> bool {
+        let files = self.files();
+        let library = self.library;
         let unread: Vec<ObjectId> = {
-            let known = library.words.borrow();
+            let mut known = library.words.borrow_mut();
+            // The trees of a long history share most of their files; what none of them has now is let go.
+            if known.len() > KEPT_BLOBS + 2 * files.len() {
+                let here: HashSet<ObjectId> = files.iter().map(|(_, entry)| entry.id).collect();
+                known.retain(|id, _| here.contains(id));
+            }
             let mut ids: Vec<ObjectId> =
                 files.iter().map(|(_, entry)| entry.id).filter(|id| !known.contains_key(id)).collect();
             ids.sort_unstable();
             ids.dedup();
             ids
         };
-        let read = match repository {
+        let read = match self.repository {
             // Two handles cost less to make than what they save on a tree that has never been read.
             Some(repository) if unread.len() > 64 => {
                 let (one, two) = unread.split_at(unread.len() / 2);
                 std::thread::scope(|scope| {
                     let other = scope.spawn(|| words_of(&Objects::for_blobs(repository), two));
-                    let mut read = words_of(objects, one);
+                    let mut read = words_of(self.objects, one);
                     read.extend(other.join().unwrap_or_default());
                     read
                 })
             }
-            _ => words_of(objects, &unread),
+            _ => words_of(self.objects, &unread),
         };
-        library.words.borrow_mut().extend(read.into_iter().map(|(id, words)| (id, Rc::from(words))));
-        Ok(Tree { objects, library, files })
+        let (mut known, mut missing) = (library.words.borrow_mut(), library.missing.borrow_mut());
+        for (id, words) in read {
+            if words.is_none() {
+                missing.insert(id);
+            }
+            known.insert(id, Rc::from(words.unwrap_or_default()));
+        }
+        missing.is_empty()
+            || !files.iter().any(|(path, entry)| missing.contains(&entry.id) && matches!(role(path), Role::Code(_)))
     }
 
     /// The path of a file.
     pub fn path(&self, file: usize) -> &str {
-        &self.files[file].0
+        &self.files()[file].0
     }
 
     /// Every path, sorted.
     pub fn paths(&self) -> impl Iterator<Item = &str> {
-        self.files.iter().map(|(path, _)| path.as_str())
+        self.files().iter().map(|(path, _)| path.as_str())
     }
 
     /// The file at this path.
     pub fn find(&self, path: &str) -> Option<usize> {
-        self.files.binary_search_by(|(other, _)| other.as_str().cmp(path)).ok()
+        self.files().binary_search_by(|(other, _)| other.as_str().cmp(path)).ok()
     }
 
     /// Whether a file stands at this path.
@@ -107,8 +151,8 @@ impl<'a> Tree<'a> {
 
     /// Whether a directory stands at this path, given without its final slash.
     pub fn has_directory(&self, path: &str) -> bool {
-        let start = self.files.partition_point(|(other, _)| other.as_str() < path);
-        self.files[start..]
+        let start = self.files().partition_point(|(other, _)| other.as_str() < path);
+        self.files()[start..]
             .iter()
             .take_while(|(other, _)| other.starts_with(path))
             .any(|(other, _)| other[path.len()..].starts_with('/'))
@@ -120,16 +164,17 @@ impl<'a> Tree<'a> {
         if wanted.is_empty() {
             return Vec::new();
         }
+        self.is_whole();
         let known = self.library.words.borrow();
         let holds = |entry: &Entry| {
             known.get(&entry.id).is_some_and(|held| wanted.iter().all(|word| held.binary_search(word).is_ok()))
         };
-        self.files.iter().enumerate().filter(|(_, (_, entry))| holds(entry)).map(|(at, _)| at).collect()
+        self.files().iter().enumerate().filter(|(_, (_, entry))| holds(entry)).map(|(at, _)| at).collect()
     }
 
     /// The text of a file; bytes that are not UTF-8 become U+FFFD. `None` when it cannot be read.
     pub fn text(&self, file: usize) -> Option<Rc<str>> {
-        let id = self.files[file].1.id;
+        let id = self.files()[file].1.id;
         if let Some(text) = self.library.texts.borrow().get(&id) {
             return Some(text.clone());
         }
@@ -147,7 +192,7 @@ impl<'a> Tree<'a> {
 
     /// The bytes of a file's comments; `None` where they cannot be told.
     pub fn comments(&self, file: usize, language: &'static Language) -> Option<Rc<[Range<usize>]>> {
-        let id = self.files[file].1.id;
+        let id = self.files()[file].1.id;
         if let Some(found) = self.library.comments.borrow().get(&id) {
             return Some(found.clone());
         }
@@ -182,18 +227,21 @@ fn is_prose(path: &str) -> bool {
     ["readme", "contributing", "install", "hacking", "guide"].iter().any(|start| name.starts_with(start))
 }
 
-fn words_of(objects: &Objects, ids: &[ObjectId]) -> Vec<(ObjectId, Vec<u32>)> {
+/// The hashes of the words of each blob; none of those too large or not text, `None` of what is not there.
+fn words_of(objects: &Objects, ids: &[ObjectId]) -> Vec<(ObjectId, Option<Vec<u32>>)> {
     let read = |id: &ObjectId| {
-        let is_small = objects.blob_size(id).is_some_and(|bytes| bytes <= MAX_FILE_BYTES as u64);
-        let content = objects.blob(id).filter(|_| is_small).unwrap_or_default();
+        if objects.blob_size(id)? > MAX_FILE_BYTES as u64 {
+            return Some(Vec::new());
+        }
+        let content = objects.blob(id)?;
         if content[..content.len().min(BINARY_PROBE_BYTES)].contains(&0) {
-            return Vec::new();
+            return Some(Vec::new());
         }
         let mut found = hashes(&content);
         found.sort_unstable();
         found.dedup();
         found.shrink_to_fit();
-        found
+        Some(found)
     };
     ids.iter().map(|id| (*id, read(id))).collect()
 }

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use precedent_bot::calibration::{self, Label, Reliability, Score};
 use precedent_bot::change::Change;
 use precedent_bot::checks::tree::{Library, Tree};
-use precedent_bot::checks::{Scene, alarms};
+use precedent_bot::checks::{Scene, alarms, may_claim};
 use precedent_bot::finding::{self, Finding};
 use precedent_pipeline::history::{Objects, Repository};
 use precedent_pipeline::shard::ObjectId;
@@ -146,8 +146,12 @@ pub(super) fn survey(repository: &Repository, name: &str, range: &str, limit: us
     let library = Library::default();
     let mut count = 0;
     for (base, head) in &steps {
-        let change = Change::between(repository, *base, *head)?;
-        let tree = Tree::of(None, &objects, &library, head).map_err(precedent_pipeline::PipelineError::from)?;
+        let change = Change::of_files(repository, *base, *head)?;
+        let tree = Tree::of(None, &objects, &library, head);
+        if !may_claim(&Scene::new(&change, &objects, &tree, None)) {
+            continue;
+        }
+        let change = change.with_nodes();
         let (found, _) = finding::verified(alarms(&Scene::new(&change, &objects, &tree, None)), &objects);
         for finding in &found {
             count += 1;

@@ -1,0 +1,204 @@
+//! The checks, silent or not, on changes made for them: what they claim, what they leave alone, and who may speak.
+
+use serde_json::Value;
+
+use crate::support::Fixture;
+
+/// What every check says of the last commit: check and title.
+fn alarms(fixture: &Fixture) -> Vec<(String, String)> {
+    let lines = fixture.json_lines(&["eval", "checks", "--alarms", "HEAD~1..HEAD"]);
+    let (summary, alarms) = lines.split_last().expect("a summary");
+    assert_eq!(
+        (summary["changes"].as_u64(), summary["alarms"].as_u64()),
+        (Some(1), Some(alarms.len() as u64)),
+        "{summary}"
+    );
+    for alarm in alarms {
+        assert_in_diff(fixture, alarm);
+    }
+    let text = |alarm: &Value, key: &str| alarm[key].as_str().expect("text").to_owned();
+    alarms.iter().map(|alarm| (text(alarm, "check"), text(alarm, "title"))).collect()
+}
+
+/// Whether Git shows the anchor of an alarm, moves taken for moves.
+fn assert_in_diff(fixture: &Fixture, alarm: &Value) {
+    let diff = fixture.git(&["diff", "--find-renames", "--no-prefix", "HEAD~1..HEAD"]);
+    let (path, line) = (alarm["path"].as_str().expect("a path"), alarm["line"].as_u64().expect("a line"));
+    let is_left = alarm["side"] == "LEFT";
+    let (mut here, mut old, mut new) = (false, 0, 0);
+    for text in diff.lines() {
+        if let Some(name) = text.strip_prefix(if is_left { "--- " } else { "+++ " }) {
+            here = name == path;
+        } else if let Some(header) = text.strip_prefix("@@ -") {
+            let start = |part: &str| part.split(',').next().and_then(|start| start.parse::<u64>().ok());
+            let (before, after) = header.split_once(" +").expect("two sides");
+            old = start(before).expect("a line");
+            new = start(after.split(' ').next().expect("a range")).expect("a line");
+        } else if here && !text.starts_with("+++") && !text.starts_with("---") {
+            let (is_old, is_new) = (!text.starts_with('+'), !text.starts_with('-'));
+            if is_left && text.starts_with('-') && old == line || !is_left && is_new && new == line {
+                return;
+            }
+            old += u64::from(is_old);
+            new += u64::from(is_new);
+        }
+    }
+    panic!("{path}:{line} is not in the diff: {alarm}\n{diff}");
+}
+
+/// Commits some files, then others, and says what is claimed of the second commit.
+fn check(before: &[(&str, &str)], after: &[(&str, &str)], expected: &[(&str, &str)]) {
+    let fixture = Fixture::new("review");
+    for files in [before, after] {
+        for (path, text) in files {
+            let file = fixture.repo().join(path);
+            std::fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
+            match *text {
+                "" => std::fs::remove_file(&file).expect("a file to remove"),
+                text => std::fs::write(&file, text).expect("a file"),
+            }
+        }
+        fixture.git(&["add", "--all"]);
+        fixture.git(&["commit", "--quiet", "--message", "change"]);
+    }
+    let expected: Vec<_> = expected.iter().map(|(check, title)| ((*check).to_owned(), (*title).to_owned())).collect();
+    assert_eq!(alarms(&fixture), expected);
+}
+
+#[test]
+fn a_name_that_is_dead_and_still_spoken_of_is_claimed() {
+    check(
+        &[
+            ("a.rs", "pub fn open_file() {}\n\npub fn other() {}\n"),
+            ("b.rs", "/// Like [`open_file`], but shut.\npub fn shut() {}\n"),
+        ],
+        &[("a.rs", "pub fn other() {}\n")],
+        &[("dead-name", "`b.rs` still speaks of the function `open_file`, which this change removes")],
+    );
+}
+
+#[test]
+fn a_name_that_anything_uses_is_not_claimed() {
+    for user in ["pub fn user() {\n    crate::open_file();\n}\n", "pub const NAME: &str = \"open_file\";\n"] {
+        check(
+            &[
+                ("a.rs", "pub fn open_file() {}\n\npub fn other() {}\n"),
+                ("b.rs", "/// Like [`open_file`], but shut.\npub fn shut() {}\n"),
+                ("c.rs", user),
+            ],
+            &[("a.rs", "pub fn other() {}\n")],
+            &[],
+        );
+    }
+}
+
+#[test]
+fn words_about_the_past_are_let_be() {
+    check(
+        &[
+            ("a.rs", "pub fn open_file() {}\n\npub fn other() {}\n"),
+            ("CHANGELOG.md", "- `open_file` opens\n"),
+            ("b.rs", "/// Formerly `open_file`.\npub fn shut() {}\n"),
+        ],
+        &[("a.rs", "pub fn other() {}\n")],
+        &[],
+    );
+}
+
+#[test]
+fn parts_of_types_are_claimed_in_several_languages() {
+    let doc = "# Use\n\nSet `max_size` to a number.\n";
+    let expected =
+        &[("stale-doc", "`docs/use.md` still speaks of the field `max_size`, which this change renames to `limit`")];
+    let before = "pub struct Config {\n    pub max_size: u64,\n    pub name: String,\n}\n";
+    check(&[("a.rs", before), ("docs/use.md", doc)], &[("a.rs", &before.replace("max_size", "limit"))], expected);
+    let before = "class Config:\n    max_size = 1\n    name = 'x'\n";
+    check(&[("a.py", before), ("docs/use.md", doc)], &[("a.py", &before.replace("max_size", "limit"))], expected);
+}
+
+#[test]
+fn options_features_and_variables_are_claimed() {
+    let before = "#[derive(Parser)]\nstruct Args {\n    #[arg(long = \"dry-run\")]\n    quiet: bool,\n    #[arg(long = \"other-one\")]\n    other: bool,\n}\n";
+    check(
+        &[("a.rs", before), ("README.md", "Call it with `--dry-run`.\n")],
+        &[("a.rs", &before.replace("    #[arg(long = \"dry-run\")]\n    quiet: bool,\n", ""))],
+        &[("stale-doc", "`README.md` still speaks of the command-line option `--dry-run`, which this change removes")],
+    );
+    let before = "[package]\nname = \"x\"\n\n[features]\nfast-path = []\nother = []\n";
+    check(
+        &[("Cargo.toml", before), ("README.md", "Turn it on with `--features fast-path`.\n")],
+        &[("Cargo.toml", &before.replace("fast-path = []\n", ""))],
+        &[("stale-doc", "`README.md` still speaks of the feature `fast-path`, which this change removes")],
+    );
+    check(
+        &[
+            ("a.py", "import os\n\nlimit = os.environ.get(\"APP_LIMIT\")\nother = 1\n"),
+            ("README.md", "Set APP_LIMIT to a number.\n"),
+        ],
+        &[("a.py", "import os\n\nother = 1\n")],
+        &[("stale-doc", "`README.md` still speaks of the environment variable `APP_LIMIT`, which this change removes")],
+    );
+}
+
+#[test]
+fn references_that_lead_nowhere_are_claimed() {
+    let text = "one\ntwo\nthree\nfour\n";
+    check(
+        &[("docs/a.md", text), ("docs/b.md", "See [a](a.md) and [web](https://example.org/a.md).\n")],
+        &[("docs/a.md", "")],
+        &[("broken-reference", "`docs/b.md` still points at `docs/a.md`, which this change moves or removes")],
+    );
+    check(
+        &[("docs/a.md", "# A\n\n## Old name\n\nx\n"), ("docs/b.md", "See [a](a.md#old-name).\n")],
+        &[("docs/a.md", "# A\n\n## New name\n\nx\n")],
+        &[(
+            "broken-reference",
+            "`docs/b.md` still points at the heading `#old-name` of `docs/a.md`, which this change renames or removes",
+        )],
+    );
+    // Corrected in the same change.
+    check(
+        &[("docs/a.md", text), ("docs/b.md", "See [a](a.md).\n")],
+        &[("docs/a.md", ""), ("docs/c.md", text), ("docs/b.md", "See [a](c.md).\n")],
+        &[],
+    );
+}
+
+#[test]
+fn a_moved_file_is_claimed_at_what_it_became() {
+    let lines: String = (1..20).map(|number| format!("pub const N{number}: u8 = {number};\n")).collect();
+    check(
+        &[("src/a/old_place.rs", &lines), ("src/b.rs", "// As in src/a/old_place.rs.\npub fn b() {}\n")],
+        &[("src/a/old_place.rs", ""), ("src/a/new_place.rs", &lines.replace("N7", "M7"))],
+        &[(
+            "broken-reference",
+            "`src/b.rs` still points at `src/a/old_place.rs`, which this change moves to `src/a/new_place.rs`",
+        )],
+    );
+}
+
+#[test]
+fn documentation_that_was_copied_with_its_function_is_claimed() {
+    let first = "package a\n\n// SetInput sets where to read from.\nfunc SetInput(a int) int {\n\treturn a\n}\n";
+    let second = "\n// SetInput sets where to read from.\nfunc SetOutput(a int) int {\n\treturn a + 1\n}\n";
+    check(
+        &[("a.go", first)],
+        &[("a.go", &format!("{first}{second}"))],
+        &[("copied-doc", "the documentation of `SetOutput` begins with `SetInput`, another function of this file")],
+    );
+}
+
+#[test]
+fn doctor_says_which_checks_may_speak() {
+    let fixture = Fixture::new("review");
+    let voices = fixture.json(&["doctor", "--checks", "--json"]);
+    let checks = voices["checks"].as_array().expect("a list");
+    let of = |name: &str| checks.iter().find(|check| check["check"] == name).expect("a check");
+    for check in checks {
+        let speaks = check["low"].as_f64().expect("a bound") >= voices["speaks_from"].as_f64().expect("a bar");
+        assert_eq!(check["speaks"], speaks, "{check}");
+    }
+    assert_eq!(of("companion")["speaks"], false, "what nobody has judged is silent");
+    let shown = fixture.run(&["doctor", "--checks"]).stdout;
+    assert!(shown.contains("a check speaks from a lower bound of 0.60"), "{shown}");
+}
