@@ -45,7 +45,7 @@ fn search_and_lineage_have_the_keys_that_were_promised() {
     let hits = fixture.json_lines(&["search", "connect", "--json", "-k", "1"]);
     assert_eq!(
         keys(&hits[0]),
-        ["chunk", "commit", "kind", "lang", "lines", "path", "rank", "schema", "score", "symbol", "text"]
+        ["chunk", "commit", "kind", "lang", "lines", "path", "rank", "schema", "score", "similarity", "symbol", "text"]
     );
     let hits = fixture.json_lines(&["search", "connect", "--history", "--json", "-k", "1"]);
     for key in ["lineage", "versions", "first_commit", "last_commit", "alive"] {

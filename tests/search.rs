@@ -1,6 +1,9 @@
 //! `precedent search`: by meaning, at a commit, over history.
 
-use crate::support::Fixture;
+use std::io::Write;
+use std::process::Stdio;
+
+use crate::support::{Fixture, Ran, precedent};
 
 #[test]
 fn what_is_meant_is_found_though_no_word_of_it_is_written() {
@@ -50,6 +53,41 @@ fn as_of_shows_what_was_alive_then_and_history_what_ever_was() {
     let all =
         fixture.json_lines(&["search", "opens a connection", "--history", "--all-versions", "--json", "-k", "20"]);
     assert_eq!(all.iter().filter(|hit| hit["symbol"] == "connect").count(), 6);
+}
+
+#[test]
+fn a_name_is_found_by_its_definition_and_by_its_words() {
+    let fixture = Fixture::new("review");
+    for question in ["backoff", "backoff()", "where is `backoff` decided?"] {
+        let hits = fixture.json_lines(&["search", question, "--json", "-k", "3"]);
+        assert_eq!(hits[0]["symbol"], "backoff", "{question}: {hits:?}");
+    }
+}
+
+#[test]
+fn odd_questions_get_a_sentence_or_an_answer() {
+    let fixture = Fixture::new("review");
+    let ask = |input: &[u8]| {
+        let mut command = precedent(&fixture.repo(), &["search", "-", "--json", "-k", "3"]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the binary");
+        let mut stdin = child.stdin.take().expect("a pipe");
+        // It may end before it has read all.
+        let written = stdin.write_all(input);
+        drop((written, stdin));
+        Ran::of(child.wait_with_output().expect("an end"))
+    };
+    let megabyte = "retry the connection ".repeat(50_000);
+    let ran = ask(megabyte.as_bytes());
+    assert!(ran.code == 0 && ran.stdout.lines().count() == 3 && ran.stderr.contains("bytes are read"), "{ran:?}");
+    for (input, said) in
+        [(&b""[..], "the question is empty"), (b" -> ", "the question holds no word"), (&[0, 159, 146], "no word")]
+    {
+        let ran = ask(input);
+        assert!(ran.code == 2 && ran.stderr.contains(said), "{ran:?}");
+    }
+    assert_eq!(ask("接続 を 開く".as_bytes()).code, 0);
+    assert_eq!(ask(&[b"retry \xff\xfe connect \0"[..].to_vec(), vec![0xc3]].concat()).code, 0);
 }
 
 #[test]

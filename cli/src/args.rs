@@ -98,7 +98,7 @@ pub(crate) enum Reparse {
 /// Search nodes by meaning, at a commit or over all of history
 #[derive(Debug, Args)]
 pub(crate) struct SearchArguments {
-    /// The question, in words or code
+    /// The question: a description, a name, a piece of code, or what has changed; `-` is standard input
     pub(crate) query: String,
 
     /// How many results
@@ -207,6 +207,18 @@ pub(crate) struct EvalArguments {
     /// For `checks`: print the table that is built in, as these labels give it
     #[arg(long, conflicts_with = "json")]
     pub(crate) table: bool,
+
+    /// Tell what each signal of the ranking adds
+    #[arg(long)]
+    pub(crate) ablate: bool,
+
+    /// For `message-search`: ask the whole message, and not its subject alone
+    #[arg(long)]
+    pub(crate) whole_messages: bool,
+
+    /// Write what each candidate is judged by to a file, one query a line
+    #[arg(long, value_name = "FILE", hide = true)]
+    pub(crate) judged: Option<PathBuf>,
 
     /// For `questions`: a file with one question a line, as training/paraphrase/README.md tells
     #[arg(long, value_name = "FILE")]

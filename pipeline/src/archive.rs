@@ -135,6 +135,11 @@ impl Archive {
         self.snapshot.head(chunk)
     }
 
+    /// How many commits there are; they are numbered from 0.
+    pub fn commit_count(&self) -> usize {
+        self.commits.len()
+    }
+
     /// How many chunks there are.
     pub fn chunk_count(&self) -> usize {
         self.snapshot.chunk_count()

@@ -4,8 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use precedent_bot::render::visible;
-use precedent_model::Embedder;
-use precedent_pipeline::eval::{self, EvalOptions, EvalReport, Figure, Figures, Question};
+use precedent_pipeline::eval::{self, EvalOptions, EvalReport, Figure, Figures, Judged, Question};
 use precedent_pipeline::history::Repository;
 use precedent_pipeline::shard::ObjectId;
 use serde::Serialize;
@@ -30,15 +29,33 @@ pub(crate) fn run(settings: &Settings, options: &EvalArguments) -> Result<ExitCo
         Some(revision) => place.repository.resolve(revision)?,
         None => place.repository.head()?,
     };
-    let drawn = EvalOptions { queries: options.queries as usize, seed: options.seed };
+    let drawn = EvalOptions {
+        queries: options.queries as usize,
+        seed: options.seed,
+        ablate: options.ablate,
+        keep: options.judged.is_some(),
+        whole_messages: options.whole_messages,
+        ..EvalOptions::default()
+    };
     let chosen = || model::choose(&place, options.model.as_deref(), model::device(options.device.as_deref())?);
     let report = match (options.task, &options.questions) {
-        (EvalTask::DocSearch, _) => eval::doc_search(&place.repository, &*chosen()?, &commit, &drawn)?,
+        (EvalTask::DocSearch, _) => {
+            let embedder = chosen()?;
+            place.with_archive(settings, &[commit], |archive, _| {
+                Ok(eval::doc_search(&place.repository, Some(archive), &*embedder, &commit, &drawn)?)
+            })?
+        }
         (EvalTask::MessageSearch, _) => place.with_archive(settings, &[commit], |archive, embedder| {
             Ok(eval::message_search(archive, embedder, &place.repository.objects(), &commit, &drawn)?)
         })?,
-        (EvalTask::Questions, Some(file)) => ask(&place.repository, &*chosen()?, file, &drawn)?,
         (EvalTask::Checks, _) => unreachable!("because it has returned"),
+        (EvalTask::Questions, Some(file)) => {
+            let (commit, questions) = read(&place.repository, file)?;
+            let embedder = chosen()?;
+            place.with_archive(settings, &[commit], |archive, _| {
+                Ok(eval::questions(&place.repository, Some(archive), &*embedder, &commit, &questions, &drawn)?)
+            })?
+        }
         (EvalTask::Questions, None) => {
             return Err(Failure::new(Kind::Usage, "no file of questions is given")
                 .with_hint("as in: precedent eval questions --questions training/paraphrase/dev.jsonl"));
@@ -51,6 +68,9 @@ pub(crate) fn run(settings: &Settings, options: &EvalArguments) -> Result<ExitCo
             EvalTask::Questions => "no question is about a commit of this repository",
             EvalTask::Checks => "there are no labels",
         }));
+    }
+    if let Some(file) = &options.judged {
+        keep(&report.judged, file)?;
     }
     let name = name(&place.repository);
     let text = match settings.json {
@@ -68,14 +88,16 @@ struct Document<'a> {
     report: &'a EvalReport,
 }
 
-/// Asks the questions of a file that are about commits of this repository. They must all be about one commit, the tree
-/// that is searched.
-fn ask(
-    repository: &Repository,
-    embedder: &dyn Embedder,
-    file: &Path,
-    options: &EvalOptions,
-) -> Result<EvalReport, Failure> {
+/// One query a line.
+fn keep(judged: &[Judged], file: &Path) -> Result<(), Failure> {
+    let text: String = judged.iter().map(json_line).collect();
+    std::fs::write(file, text)
+        .map_err(|error| Failure::new(Kind::Usage, format!("`{}` cannot be written: {error}", file.display())))
+}
+
+/// The questions of a file that are about commits of this repository. They must all be about one commit, the tree that is
+/// searched.
+fn read(repository: &Repository, file: &Path) -> Result<(ObjectId, Vec<Question>), Failure> {
     let text = std::fs::read_to_string(file)
         .map_err(|error| Failure::new(Kind::Usage, format!("`{}` cannot be read: {error}", file.display())))?;
     let mut questions: Vec<Question> = Vec::new();
@@ -99,7 +121,7 @@ fn ask(
     };
     let full = commit.to_string();
     questions.retain(|question| full.starts_with(&question.commit));
-    Ok(eval::questions(repository, embedder, &commit, &questions, options)?)
+    Ok((commit, questions))
 }
 
 /// The repository by the name of its directory.

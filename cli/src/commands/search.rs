@@ -1,5 +1,6 @@
 //! `precedent search`
 
+use std::io::Read;
 use std::process::ExitCode;
 
 use precedent_bot::render::visible;
@@ -13,15 +14,13 @@ use crate::failure::{Failure, Kind};
 use crate::place::{Place, Settings};
 use crate::screen;
 
+/// The most that is taken from standard input.
+const MOST_BYTES: u64 = 1 << 20;
 /// Lines of text shown for each result.
 const SHOWN_LINES: usize = 3;
 
 pub(crate) fn run(settings: &Settings, options: &SearchArguments) -> Result<ExitCode, Failure> {
-    if options.query.trim().is_empty() {
-        return Err(
-            Failure::new(Kind::Usage, "the question is empty").with_hint("as in: precedent search \"parse a date\"")
-        );
-    }
+    let text = question(&options.query)?;
     check_names(options)?;
     let place = Place::open(settings)?;
     let tip = match &options.as_of {
@@ -29,7 +28,7 @@ pub(crate) fn run(settings: &Settings, options: &SearchArguments) -> Result<Exit
         None => place.repository.head()?,
     };
     let query = Query {
-        text: options.query.clone(),
+        text,
         limit: usize::from(options.count),
         path: options.path.clone(),
         lang: options.lang.clone(),
@@ -48,14 +47,13 @@ pub(crate) fn run(settings: &Settings, options: &SearchArguments) -> Result<Exit
             let known = archive.known_ever();
             Ok(search::history(archive, embedder, &objects, &tip, &known, &query, options.all_versions)?)
         })?
-    } else if !query.brought.is_any() {
+    } else if !query.brought.is_any() || search::asks_history(&query.text) {
         place.with_archive(settings, &[tip], |archive, embedder| {
-            let texts = query.brought.texts(archive);
-            Ok(search::alive(archive.snapshot(), embedder, &objects, &tip, &query, Some(&texts))?)
+            Ok(search::alive(archive.snapshot(), Some(archive), embedder, &objects, &tip, &query)?)
         })?
     } else {
         place.with_store(settings, &[tip], |store, embedder| {
-            Ok(search::alive(&Snapshot::open(store)?, embedder, &objects, &tip, &query, None)?)
+            Ok(search::alive(&Snapshot::open(store)?, None, embedder, &objects, &tip, &query)?)
         })?
     };
     if settings.json {
@@ -95,6 +93,30 @@ fn explained(how: &Explanation) -> String {
     };
     let recall = how.recall.map(|recall| format!("; found {:.0} % of the nearest ten", recall * 100.0));
     format!("  vectors  {looked}{}\n", recall.unwrap_or_default())
+}
+
+/// The question as it was typed, or what standard input holds. Bytes that are no text become U+FFFD.
+fn question(typed: &str) -> Result<String, Failure> {
+    let text = if typed == "-" {
+        let mut bytes = Vec::new();
+        let read = std::io::stdin().take(MOST_BYTES).read_to_end(&mut bytes);
+        read.map_err(|error| Failure::new(Kind::Usage, format!("standard input cannot be read: {error}")))?;
+        String::from_utf8_lossy(&bytes).into_owned()
+    } else {
+        typed.to_owned()
+    };
+    let unasked = |said: &str| Failure::new(Kind::Usage, said).with_hint("as in: precedent search \"parse a date\"");
+    if text.trim().is_empty() {
+        return Err(unasked("the question is empty"));
+    }
+    let read = search::readable(&text);
+    if !read.chars().any(char::is_alphanumeric) {
+        return Err(unasked("the question holds no word"));
+    }
+    if read.len() < text.trim().len() {
+        screen::tell(&format!("note: of the question, the first {} bytes are read", read.len()));
+    }
+    Ok(read.to_owned())
 }
 
 /// A kind or a language that nothing could have is a slip of the fingers.

@@ -1,13 +1,16 @@
 //! Documentation: a function is asked for by the first sentence of what documents it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use precedent_model::Embedder;
 use rayon::prelude::*;
 
-use super::ranked::{Asked, Node, Nodes, draw};
+use super::memory::Memory;
+use super::ranked::{Asked, Members, Node, Nodes, draw};
 use super::{EvalOptions, EvalReport};
 use crate::PipelineError;
+use crate::archive::Archive;
 use crate::chunker::{Chunker, Piece};
 use crate::history::{AttributeRules, Objects, Repository};
 use crate::search::for_each_word;
@@ -17,12 +20,14 @@ use crate::syntax::{self, DocLine, Kind, Language};
 /// Words that a query has at the least.
 const LEAST_WORDS: usize = 3;
 
-/// Searches the functions of a tree, without their documentation, by sentences of it.
+/// Searches the functions of a tree, without their documentation, by sentences of it. With an archive, what is known at
+/// the commit counts too.
 ///
 /// # Errors
 /// An embedder that cannot go on, a tree that cannot be read.
 pub fn doc_search(
     repository: &Repository,
+    archive: Option<&Archive>,
     embedder: &dyn Embedder,
     commit: &ObjectId,
     options: &EvalOptions,
@@ -39,18 +44,19 @@ pub fn doc_search(
         if let Some(sentence) = sentence.filter(|sentence| !names(sentence, &piece.name)) {
             by_sentence.entry(sentence).or_default().push(nodes.len() as u32);
         }
-        nodes.push(Node { path, container: piece.container, name: piece.name, text: documented.code });
+        nodes.push(Node::of(path, Piece { text: documented.code, ..piece }));
     }
-    let asked = by_sentence.into_iter().map(|(text, golds)| Asked { text, golds, tree: 0 }).collect();
+    let asked = by_sentence.into_iter().map(|(text, golds)| Asked { text, golds, tree: 0, at: *commit }).collect();
     let asked = draw(asked, options.queries, options.seed, |asked| asked.text.clone());
-    Ok(Nodes::new(embedder, &nodes)?.evaluate("doc-search", &asked, |_, _| true, options)?)
+    let all = Members::of(0..nodes.len() as u32);
+    Ok(Nodes::new(embedder, &nodes, archive.map(Memory::new))?.evaluate("doc-search", &asked, &[all], options)?)
 }
 
+/// A node with its path and its language.
+type Found = (Arc<str>, &'static Language, Piece);
+
 /// The nodes of every file in a tree, in order.
-pub(super) fn pieces(
-    repository: &Repository,
-    commit: &ObjectId,
-) -> Result<Vec<(String, &'static Language, Piece)>, PipelineError> {
+pub(super) fn pieces(repository: &Repository, commit: &ObjectId) -> Result<Vec<Found>, PipelineError> {
     let objects = repository.objects();
     let mut files = objects.files(commit)?;
     files.sort_by(|one, two| one.0.cmp(&two.0));
@@ -62,12 +68,15 @@ pub(super) fn pieces(
             wanted.push((path, entry.id, language));
         }
     }
-    let cut: Vec<Vec<(String, &'static Language, Piece)>> = wanted
+    let cut: Vec<Vec<Found>> = wanted
         .par_iter()
         .map_init(
             || Objects::for_blobs(repository),
             |objects, (path, id, language)| match Chunker::chunk(objects, path, id, language).0 {
-                Ok(pieces) => pieces.into_iter().map(|piece| (path.clone(), *language, piece)).collect(),
+                Ok(pieces) => {
+                    let path: Arc<str> = path.as_str().into();
+                    pieces.into_iter().map(|piece| (path.clone(), *language, piece)).collect()
+                }
                 Err(_) => Vec::new(),
             },
         )

@@ -46,9 +46,9 @@ pub(super) struct Outcome {
 
 impl Outcome {
     /// From a ranked list, best first, and `golds` right answers in all.
-    pub(super) fn of(ranked: &[u32], golds: usize, is_gold: impl Fn(u32) -> bool) -> Outcome {
+    pub(super) fn of<T>(ranked: &[T], golds: usize, is_gold: impl Fn(&T) -> bool) -> Outcome {
         let ranks: Vec<usize> =
-            ranked.iter().take(DEPTH).enumerate().filter(|(_, at)| is_gold(**at)).map(|(rank, _)| rank + 1).collect();
+            ranked.iter().take(DEPTH).enumerate().filter(|(_, at)| is_gold(at)).map(|(rank, _)| rank + 1).collect();
         let gain = |rank: usize| 1.0 / (rank as f64 + 1.0).log2();
         let most = golds.min(DEPTH);
         Outcome {
@@ -75,6 +75,28 @@ impl Figures {
             recall: figure(|outcome| outcome.recall),
             success: figure(|outcome| outcome.success),
         }
+    }
+}
+
+/// What a signal adds: the figures with it, less those without it, over the same queries.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Gains {
+    /// In the reciprocal rank.
+    #[serde(rename = "mrr@10")]
+    pub mrr: Figure,
+    /// In recall.
+    #[serde(rename = "recall@10")]
+    pub recall: Figure,
+}
+
+impl Gains {
+    /// From what each query gave with the signal and without.
+    pub(super) fn of(outcomes: &[(Outcome, Outcome)], seed: u64) -> Gains {
+        let figure = |part: fn(&Outcome) -> f64| {
+            let gains: Vec<f64> = outcomes.iter().map(|(with, without)| part(with) - part(without)).collect();
+            Figure::of(&gains, seed)
+        };
+        Gains { mrr: figure(|outcome| outcome.reciprocal_rank), recall: figure(|outcome| outcome.recall) }
     }
 }
 
@@ -113,17 +135,17 @@ mod tests {
 
     #[test]
     fn ranks_become_figures() {
-        let one = Outcome::of(&[7, 3, 5], 1, |at| at == 3);
+        let one = Outcome::of(&[7, 3, 5], 1, |at| *at == 3);
         assert_eq!((one.reciprocal_rank, one.recall, one.success), (0.5, 1.0, 1.0));
         assert!((one.ndcg - 1.0 / 3f64.log2()).abs() < 1e-12);
-        let two = Outcome::of(&[1, 2, 3], 4, |at| at == 1 || at == 3);
+        let two = Outcome::of(&[1, 2, 3], 4, |at| *at == 1 || *at == 3);
         assert_eq!((two.reciprocal_rank, two.recall), (1.0, 0.5));
         let best = 1.0 + 1.0 / 3f64.log2() + 0.5 + 1.0 / 5f64.log2();
         assert!((two.ndcg - 1.5 / best).abs() < 1e-12);
-        assert_eq!(Outcome::of(&[1], 1, |_| false), Outcome::default());
+        assert_eq!(Outcome::of(&[1], 1, |_: &u32| false), Outcome::default());
         // What stands further down does not count.
         let late: Vec<u32> = (0..20).collect();
-        assert_eq!(Outcome::of(&late, 1, |at| at == 10), Outcome::default());
+        assert_eq!(Outcome::of(&late, 1, |at| *at == 10), Outcome::default());
     }
 
     #[test]

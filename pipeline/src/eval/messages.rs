@@ -1,17 +1,18 @@
 //! Messages: the nodes that a commit changed are asked for by its message, as of the commit before it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use precedent_model::Embedder;
 
-use super::ranked::{Asked, Node, Nodes, draw};
+use super::memory::Memory;
+use super::ranked::{Asked, Members, Node, Nodes, draw};
 use super::{EvalOptions, EvalReport};
 use crate::PipelineError;
 use crate::archive::Archive;
 use crate::chunker::Chunker;
 use crate::history::{AttributeRules, Objects};
-use crate::search::for_each_word;
+use crate::search::{for_each_word, said};
 use crate::shard::{Change, EditRow, ObjectId, SpanRow};
 
 /// Words that a query has at the least.
@@ -51,21 +52,22 @@ pub fn message_search(
         spans.entry(span.blob).or_default().push(span);
     }
     let mut spots: HashMap<Spot, u32> = HashMap::new();
-    let mut containers: Vec<(Spot, Arc<str>)> = Vec::new();
-    let mut trees: Vec<HashSet<u32>> = Vec::new();
+    let mut found: Vec<(Spot, Arc<str>, u32)> = Vec::new();
+    let mut trees: Vec<Members> = Vec::new();
     let mut asked = Vec::new();
     for number in commits {
         let commit = archive.commit(number);
-        let mut tree = HashSet::new();
+        let mut tree = Vec::new();
         for (path, span) in alive(archive, objects, &commit.parents[0], &spans)? {
             let spot = (path, span.symbol.clone(), span.chunk);
-            let next = containers.len() as u32;
+            let next = found.len() as u32;
             let at = *spots.entry(spot.clone()).or_insert(next);
             if at == next {
-                containers.push((spot, span.container.clone()));
+                found.push((spot, span.container.clone(), span.end_line - span.start_line + 1));
             }
-            tree.insert(at);
+            tree.push(at);
         }
+        let tree = Members::of(tree);
         let spot_before = |edit: &&EditRow| -> Option<Spot> {
             let path = edit.before_path.clone().unwrap_or_else(|| edit.path.clone());
             let symbol = edit.before_symbol.clone().or_else(|| edit.symbol.clone())?;
@@ -73,20 +75,22 @@ pub fn message_search(
         };
         let mut golds: Vec<u32> =
             golds_of[&number].iter().filter_map(spot_before).filter_map(|spot| spots.get(&spot).copied()).collect();
-        golds.retain(|gold| tree.contains(gold));
+        golds.retain(|gold| tree.has(*gold));
         golds.sort_unstable();
         golds.dedup();
-        if let Some(text) = query(&commit.message).filter(|_| !golds.is_empty()) {
-            asked.push(Asked { text, golds, tree: trees.len() });
+        if let Some(subject) = query(&commit.message).filter(|_| !golds.is_empty()) {
+            let text = if options.whole_messages { format!("{subject}\n{}", said(&commit.message).1) } else { subject };
+            asked.push(Asked { text, golds, tree: trees.len(), at: commit.parents[0] });
             trees.push(tree);
         }
     }
-    let nodes = nodes(archive, containers)?;
-    Ok(Nodes::new(embedder, &nodes)?.evaluate(
+    let nodes = nodes(archive, found)?;
+    let options = EvalOptions { by_file: true, ..*options };
+    Ok(Nodes::new(embedder, &nodes, Some(Memory::new(archive)))?.evaluate(
         "message-search",
         &asked,
-        |tree, node| trees[tree].contains(&node),
-        options,
+        &trees,
+        &options,
     )?)
 }
 
@@ -125,19 +129,16 @@ fn alive<'s>(
     Ok(alive)
 }
 
-fn nodes(archive: &Archive, spots: Vec<(Spot, Arc<str>)>) -> Result<Vec<Node>, PipelineError> {
-    let mut numbers: Vec<u32> = spots.iter().map(|((_, _, chunk), _)| *chunk).collect();
+fn nodes(archive: &Archive, spots: Vec<(Spot, Arc<str>, u32)>) -> Result<Vec<Node>, PipelineError> {
+    let mut numbers: Vec<u32> = spots.iter().map(|((_, _, chunk), _, _)| *chunk).collect();
     numbers.sort_unstable();
     numbers.dedup();
-    let texts: HashMap<u32, (String, String)> = archive
-        .store()
-        .chunks_by_number(&numbers)?
-        .into_iter()
-        .map(|chunk| (chunk.number, (chunk.name.to_string(), chunk.text)))
-        .collect();
-    let node = |((path, _, chunk), container): (Spot, Arc<str>)| {
-        let (name, text) = texts.get(&chunk).cloned().unwrap_or_default();
-        Node { path: path.to_string(), container: container.to_string(), name, text }
+    let texts: HashMap<u32, String> =
+        archive.store().chunks_by_number(&numbers)?.into_iter().map(|chunk| (chunk.number, chunk.text)).collect();
+    let node = |((path, symbol, chunk), container, lines): (Spot, Arc<str>, u32)| {
+        let head = archive.head(chunk);
+        let text = texts.get(&chunk).cloned().unwrap_or_default();
+        Node { path, symbol, container, name: head.name.clone(), kind: head.kind.clone(), lines, text }
     };
     Ok(spots.into_iter().map(node).collect())
 }

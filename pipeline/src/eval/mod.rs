@@ -7,12 +7,13 @@
 
 mod documentation;
 mod figures;
+mod memory;
 mod messages;
 mod questions;
 mod ranked;
 
 pub use documentation::doc_search;
-pub use figures::{Figure, Figures};
+pub use figures::{Figure, Figures, Gains};
 pub use messages::message_search;
 pub use questions::{Gold, Question, questions};
 
@@ -20,13 +21,23 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::search::QuestionKind;
+
 /// What is asked of a task.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct EvalOptions {
     /// Queries at most; they are drawn by hash, so that a larger number keeps those of a smaller one.
     pub queries: usize,
     /// Changes which are drawn.
     pub seed: u64,
+    /// Whether to tell what each signal adds.
+    pub ablate: bool,
+    /// Whether to keep what each candidate was judged by.
+    pub keep: bool,
+    /// Whether files count, and not nodes, in what is told of signals.
+    pub by_file: bool,
+    /// Whether a message is asked whole, and not by its subject alone.
+    pub whole_messages: bool,
 }
 
 /// How a task went.
@@ -43,4 +54,33 @@ pub struct EvalReport {
     /// Its parts alone: `bm25`; `vectors`, without the place; `hybrid`, 0.3 BM25 and 0.7 search, each from 0 to 1 over its
     /// best hundred.
     pub baselines: BTreeMap<&'static str, Figures>,
+    /// The same of files: a file is found where its first node is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by_file: Option<ByFile>,
+    /// What each signal adds to search as it is: of files where there are figures of files, else of nodes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ablations: Option<BTreeMap<&'static str, Gains>>,
+    /// What candidates were judged by, where that is kept.
+    #[serde(skip)]
+    pub judged: Vec<Judged>,
+}
+
+/// Figures of files.
+#[derive(Debug, Clone, Serialize)]
+pub struct ByFile {
+    /// Search as it is.
+    pub metrics: Figures,
+    /// Its parts alone; `messages` is BM25 over past messages, whose commits vote for their files.
+    pub baselines: BTreeMap<&'static str, Figures>,
+}
+
+/// The candidates of one query.
+#[derive(Debug, Clone, Serialize)]
+pub struct Judged {
+    /// The kind of the question.
+    pub kind: QuestionKind,
+    /// How many right answers there are, found or not.
+    pub golds: usize,
+    /// Of each candidate its signals, whether it is a right answer, whether its file holds one, and the file by number.
+    pub rows: Vec<(Vec<f32>, u8, u8, u32)>,
 }

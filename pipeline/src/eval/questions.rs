@@ -4,9 +4,11 @@ use precedent_model::Embedder;
 use serde::Deserialize;
 
 use super::documentation::pieces;
-use super::ranked::{Asked, Node, Nodes};
+use super::memory::Memory;
+use super::ranked::{Asked, Members, Node, Nodes};
 use super::{EvalOptions, EvalReport};
 use crate::PipelineError;
+use crate::archive::Archive;
 use crate::history::Repository;
 use crate::shard::ObjectId;
 use crate::syntax::Kind;
@@ -42,6 +44,7 @@ pub struct Gold {
 /// An embedder that cannot go on, a tree that cannot be read.
 pub fn questions(
     repository: &Repository,
+    archive: Option<&Archive>,
     embedder: &dyn Embedder,
     commit: &ObjectId,
     asked: &[Question],
@@ -55,19 +58,22 @@ pub fn questions(
         }
         for (question, golds) in asked.iter().zip(&mut golds) {
             let is_here = |gold: &Gold| {
-                gold.path == path && gold.name == piece.name && (piece.start_line..=piece.end_line).contains(&gold.line)
+                *gold.path == *path
+                    && *gold.name == *piece.name
+                    && (piece.start_line..=piece.end_line).contains(&gold.line)
             };
             if question.gold.iter().any(is_here) {
                 golds.push(nodes.len() as u32);
             }
         }
-        nodes.push(Node { path, container: piece.container, name: piece.name, text: piece.text });
+        nodes.push(Node::of(path, piece));
     }
     let asked: Vec<Asked> = asked
         .iter()
         .zip(golds)
         .filter(|(_, golds)| !golds.is_empty())
-        .map(|(question, golds)| Asked { text: question.question.clone(), golds, tree: 0 })
+        .map(|(question, golds)| Asked { text: question.question.clone(), golds, tree: 0, at: *commit })
         .collect();
-    Ok(Nodes::new(embedder, &nodes)?.evaluate("questions", &asked, |_, _| true, options)?)
+    let all = Members::of(0..nodes.len() as u32);
+    Ok(Nodes::new(embedder, &nodes, archive.map(Memory::new))?.evaluate("questions", &asked, &[all], options)?)
 }

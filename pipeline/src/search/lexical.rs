@@ -7,6 +7,9 @@
 
 use rustc_hash::FxHashMap;
 
+use super::lexicon::question_stems;
+use super::words::for_each_stem;
+
 /// How quickly another occurrence stops counting.
 const K1: f32 = 1.2;
 /// How much a long document's words count less.
@@ -38,12 +41,7 @@ impl LexicalIndex {
     /// The documents that hold a word of the query and may count, with their scores, best first, at most so many. Only
     /// those that may count make up the statistics.
     pub fn best(&self, query: &str, count: usize, counts: impl Fn(u32) -> bool) -> Vec<(u32, f32)> {
-        let mut stems: Vec<String> = Vec::new();
-        for_each_stem(query, |stem| {
-            if !stems.iter().any(|known| known == stem) {
-                stems.push(stem.to_owned());
-            }
-        });
+        let stems = question_stems(query);
         let (mut documents, mut words) = (0.0f32, 0.0f64);
         for (number, length) in self.lengths.iter().enumerate() {
             if counts(number as u32) {
@@ -68,72 +66,9 @@ impl LexicalIndex {
     }
 }
 
-/// Calls `each` with every word, in lower case and lightly stemmed: the parts of identifiers, `parse` and `header` of
-/// `parseHeader`, each digit run a word of its own.
-fn for_each_stem(text: &str, mut each: impl FnMut(&str)) {
-    for_each_word(text, |word| each(stem(word)));
-}
-
-/// Calls `each` with every word of a text in lower case.
-pub fn for_each_word(text: &str, mut each: impl FnMut(&str)) {
-    let mut word = String::new();
-    let mut before = None;
-    let mut letters = text.chars().peekable();
-    while let Some(letter) = letters.next() {
-        let starts_word = match before {
-            Some(before) => {
-                let class = |letter: char| (letter.is_alphabetic(), letter.is_numeric());
-                let next_is_lower = letters.peek().is_some_and(|next| next.is_lowercase());
-                class(before) != class(letter) || letter.is_uppercase() && (char::is_lowercase(before) || next_is_lower)
-            }
-            None => true,
-        };
-        if starts_word && !word.is_empty() {
-            each(&word);
-            word.clear();
-        }
-        if letter.is_alphanumeric() {
-            word.extend(letter.to_lowercase());
-        }
-        before = Some(letter);
-    }
-    if !word.is_empty() {
-        each(&word);
-    }
-}
-
-/// A word without the ending of a plural, a participle or a gerund, where enough of it is left.
-fn stem(word: &str) -> &str {
-    let cut = |ending: &str, least: usize| word.strip_suffix(ending).filter(|rest| rest.len() >= least);
-    if word.ends_with("ss") || !word.is_ascii() {
-        return word;
-    }
-    cut("ing", 4).or_else(|| cut("ed", 4)).or_else(|| cut("es", 4)).or_else(|| cut("s", 3)).unwrap_or(word)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn words(text: &str) -> Vec<String> {
-        let mut words = Vec::new();
-        for_each_word(text, |word| words.push(word.to_owned()));
-        words
-    }
-
-    #[test]
-    fn identifiers_are_their_words() {
-        assert_eq!(words("parseHTTPHeader2 snake_case"), ["parse", "http", "header", "2", "snake", "case"]);
-        assert_eq!(words("  Été-là "), ["été", "là"]);
-        assert_eq!(words("a.b(c)"), ["a", "b", "c"]);
-        assert!(words("->").is_empty());
-    }
-
-    #[test]
-    fn endings_go_where_a_word_is_left() {
-        let stems = ["parsing", "parsed", "files", "matches", "class", "ring", "is", "bed"].map(stem);
-        assert_eq!(stems, ["pars", "pars", "file", "match", "class", "ring", "is", "bed"]);
-    }
 
     #[test]
     fn rare_words_and_short_documents_count_more() {

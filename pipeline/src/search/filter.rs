@@ -1,0 +1,73 @@
+//! Filter: which places and which commits a query allows.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use globset::{GlobBuilder, GlobMatcher};
+
+use super::Query;
+use crate::PipelineError;
+use crate::archive::{Archive, Place, Snapshot};
+use crate::shard::CommitRow;
+
+/// Commits, by who wrote them and when.
+#[derive(Debug, Clone, Default)]
+pub struct Brought {
+    /// The author's name or address holds this, in any case.
+    pub author: Option<String>,
+    /// Authored then or later, in seconds since 1970 UTC.
+    pub since: Option<i64>,
+    /// Authored then or before.
+    pub until: Option<i64>,
+}
+
+impl Brought {
+    /// Whether every commit is one.
+    pub fn is_any(&self) -> bool {
+        self.author.is_none() && self.since.is_none() && self.until.is_none()
+    }
+
+    pub(super) fn allows(&self, commit: &CommitRow) -> bool {
+        self.since.is_none_or(|since| commit.author_time >= since)
+            && self.until.is_none_or(|until| commit.author_time <= until)
+            && self.author.as_ref().is_none_or(|author| {
+                let author = author.to_lowercase();
+                [&commit.author, &commit.author_email].iter().any(|name| name.to_lowercase().contains(&author))
+            })
+    }
+
+    /// The texts that such commits brought, by number.
+    pub fn texts(&self, archive: &Archive) -> HashSet<u32> {
+        let allowed: Vec<bool> = archive.commits().iter().map(|commit| self.allows(commit)).collect();
+        archive.edits().iter().filter(|edit| allowed[edit.commit as usize]).filter_map(|edit| edit.after).collect()
+    }
+}
+
+/// The filters of a query, ready to be asked.
+pub(super) struct Filter {
+    path: Option<GlobMatcher>,
+    lang: Option<String>,
+    kind: Option<String>,
+}
+
+impl Filter {
+    pub(super) fn new(query: &Query) -> Result<Filter, PipelineError> {
+        let path = match &query.path {
+            None => None,
+            Some(pattern) => {
+                let glob = GlobBuilder::new(pattern).literal_separator(true).build().map_err(|error| {
+                    PipelineError::Pattern { pattern: pattern.clone(), why: error.kind().to_string() }
+                })?;
+                Some(glob.compile_matcher())
+            }
+        };
+        Ok(Filter { path, lang: query.lang.clone(), kind: query.kind.clone() })
+    }
+
+    pub(super) fn allows(&self, snapshot: &Snapshot, place: &Place) -> bool {
+        let head = snapshot.head(place.chunk);
+        self.lang.as_ref().is_none_or(|lang| **lang == *head.lang)
+            && self.kind.as_ref().is_none_or(|kind| **kind == *head.kind)
+            && self.path.as_ref().is_none_or(|path| path.is_match(Path::new(&*place.path)))
+    }
+}

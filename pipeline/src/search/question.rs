@@ -1,0 +1,197 @@
+//! Question: what is asked, by kind, since a name, a piece of code and a sentence are answered differently.
+
+use super::words::{for_each_stem, telling_stems};
+
+/// Characters of a question that are looked at. More than any model reads, and few enough for any search to stay quick.
+const READ_BYTES: usize = 16 << 10;
+/// Words that a question about tests holds, as stems.
+const TEST_STEMS: [&str; 8] = ["test", "exampl", "bench", "benchmark", "fixtur", "mock", "spec", "demo"];
+/// Verbs that open a request for a change or the report of one, as stems; documentation says "returns" and "creates".
+const CHANGE_STEMS: [&str; 45] = [
+    "add",
+    "added",
+    "adding",
+    "adjust",
+    "allow",
+    "avoid",
+    "bump",
+    "chang",
+    "clean",
+    "cleanup",
+    "correct",
+    "delet",
+    "deprecat",
+    "disabl",
+    "don",
+    "drop",
+    "enabl",
+    "ensur",
+    "expos",
+    "fix",
+    "fixed",
+    "fixing",
+    "handl",
+    "implement",
+    "improv",
+    "introduc",
+    "keep",
+    "mak",
+    "mov",
+    "prevent",
+    "refactor",
+    "remov",
+    "renam",
+    "replac",
+    "rewrit",
+    "simplify",
+    "stop",
+    "support",
+    "switch",
+    "tweak",
+    "updat",
+    "upgrad",
+    "use",
+    "using",
+    "wip",
+];
+
+/// What kind of question it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum QuestionKind {
+    /// A name, `Parser::next`.
+    Symbol,
+    /// A piece of code.
+    Code,
+    /// What is to change, or has changed: `fix the last line of a patch`.
+    Change,
+    /// A description in words.
+    Words,
+}
+
+/// A question, taken apart.
+#[derive(Debug, Clone)]
+pub struct Question {
+    /// What kind it is.
+    pub kind: QuestionKind,
+    /// The distinct stems of its words, without those that name nothing.
+    pub(super) stems: Vec<String>,
+    /// What it holds that is spelt as in code, lower-cased: `parse_header`, `Parser::next`.
+    pub(super) spelt: Vec<String>,
+    /// Whether tests, examples and the like are asked for.
+    pub(super) about_tests: bool,
+}
+
+impl Question {
+    /// Takes a question apart.
+    pub fn new(text: &str) -> Question {
+        let text = readable(text);
+        let stems = telling_stems(text);
+        let about_tests = stems.iter().any(|stem| TEST_STEMS.contains(&stem.as_str()));
+        let is_name = |word: &&str| is_quoted(word) || is_spelt(bare(word));
+        let spelt = text.split_whitespace().filter(is_name).map(|word| bare(word).to_lowercase()).collect();
+        Question { kind: kind(text), stems, spelt, about_tests }
+    }
+}
+
+/// The part of a question that is read, cut between characters.
+pub fn readable(text: &str) -> &str {
+    let text = text.trim();
+    let mut end = text.len().min(READ_BYTES);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+fn kind(text: &str) -> QuestionKind {
+    let words = text.split_whitespace().count();
+    if words == 1 && text.bytes().all(|c| c.is_ascii_alphanumeric() || b"_:.#$!?()<>->".contains(&c)) {
+        return QuestionKind::Symbol;
+    }
+    let marks = text.bytes().filter(|c| b"{}();=<>[]&|".contains(c)).count();
+    if marks >= 4 && marks * 14 >= text.len() || text.contains('\n') && marks >= 4 && marks * 30 >= text.len() {
+        return QuestionKind::Code;
+    }
+    if is_change(text) { QuestionKind::Change } else { QuestionKind::Words }
+}
+
+/// Whether a text opens as a message of a commit does, perhaps after what it is about: `parser: fix the last line`.
+fn is_change(text: &str) -> bool {
+    let mut head = text;
+    if let Some((scope, rest)) = text.split_once(": ")
+        && scope.split_whitespace().count() <= 2
+    {
+        if scope.bytes().all(|c| c.is_ascii_alphanumeric() || b"_-/().!:,* ".contains(&c)) {
+            return true;
+        }
+        head = rest;
+    }
+    let mut first = None;
+    for_each_stem(head.split_whitespace().next().unwrap_or(""), |stem| {
+        first.get_or_insert_with(|| CHANGE_STEMS.contains(&stem));
+    });
+    first.unwrap_or(false)
+}
+
+/// A word without the punctuation around it.
+fn bare(word: &str) -> &str {
+    word.trim_matches(|letter: char| !letter.is_alphanumeric() && letter != '_').trim_end_matches("()")
+}
+
+/// Whether a word stands in backticks, as names do in prose.
+fn is_quoted(word: &str) -> bool {
+    word.starts_with('`') && word.trim_end_matches(['.', ',', '?', ')', ':']).ends_with('`')
+}
+
+/// Whether a word is spelt as a name in code is: with an underscore, a path, or a capital inside.
+fn is_spelt(word: &str) -> bool {
+    let inner = word.get(1..).unwrap_or("");
+    word.contains("::")
+        || inner.contains(['_', '.', '#'])
+        || inner.chars().any(char::is_uppercase) && word.chars().any(char::is_lowercase)
+        || word.starts_with('_') && word.len() > 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_told_apart() {
+        let check = |text: &str, expected| assert_eq!(Question::new(text).kind, expected, "{text}");
+        for name in ["roll", "LineBuffer::roll", "parse_header", "self.next()", "#new", "HTTPHeader2"] {
+            check(name, QuestionKind::Symbol);
+        }
+        check("let x = parse(&line)?; if x.is_none() { return; }", QuestionKind::Code);
+        check("for (i, c) in s.chars() {\n    out.push(c);\n}", QuestionKind::Code);
+        for change in ["Fix the last line of a patch", "parser: keep the last line", "fix(cli)!: say why", "Use a map"]
+        {
+            check(change, QuestionKind::Change);
+        }
+        for words in [
+            "where is a date parsed (in which file)?",
+            "Returns the sum of all parts",
+            "",
+            "Straße öffnen",
+            "日付 を 読む",
+        ] {
+            check(words, QuestionKind::Words);
+        }
+    }
+
+    #[test]
+    fn names_are_found_in_a_sentence() {
+        let question = Question::new("why does `LineBuffer::roll` call copy_within() and `open`, in tests?");
+        assert_eq!(question.spelt, ["linebuffer::roll", "copy_within", "open"]);
+        assert!(question.about_tests);
+        assert!(CHANGE_STEMS.is_sorted());
+    }
+
+    #[test]
+    fn long_questions_are_cut_between_characters() {
+        let long = "é".repeat(1 << 20);
+        assert!(readable(&long).len() <= READ_BYTES && readable(&long).chars().all(|letter| letter == 'é'));
+        assert_eq!(readable("  a \n"), "a");
+    }
+}
