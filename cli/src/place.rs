@@ -49,6 +49,11 @@ impl Place {
         &self.locations[0]
     }
 
+    /// A folder in the user's cache for what cannot be kept in the store.
+    pub(crate) fn cache(&self) -> Option<PathBuf> {
+        cache_directory(&self.repository.common_directory())
+    }
+
     /// The first store that there is, in whatever place.
     pub(crate) fn existing(&self) -> Result<Option<Store>, StoreError> {
         for location in &self.locations {

@@ -3,14 +3,19 @@
 //! Answers are as of a commit: *known at* it is what its ancestors introduced, *alive at* it is what
 //! its tree holds. Both follow the graph, never the dates.
 
+mod places;
 mod snapshot;
 mod trace;
+mod tree;
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
+pub(crate) use places::Gathered;
+pub use places::Places;
 pub use snapshot::{Place, Snapshot};
 pub use trace::{Return, Step, Via};
+pub use tree::places_at;
 
 use crate::PipelineError;
 use crate::history::Objects;

@@ -4,8 +4,7 @@ use std::io::Read;
 use std::process::ExitCode;
 
 use precedent_bot::render::visible;
-use precedent_pipeline::archive::Snapshot;
-use precedent_pipeline::search::{self, Brought, Explanation, Hit, Method, Query};
+use precedent_pipeline::search::{self, Brought, Explanation, Ground, Hit, Method, Query};
 use precedent_pipeline::syntax::{Kind as NodeKind, language};
 
 use super::json_line;
@@ -40,6 +39,7 @@ pub(crate) fn run(settings: &Settings, options: &SearchArguments) -> Result<Exit
             until: options.until.map(|until| until + 86_399),
         },
         measure: options.explain,
+        elsewhere: place.cache(),
     };
     let objects = place.repository.objects();
     let found = if options.history {
@@ -49,11 +49,11 @@ pub(crate) fn run(settings: &Settings, options: &SearchArguments) -> Result<Exit
         })?
     } else if !query.brought.is_any() || search::asks_history(&query.text) {
         place.with_archive(settings, &[tip], |archive, embedder| {
-            Ok(search::alive(archive.snapshot(), Some(archive), embedder, &objects, &tip, &query)?)
+            Ok(search::alive(Ground::Archive(archive), embedder, &objects, &tip, &query)?)
         })?
     } else {
         place.with_store(settings, &[tip], |store, embedder| {
-            Ok(search::alive(&Snapshot::open(store)?, None, embedder, &objects, &tip, &query)?)
+            Ok(search::alive(Ground::Store(&store), embedder, &objects, &tip, &query)?)
         })?
     };
     if settings.json {

@@ -5,6 +5,7 @@
 //! documents. A document has three parts: its text × 1, its own name × 3, its header × 0.7.
 //! There is no context beyond the counts: the order of words does not matter.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::sync::OnceLock;
 
@@ -27,12 +28,19 @@ const HEADER_WEIGHT: f32 = 0.7;
 /// Path and container parts that only say where a language puts its files.
 const LAYOUT_WORDS: [&str; 6] = ["src", "lib", "mod", "main", "index", "__init__"];
 
+/// The built-in table and its vocabulary.
+const MODEL: &[u8] = include_bytes!("../../assets/model.safetensors");
+const VOCABULARY: &str = include_str!("../../assets/vocab.txt");
+/// The fingerprint of the two, which a start need not work out: hashing them takes longer than a search may.
+const BUILT_IN_FINGERPRINT: &str = "table-v2:de6de235ec837178";
+
 /// An embedding model that is one table of token vectors.
 #[derive(Debug)]
 pub struct Table {
     pieces: Pieces,
-    /// One row of 8-bit components per token.
-    vectors: Vec<[i8; DIMENSION]>,
+    /// One row of signed 8-bit components per token. Those of the built-in table stay where the program is mapped, so that
+    /// a question reads the few that it needs.
+    vectors: Cow<'static, [[u8; DIMENSION]]>,
     /// `query_weight × scale`, per token.
     query_factors: Vec<f32>,
     /// `document_weight × scale`, per token.
@@ -45,8 +53,7 @@ impl Table {
     pub fn built_in() -> &'static Table {
         static BUILT_IN: OnceLock<Table> = OnceLock::new();
         BUILT_IN.get_or_init(|| {
-            let model = include_bytes!("../../assets/model.safetensors");
-            Table::from_bytes(model, include_str!("../../assets/vocab.txt"))
+            Table::read(MODEL, VOCABULARY, Cow::Borrowed, BUILT_IN_FINGERPRINT.to_owned())
                 .expect("because the built-in table is tested")
         })
     }
@@ -60,6 +67,16 @@ impl Table {
     /// If the file is not readable, a tensor is missing or of another type or shape or not
     /// finite, or the vocabulary repeats a token or has no `[UNK]` on its second line.
     pub fn from_bytes(model: &[u8], vocabulary: &str) -> Result<Table, ModelError> {
+        Table::read(model, vocabulary, |rows| Cow::Owned(rows.to_vec()), fingerprint(model, vocabulary))
+    }
+
+    /// [`Table::from_bytes`] with a known fingerprint and a way to keep the rows.
+    fn read<'data>(
+        model: &'data [u8],
+        vocabulary: &str,
+        keep: impl Fn(&'data [[u8; DIMENSION]]) -> Cow<'static, [[u8; DIMENSION]]>,
+        fingerprint: String,
+    ) -> Result<Table, ModelError> {
         let pieces = Pieces::parse(vocabulary)?;
         let tensors = SafeTensors::deserialize(model).map_err(ModelError::Container)?;
         let scales = floats(&tensors, "scale", pieces.len())?;
@@ -70,8 +87,8 @@ impl Table {
         Ok(Table {
             query_factors: scaled("query_weight")?,
             document_factors: scaled("document_weight")?,
-            vectors: rows(&tensors, "vectors", pieces.len())?,
-            fingerprint: fingerprint(model, vocabulary),
+            vectors: keep(rows(&tensors, "vectors", pieces.len())?),
+            fingerprint,
             pieces,
         })
     }
@@ -173,13 +190,13 @@ fn count_weight(count: u32) -> f32 {
 const TILE: usize = 32;
 
 /// Sums `factor × vector` over the terms, in their order for each component.
-fn weighted_sum(terms: &[(f32, &[i8; DIMENSION])]) -> Vec<f32> {
+fn weighted_sum(terms: &[(f32, &[u8; DIMENSION])]) -> Vec<f32> {
     let mut sum = Vec::with_capacity(DIMENSION);
     for start in (0..DIMENSION).step_by(TILE) {
         let mut totals = [0.0f32; TILE];
         for (factor, vector) in terms {
             for (total, &component) in totals.iter_mut().zip(&vector[start..start + TILE]) {
-                *total += factor * f32::from(component);
+                *total += factor * f32::from(component.cast_signed());
             }
         }
         sum.extend_from_slice(&totals);
@@ -206,10 +223,13 @@ fn floats(tensors: &SafeTensors<'_>, name: &'static str, tokens: usize) -> Resul
 }
 
 /// A matrix of one int8 row per token.
-fn rows(tensors: &SafeTensors<'_>, name: &'static str, tokens: usize) -> Result<Vec<[i8; DIMENSION]>, ModelError> {
+fn rows<'data>(
+    tensors: &SafeTensors<'data>,
+    name: &'static str,
+    tokens: usize,
+) -> Result<&'data [[u8; DIMENSION]], ModelError> {
     let tensor = tensor(tensors, name, Dtype::I8, "int8", &[tokens, DIMENSION])?;
-    let (rows, _) = tensor.data().as_chunks::<DIMENSION>();
-    Ok(rows.iter().map(|row| row.map(u8::cast_signed)).collect())
+    Ok(tensor.data().as_chunks::<DIMENSION>().0)
 }
 
 /// A tensor of just this element type and shape.
@@ -239,7 +259,7 @@ mod tests {
     use safetensors::Dtype;
     use safetensors::tensor::TensorView;
 
-    use super::{DIMENSION, Table};
+    use super::{DIMENSION, MODEL, Table, VOCABULARY, fingerprint};
     use crate::embed::{Embedding, ModelError};
 
     const ISQRT: &str = "fn isqrt(n: u64) -> u64 {\n    let mut x = n;\n    \
@@ -349,7 +369,7 @@ mod tests {
         };
         assert_ne!(of(1.0, SMALL_VOCABULARY), of(2.0, SMALL_VOCABULARY));
         assert_ne!(of(1.0, SMALL_VOCABULARY), of(1.0, "[PAD]\n[UNK]\nroots\n"));
-        assert_eq!(Table::built_in().fingerprint(), "table-v2:de6de235ec837178");
+        assert_eq!(Table::built_in().fingerprint(), fingerprint(MODEL, VOCABULARY));
     }
 
     fn error(model: &[u8]) -> String {

@@ -40,11 +40,7 @@ impl Snapshot {
     /// # Errors
     /// [`StoreError::Damaged`] naming the shard that cannot be read.
     pub fn open(store: Store) -> Result<Snapshot, StoreError> {
-        let heads = store.chunk_heads()?;
-        // Heads are found by their numbers from here on.
-        if let Some(at) = (0..heads.len()).find(|at| heads[*at].number as usize != *at) {
-            return Err(StoreError::Damaged { what: "chunks".into(), why: format!("row {at} has another number") });
-        }
+        let heads = heads(&store)?;
         Ok(Snapshot { store, heads })
     }
 
@@ -73,42 +69,57 @@ impl Snapshot {
     /// # Errors
     /// A tree that is missing, or a spans shard that cannot be read.
     pub fn alive(&self, objects: &Objects, commit: &ObjectId) -> Result<Vec<Place>, PipelineError> {
-        let mut paths_of: HashMap<ObjectId, Vec<(Arc<str>, &'static str)>> = HashMap::new();
-        let files = objects.files(commit)?;
-        let mut rules = AttributeRules::in_tree(&files);
-        for (path, entry) in files {
-            let attributes = rules.of(objects, commit, &path);
-            if let Ok(language) = Chunker::classify(&path, &entry, attributes) {
-                paths_of.entry(entry.id).or_default().push((path.into(), language.name));
-            }
-        }
-        let mut places = Vec::new();
-        for span in self.store.spans_of(|blob| paths_of.contains_key(blob))? {
-            let Some(paths) = paths_of.get(&span.blob) else { continue };
-            if span.chunk as usize >= self.heads.len() {
-                return Err(StoreError::Damaged { what: "spans".into(), why: "a row names no chunk".into() }.into());
-            }
-            // Equal content may stand at paths of different languages; each has its own nodes.
-            let lang = &self.heads[span.chunk as usize].lang;
-            for (path, _) in paths.iter().filter(|(_, language)| **language == **lang) {
-                places.push(Place {
-                    path: path.clone(),
-                    symbol: span.symbol.clone(),
-                    container: span.container.clone(),
-                    chunk: span.chunk,
-                    start_line: span.start_line,
-                    end_line: span.end_line,
-                });
-            }
-        }
-        places.sort_by(|one, two| {
-            (&one.path, one.start_line, two.end_line, one.chunk).cmp(&(
-                &two.path,
-                two.start_line,
-                one.end_line,
-                two.chunk,
-            ))
-        });
-        Ok(places)
+        alive(&self.store, &self.heads, objects, commit)
     }
+}
+
+/// The heads of all chunks, each at its number.
+pub(super) fn heads(store: &Store) -> Result<Vec<ChunkHead>, StoreError> {
+    let heads = store.chunk_heads()?;
+    // Heads are found by their numbers from here on.
+    if let Some(at) = (0..heads.len()).find(|at| heads[*at].number as usize != *at) {
+        return Err(StoreError::Damaged { what: "chunks".into(), why: format!("row {at} has another number") });
+    }
+    Ok(heads)
+}
+
+/// [`Snapshot::alive`] with the heads of all chunks.
+pub(super) fn alive(
+    store: &Store,
+    heads: &[ChunkHead],
+    objects: &Objects,
+    commit: &ObjectId,
+) -> Result<Vec<Place>, PipelineError> {
+    let mut paths_of: HashMap<ObjectId, Vec<(Arc<str>, &'static str)>> = HashMap::new();
+    let files = objects.files(commit)?;
+    let mut rules = AttributeRules::in_tree(&files);
+    for (path, entry) in files {
+        let attributes = rules.of(objects, commit, &path);
+        if let Ok(language) = Chunker::classify(&path, &entry, attributes) {
+            paths_of.entry(entry.id).or_default().push((path.into(), language.name));
+        }
+    }
+    let mut places = Vec::new();
+    for span in store.spans_of(|blob| paths_of.contains_key(blob))? {
+        let Some(paths) = paths_of.get(&span.blob) else { continue };
+        if span.chunk as usize >= heads.len() {
+            return Err(StoreError::Damaged { what: "spans".into(), why: "a row names no chunk".into() }.into());
+        }
+        // Equal content may stand at paths of different languages; each has its own nodes.
+        let lang = &heads[span.chunk as usize].lang;
+        for (path, _) in paths.iter().filter(|(_, language)| **language == **lang) {
+            places.push(Place {
+                path: path.clone(),
+                symbol: span.symbol.clone(),
+                container: span.container.clone(),
+                chunk: span.chunk,
+                start_line: span.start_line,
+                end_line: span.end_line,
+            });
+        }
+    }
+    places.sort_by(|one, two| {
+        (&one.path, one.start_line, two.end_line, one.chunk).cmp(&(&two.path, two.start_line, one.end_line, two.chunk))
+    });
+    Ok(places)
 }

@@ -1,18 +1,19 @@
 //! Engine: one question asked of some places, by all that finds them.
 
 use std::collections::{HashMap, HashSet};
+use std::path::Path;
 use std::sync::Arc;
 
 use precedent_model::Embedder;
 
-use super::past::Past;
+use super::past::{Past, Votes};
 use super::question::{Question, readable};
 use super::rank::{Candidate, Told, called, order_by, pool, signals, voted};
 use super::vector::{Effort, Explanation, Rows, Scored, VectorIndex};
 use super::{HEARD, Query, lexicon, weights};
 use crate::PipelineError;
-use crate::archive::{Archive, Known, Place, Snapshot};
-use crate::shard::ObjectId;
+use crate::archive::{Archive, Known, Places};
+use crate::shard::{ObjectId, Store, StoreError};
 
 /// Nearest rows whose recall is measured.
 const MEASURED: usize = 10;
@@ -40,10 +41,44 @@ impl<'a> History<'a> {
 
 /// What a question is asked of.
 pub(super) struct Engine<'a> {
-    pub(super) snapshot: &'a Snapshot,
+    pub(super) store: &'a Store,
+    pub(super) places: &'a Places,
+    /// Whether each of the places may be found.
+    pub(super) allowed: Vec<bool>,
     /// `None` where history has no say.
     pub(super) history: Option<History<'a>>,
     pub(super) embedder: &'a dyn Embedder,
+    /// Where words are kept that cannot be kept beside the store.
+    pub(super) elsewhere: Option<&'a Path>,
+}
+
+/// The places of each text that may be found.
+struct ByChunk {
+    /// Chunk and place, in order.
+    pairs: Vec<(u32, u32)>,
+    /// Whether a chunk is among them.
+    member: Arc<Vec<bool>>,
+}
+
+impl ByChunk {
+    fn of(places: &Places, allowed: &[bool]) -> ByChunk {
+        let chunks = (0..).zip(places.chunks()).zip(allowed);
+        let mut pairs: Vec<(u32, u32)> =
+            chunks.filter(|(_, allowed)| **allowed).map(|((at, chunk), _)| (*chunk, at)).collect();
+        pairs.sort_unstable();
+        let mut member = vec![false; pairs.last().map_or(0, |(chunk, _)| *chunk as usize + 1)];
+        pairs.iter().for_each(|(chunk, _)| member[*chunk as usize] = true);
+        ByChunk { pairs, member: Arc::new(member) }
+    }
+
+    fn has(&self, chunk: u32) -> bool {
+        self.member.get(chunk as usize).copied().unwrap_or(false)
+    }
+
+    fn places(&self, chunk: u32) -> impl Iterator<Item = u32> {
+        let start = self.pairs.partition_point(|pair| pair.0 < chunk);
+        self.pairs[start..].iter().take_while(move |pair| pair.0 == chunk).map(|pair| pair.1)
+    }
 }
 
 /// A place, by its position among those that were given, with its score and its similarity.
@@ -59,38 +94,34 @@ impl Engine<'_> {
     pub(super) fn rank(
         &self,
         query: &Query,
-        places: &[Place],
         count: usize,
         decay: f32,
     ) -> Result<(Vec<Ranked>, Explanation), PipelineError> {
         let text = readable(&query.text);
-        let mut by_chunk: HashMap<u32, Vec<u32>> = HashMap::new();
-        for (at, place) in (0u32..).zip(places) {
-            by_chunk.entry(place.chunk).or_default().push(at);
-        }
+        let by_chunk = ByChunk::of(self.places, &self.allowed);
         let asked = self.embedder.query(text)?;
         // A question whose words the model does not know is near to nothing.
         let meant = if asked.norm > 0.0 { count } else { 0 };
-        let (near, how) = self.near(&asked.unit, places, &by_chunk, meant, query.measure)?;
-        let worded = lexicon::texts(self.snapshot, places, text, count)?;
-        let past = self.history.as_ref().map(|history| Past::new(history.archive));
-        let told = self.history.as_ref().zip(past.as_ref()).map(|(history, past)| {
-            let heard = lexicon::messages(history.archive, &history.known, text, HEARD);
-            (history, past, past.votes(&heard, &history.known))
+        let (near, worded) = rayon::join(
+            || self.near(&asked.unit, &by_chunk, meant, query.measure),
+            || self.worded(text, &by_chunk, count),
+        );
+        let ((near, how), worded) = (near?, worded?);
+        let told = match &self.history {
+            None => None,
+            Some(history) => Some(self.told(history, text)?),
+        };
+        let told = told.as_ref().zip(self.history.as_ref()).map(|((past, votes), history)| Told {
+            past,
+            known: &history.known,
+            tip: history.tip,
+            votes,
         });
-        let told =
-            told.as_ref().map(|(history, past, votes)| Told { past, known: &history.known, tip: history.tip, votes });
-        let spoken_for = told.as_ref().map_or_else(Vec::new, |told| {
-            let mut by_path: HashMap<&Arc<str>, Vec<(u32, Arc<str>)>> = HashMap::new();
-            for (at, place) in (0u32..).zip(places) {
-                by_path.entry(&place.path).or_default().push((at, place.symbol.clone()));
-            }
-            voted(told.votes, |path| by_path.get(path).cloned().unwrap_or_default())
-        });
+        let spoken_for = told.as_ref().map_or_else(Vec::new, |told| self.spoken_for(told.votes));
         let pool = pool(&near, &worded, &spoken_for);
         let candidates: Vec<Candidate> = pool
             .iter()
-            .map(|(at, similarity, words)| self.candidate(&places[*at as usize], *similarity, *words, &asked.unit))
+            .map(|(at, similarity, words)| self.candidate(*at as usize, *similarity, *words, &asked.unit))
             .collect();
         let question = Question::new(text);
         let signals = signals(&question, &candidates, told.as_ref());
@@ -106,20 +137,19 @@ impl Engine<'_> {
     fn near(
         &self,
         question: &[f32],
-        places: &[Place],
-        by_chunk: &HashMap<u32, Vec<u32>>,
+        by_chunk: &ByChunk,
         count: usize,
         measure: bool,
-    ) -> Result<(Vec<(u32, f32)>, Explanation), PipelineError> {
-        let index = VectorIndex::open(self.snapshot.store())?;
-        let rows = index.rows(|chunk| by_chunk.contains_key(&chunk))?;
+    ) -> Result<(Vec<(u32, f32)>, Explanation), StoreError> {
+        let index = VectorIndex::open(self.store)?;
+        let rows = index.rows(|chunk| by_chunk.has(chunk))?;
         let (nearest, how) = nearest(&index, question, count, &rows, measure)?;
         let mut near: Vec<(u32, f32)> = Vec::new();
         for found in &nearest {
-            for at in by_chunk.get(&found.chunk).into_iter().flatten() {
-                let place = &places[*at as usize];
+            for at in by_chunk.places(found.chunk) {
+                let place = self.places.place(at as usize);
                 let score = index.score_at_place(self.embedder, found, question, &place.path, &place.container);
-                near.push((*at, score));
+                near.push((at, score));
             }
         }
         near.sort_by(|one, two| two.1.total_cmp(&one.1).then(one.0.cmp(&two.0)));
@@ -127,18 +157,47 @@ impl Engine<'_> {
         Ok((near, how))
     }
 
-    fn candidate(&self, place: &Place, similarity: Option<f32>, words: Option<f32>, question: &[f32]) -> Candidate {
-        let head = self.snapshot.head(place.chunk);
+    /// The places whose texts hold words of the question, with their BM25 scores, best first.
+    fn worded(&self, question: &str, by_chunk: &ByChunk, count: usize) -> Result<Vec<(u32, f32)>, StoreError> {
+        let member = Arc::clone(&by_chunk.member);
+        let wanted = Arc::new(move |chunk: u32| member.get(chunk as usize).copied().unwrap_or(false));
+        let found = lexicon::texts(self.store, self.elsewhere)?.best(question, count, wanted);
+        let places = found.into_iter().flat_map(|(chunk, score)| by_chunk.places(chunk).map(move |at| (at, score)));
+        Ok(places.take(count).collect())
+    }
+
+    /// What commits that speak of the question touched.
+    fn told<'h>(&self, history: &History<'h>, question: &str) -> Result<(Past<'h>, Votes), StoreError> {
+        let past = Past::new(history.archive);
+        let known = Arc::new(history.known.clone());
+        let messages = lexicon::messages(self.store, self.elsewhere)?;
+        let heard = messages.best(question, HEARD, Arc::new(move |commit| known.has(commit)));
+        let votes = past.votes(&heard, &history.known);
+        Ok((past, votes))
+    }
+
+    /// Places in files that commits speak for.
+    fn spoken_for(&self, votes: &Votes) -> Vec<u32> {
+        let mut by_path: HashMap<&str, Vec<usize>> = HashMap::new();
+        for at in (0..self.places.len()).filter(|at| self.allowed[*at]) {
+            by_path.entry(self.places.path(at)).or_default().push(at);
+        }
+        let symbol = |at: &usize| (*at as u32, self.places.place(*at).symbol);
+        voted(votes, |path| by_path.get(&**path).into_iter().flatten().map(symbol).collect())
+    }
+
+    fn candidate(&self, at: usize, similarity: Option<f32>, words: Option<f32>, question: &[f32]) -> Candidate {
+        let (place, head) = (self.places.place(at), self.places.head(at));
         Candidate {
-            path: place.path.clone(),
-            symbol: place.symbol.clone(),
-            container: place.container.clone(),
-            name: head.name.clone(),
-            kind: head.kind.clone(),
+            path: place.path,
+            symbol: place.symbol,
+            container: place.container,
             lines: place.end_line.saturating_sub(place.start_line) + 1,
             similarity,
             words,
             called: called(self.embedder, &head.name, question),
+            name: head.name,
+            kind: head.kind,
         }
     }
 }
@@ -150,7 +209,7 @@ fn nearest(
     count: usize,
     rows: &Rows,
     measure: bool,
-) -> Result<(Vec<Scored>, Explanation), PipelineError> {
+) -> Result<(Vec<Scored>, Explanation), StoreError> {
     let (found, mut how) = index.search(question, count, rows, &Effort::default())?;
     if measure {
         let (exact, _) = index.search(question, MEASURED, rows, &Effort::EXACT)?;

@@ -7,8 +7,8 @@ use globset::{GlobBuilder, GlobMatcher};
 
 use super::Query;
 use crate::PipelineError;
-use crate::archive::{Archive, Place, Snapshot};
-use crate::shard::CommitRow;
+use crate::archive::{Archive, Place, Places};
+use crate::shard::{ChunkHead, CommitRow};
 
 /// Commits, by who wrote them and when.
 #[derive(Debug, Clone, Default)]
@@ -64,10 +64,29 @@ impl Filter {
         Ok(Filter { path, lang: query.lang.clone(), kind: query.kind.clone() })
     }
 
-    pub(super) fn allows(&self, snapshot: &Snapshot, place: &Place) -> bool {
-        let head = snapshot.head(place.chunk);
+    /// Whether a place is allowed, with the head of its text.
+    pub(super) fn allows(&self, place: &Place, head: &ChunkHead) -> bool {
         self.lang.as_ref().is_none_or(|lang| **lang == *head.lang)
             && self.kind.as_ref().is_none_or(|kind| **kind == *head.kind)
             && self.path.as_ref().is_none_or(|path| path.is_match(Path::new(&*place.path)))
+    }
+
+    /// Whether each place is allowed.
+    pub(super) fn allowed(&self, places: &Places) -> Vec<bool> {
+        let mut paths: Vec<Option<bool>> = vec![None; places.strings()];
+        let mut is_there = |at: usize| match &self.path {
+            None => true,
+            // A path has many places, and a pattern is asked once about it.
+            Some(pattern) => {
+                *paths[places.path_number(at)].get_or_insert_with(|| pattern.is_match(Path::new(places.path(at))))
+            }
+        };
+        (0..places.len())
+            .map(|at| {
+                self.lang.as_ref().is_none_or(|lang| **lang == *places.lang(at))
+                    && self.kind.as_ref().is_none_or(|kind| **kind == *places.kind(at))
+                    && is_there(at)
+            })
+            .collect()
     }
 }

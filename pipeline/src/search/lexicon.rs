@@ -1,40 +1,372 @@
-//! Lexicon: the words of texts and of messages, counted anew for each question.
+//! Lexicon: the words of all texts and all messages of a store, in index files of their own.
+//!
+//! Two tantivy indexes, `lexical/texts` with a document a chunk and `lexical/messages` with one a commit. Both are derived
+//! from the tables, so nothing depends on them: what is missing, of another store, or damaged is made again, and what is
+//! new is added. Scores are those of [`LexicalIndex`], but for lengths, which are rounded, and for statistics, which are of
+//! all history.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::UNIX_EPOCH;
+
+use serde::{Deserialize, Serialize};
+use tantivy::collector::{FilterCollector, TopDocs};
+use tantivy::query::{BooleanQuery, Occur, Query, TermQuery};
+use tantivy::schema::{FAST, Field, IndexRecordOption, Schema, TextFieldIndexing, TextOptions};
+use tantivy::tokenizer::{TextAnalyzer, Token, TokenStream, Tokenizer};
+use tantivy::{Index, IndexReader, IndexWriter, ReloadPolicy, TantivyDocument, Term};
 
 use super::LexicalIndex;
 use super::past::{SUBJECT_TIMES, said};
 use super::vector::header_words;
 use super::words::{for_each_stem, telling_stems};
-use crate::archive::{Archive, Known, Place, Snapshot};
-use crate::shard::StoreError;
+use crate::archive::Archive;
+use crate::shard::{Store, StoreError};
 
+/// The folder inside a store.
+const FOLDER: &str = "lexical";
+/// Names the way in which documents are made; another way is another index.
+const MAKER: &str = "words-1";
 /// How often a name counts.
 pub(crate) const NAME_TIMES: f32 = 3.0;
+/// Memory for documents that are not written yet, in bytes: enough that most stores are one segment.
+const WRITER_BYTES: usize = 256 << 20;
+/// Documents whose texts are read at once.
+const BATCH: u32 = 16_384;
+const TOKENIZER: &str = "stems";
+/// The files of an index that were whole when they were looked at.
+const CHECKED: &str = "checked.json";
 
-/// The places that hold words of the question, by position, with their BM25 scores, best first.
+/// Which documents may be found, by number.
+pub(super) type Wanted = Arc<dyn Fn(u32) -> bool + Send + Sync>;
+
+/// Why words cannot be searched.
+#[derive(Debug, thiserror::Error)]
+enum LexiconError {
+    #[error(transparent)]
+    Index(#[from] tantivy::TantivyError),
+    #[error(transparent)]
+    Files(#[from] std::io::Error),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the reader gave up")]
+    Panic,
+}
+
+/// The texts of a store by their words, brought up to what it holds: beside the store, else in `elsewhere`, else in memory.
 ///
 /// # Errors
-/// Texts that cannot be read.
-pub(super) fn texts(
-    snapshot: &Snapshot,
-    places: &[Place],
-    question: &str,
-    count: usize,
-) -> Result<Vec<(u32, f32)>, StoreError> {
-    let mut index = LexicalIndex::default();
-    let numbers: Vec<u32> = places.iter().map(|place| place.chunk).collect();
-    for (place, chunk) in places.iter().zip(snapshot.store().chunks_by_number(&numbers)?) {
-        let header = header_words(&place.path, &place.container);
-        index.add(&[(&chunk.text, 1.0), (&chunk.name, NAME_TIMES), (&header, 1.0)]);
+/// A store whose texts cannot be read. Index files never are a reason to fail.
+pub(super) fn texts(store: &Store, elsewhere: Option<&Path>) -> Result<WordIndex, StoreError> {
+    open(store, "texts", &Texts { store }, elsewhere)
+}
+
+/// The messages of a store's commits, likewise.
+///
+/// # Errors
+/// A store whose commits cannot be read.
+pub(super) fn messages(store: &Store, elsewhere: Option<&Path>) -> Result<WordIndex, StoreError> {
+    open(store, "messages", &Messages { store }, elsewhere)
+}
+
+fn open(store: &Store, name: &str, source: &dyn Source, elsewhere: Option<&Path>) -> Result<WordIndex, StoreError> {
+    let places = [store.dir(), elsewhere];
+    for place in places.into_iter().flatten() {
+        match WordIndex::open(Some(&place.join(FOLDER).join(name)), source) {
+            Err(LexiconError::Store(damage)) => return Err(damage),
+            Err(_) => {}
+            Ok(index) => return Ok(index),
+        }
     }
-    Ok(index.best(question, count, |_| true))
+    match WordIndex::open(None, source) {
+        Ok(index) => Ok(index),
+        Err(LexiconError::Store(damage)) => Err(damage),
+        Err(error) => Err(StoreError::Damaged { what: FOLDER.into(), why: error.to_string() }),
+    }
 }
 
-/// The known commits whose messages hold words of the question, by number, likewise.
-pub(super) fn messages(archive: &Archive, known: &Known, question: &str, count: usize) -> Vec<(u32, f32)> {
-    messages_of(archive).best(question, count, |commit| known.has(commit))
+/// Takes the words of a document, in parts that count so many times each.
+type Sink<'a> = dyn FnMut(u32, &[(&str, usize)]) -> Result<(), LexiconError> + 'a;
+
+/// Documents numbered from 0, and what tells them from others.
+trait Source {
+    fn count(&self) -> u32;
+    /// The files that they are in: the same files hold the same documents.
+    fn files(&self) -> Vec<String>;
+    /// A hash of the first so many.
+    fn mark(&self, count: u32) -> Result<String, StoreError>;
+    /// Adds the documents of a range of numbers.
+    fn add(&self, numbers: std::ops::Range<u32>, sink: &mut Sink<'_>) -> Result<(), LexiconError>;
 }
 
-/// The messages of all commits.
+fn files_of(store: &Store, table: &str) -> Vec<String> {
+    store.manifest().shards_of(table).map(|shard| shard.name.clone()).collect()
+}
+
+struct Texts<'a> {
+    store: &'a Store,
+}
+
+impl Texts<'_> {
+    /// For some chunks the words of where each first stood.
+    fn places(&self, numbers: &std::ops::Range<u32>) -> Result<HashMap<u32, String>, StoreError> {
+        let mut places = HashMap::new();
+        for edit in self.store.edits()? {
+            if let (Some(chunk), Some(symbol)) = (edit.after, &edit.symbol)
+                && numbers.contains(&chunk)
+            {
+                places.entry(chunk).or_insert_with(|| header_words(&edit.path, super::container_of(symbol)));
+            }
+        }
+        Ok(places)
+    }
+}
+
+impl Source for Texts<'_> {
+    fn count(&self) -> u32 {
+        self.store.manifest().next_chunk
+    }
+
+    fn files(&self) -> Vec<String> {
+        files_of(self.store, "chunks")
+    }
+
+    fn mark(&self, count: u32) -> Result<String, StoreError> {
+        let mut ids = self.store.chunk_ids()?;
+        ids.retain(|(number, _)| *number < count);
+        ids.sort_unstable();
+        let mut hasher = blake3::Hasher::new();
+        for (_, id) in &ids {
+            hasher.update(id.as_bytes());
+        }
+        Ok(hasher.finalize().to_hex().to_string())
+    }
+
+    fn add(&self, numbers: std::ops::Range<u32>, sink: &mut Sink<'_>) -> Result<(), LexiconError> {
+        if numbers.is_empty() {
+            return Ok(());
+        }
+        let places = self.places(&numbers)?;
+        let mut start = numbers.start;
+        while start < numbers.end {
+            let end = numbers.end.min(start.saturating_add(BATCH));
+            let batch: Vec<u32> = (start..end).collect();
+            for chunk in self.store.chunks_by_number(&batch)? {
+                let place = places.get(&chunk.number).map_or("", String::as_str);
+                sink(chunk.number, &[(&chunk.text, 1), (&chunk.name, NAME_TIMES as usize), (place, 1)])?;
+            }
+            start = end;
+        }
+        Ok(())
+    }
+}
+
+struct Messages<'a> {
+    store: &'a Store,
+}
+
+impl Source for Messages<'_> {
+    fn count(&self) -> u32 {
+        self.store.manifest().next_commit
+    }
+
+    fn files(&self) -> Vec<String> {
+        files_of(self.store, "commits")
+    }
+
+    fn mark(&self, count: u32) -> Result<String, StoreError> {
+        let mut hasher = blake3::Hasher::new();
+        for id in self.store.commit_ids()?.iter().take(count as usize) {
+            hasher.update(id.as_bytes());
+        }
+        Ok(hasher.finalize().to_hex().to_string())
+    }
+
+    fn add(&self, numbers: std::ops::Range<u32>, sink: &mut Sink<'_>) -> Result<(), LexiconError> {
+        for commit in self.store.commits()?.into_iter().filter(|commit| numbers.contains(&commit.number)) {
+            let (subject, body) = said(&commit.message);
+            sink(commit.number, &[(subject, SUBJECT_TIMES), (&body, 1)])?;
+        }
+        Ok(())
+    }
+}
+
+/// What an index says it holds, beside its documents.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Seal {
+    maker: String,
+    count: u32,
+    files: Vec<String>,
+    mark: String,
+}
+
+impl Seal {
+    fn of(source: &dyn Source) -> Result<Seal, StoreError> {
+        let count = source.count();
+        Ok(Seal { maker: MAKER.to_owned(), count, files: source.files(), mark: source.mark(count)? })
+    }
+
+    /// What of the source was sealed, if it is that source.
+    fn holds(&self, source: &dyn Source) -> Result<Option<Held>, StoreError> {
+        if self.maker != MAKER || self.count > source.count() {
+            return Ok(None);
+        }
+        if self.count == source.count() && self.files == source.files() {
+            return Ok(Some(Held::All));
+        }
+        // Shards that were merged hold what they held, and the seal is then set anew.
+        Ok((self.mark == source.mark(self.count)?).then_some(Held::First(self.count)))
+    }
+}
+
+/// How much of a source an index holds.
+#[derive(Debug, PartialEq, Eq)]
+enum Held {
+    All,
+    First(u32),
+}
+
+/// Documents by their words.
+pub(super) struct WordIndex {
+    reader: IndexReader,
+    words: Field,
+}
+
+impl WordIndex {
+    /// Opens the index in a folder, or in memory. One that is behind is brought up, one that is unfit made again.
+    fn open(folder: Option<&Path>, source: &dyn Source) -> Result<WordIndex, LexiconError> {
+        let Some(folder) = folder else {
+            return WordIndex::fill(Index::create_in_ram(schema().0), source, 0);
+        };
+        if let Ok(Some((index, held))) = guarded(|| WordIndex::existing(folder, source)) {
+            let held = match held {
+                Held::All => return guarded(|| WordIndex::over(index)),
+                Held::First(count) => count,
+            };
+            if let Ok(index) = guarded(|| WordIndex::fill(index, source, held)) {
+                return Ok(index);
+            }
+        }
+        match fs::remove_dir_all(folder) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+            _ => fs::create_dir_all(folder)?,
+        }
+        guarded(|| WordIndex::fill(Index::create_in_dir(folder, schema().0)?, source, 0))
+    }
+
+    /// The index in a folder and what it holds, if its files are whole and of this store.
+    fn existing(folder: &Path, source: &dyn Source) -> Result<Option<(Index, Held)>, LexiconError> {
+        if !folder.join("meta.json").exists() {
+            return Ok(None);
+        }
+        let index = Index::open_in_dir(folder)?;
+        let Some(payload) = index.load_metas()?.payload else { return Ok(None) };
+        let Ok(seal) = serde_json::from_str::<Seal>(&payload) else { return Ok(None) };
+        if index.schema() != schema().0 {
+            return Ok(None);
+        }
+        let Some(held) = seal.holds(source)? else { return Ok(None) };
+        Ok(is_whole(folder, &index)?.then_some((index, held)))
+    }
+
+    /// Adds the documents from `held` on.
+    fn fill(index: Index, source: &dyn Source, held: u32) -> Result<WordIndex, LexiconError> {
+        register(&index);
+        let (_, words, number) = schema();
+        let mut writer: IndexWriter = index.writer_with_num_threads(1, WRITER_BYTES)?;
+        source.add(held..source.count(), &mut |at, parts| {
+            let mut document = TantivyDocument::default();
+            document.add_u64(number, u64::from(at));
+            for (text, times) in parts {
+                (0..*times).for_each(|_| document.add_text(words, text));
+            }
+            writer.add_document(document)?;
+            Ok(())
+        })?;
+        let mut commit = writer.prepare_commit()?;
+        commit.set_payload(&serde_json::to_string(&Seal::of(source)?).map_err(std::io::Error::from)?);
+        commit.commit()?;
+        writer.wait_merging_threads()?;
+        WordIndex::over(index)
+    }
+
+    fn over(index: Index) -> Result<WordIndex, LexiconError> {
+        register(&index);
+        let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
+        Ok(WordIndex { reader, words: schema().1 })
+    }
+
+    /// The wanted documents that hold words of the question, with their BM25 scores, best first. A damaged index finds
+    /// nothing.
+    pub(super) fn best(&self, question: &str, count: usize, wanted: Wanted) -> Vec<(u32, f32)> {
+        guarded(|| self.try_best(question, count, wanted)).unwrap_or_default()
+    }
+
+    fn try_best(&self, question: &str, count: usize, wanted: Wanted) -> Result<Vec<(u32, f32)>, LexiconError> {
+        let term = |stem: String| -> (Occur, Box<dyn Query>) {
+            let term = Term::from_field_text(self.words, &stem);
+            (Occur::Should, Box::new(TermQuery::new(term, IndexRecordOption::WithFreqs)))
+        };
+        let terms: Vec<_> = question_stems(question).into_iter().map(term).collect();
+        let searcher = self.reader.searcher();
+        if terms.is_empty() || count == 0 || searcher.num_docs() == 0 {
+            return Ok(Vec::new());
+        }
+        let top = TopDocs::with_limit(count).order_by_score();
+        let wanted = move |number: u64| u32::try_from(number).is_ok_and(|number| wanted(number));
+        let found =
+            searcher.search(&BooleanQuery::new(terms), &FilterCollector::new("number".to_owned(), wanted, top))?;
+        let mut best = Vec::with_capacity(found.len());
+        for (score, address) in found {
+            let numbers = searcher.segment_reader(address.segment_ord).fast_fields().u64("number")?;
+            if let Some(number) = numbers.first(address.doc_id).and_then(|number| u32::try_from(number).ok()) {
+                best.push((number, score));
+            }
+        }
+        best.sort_by(|one: &(u32, f32), two| two.1.total_cmp(&one.1).then(one.0.cmp(&two.0)));
+        Ok(best)
+    }
+}
+
+/// Length and time of change, in nanoseconds since 1970, of each file of an index.
+type Looks = BTreeMap<String, (u64, u64)>;
+
+/// Whether the files of an index have the checksums that they state. Those that look as they did when that was found out
+/// are not read again: damage that leaves length and time alone shows in what is found, and no text comes from here.
+fn is_whole(folder: &Path, index: &Index) -> Result<bool, LexiconError> {
+    let now = looks(folder)?;
+    let checked = folder.join(CHECKED);
+    let before: Option<Looks> = fs::read(&checked).ok().and_then(|text| serde_json::from_slice(&text).ok());
+    if before.as_ref() == Some(&now) {
+        return Ok(true);
+    }
+    let whole = index.validate_checksum()?.is_empty();
+    if whole {
+        // A place that cannot be written is checked each time.
+        drop(fs::write(&checked, serde_json::to_vec(&now).map_err(std::io::Error::from)?));
+    }
+    Ok(whole)
+}
+
+fn looks(folder: &Path) -> Result<Looks, std::io::Error> {
+    let mut looks = Looks::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name == CHECKED || name.starts_with('.') {
+            continue;
+        }
+        let metadata = entry.metadata()?;
+        let changed = metadata.modified()?.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
+        looks.insert(name, (metadata.len(), changed));
+    }
+    Ok(looks)
+}
+
+/// The messages of all commits, in memory.
 pub(crate) fn messages_of(archive: &Archive) -> LexicalIndex {
     let mut messages = LexicalIndex::default();
     for number in 0..archive.commit_count() as u32 {
@@ -43,7 +375,6 @@ pub(crate) fn messages_of(archive: &Archive) -> LexicalIndex {
     }
     messages
 }
-
 /// The words of a question that tell something; all of them where none does.
 pub(super) fn question_stems(question: &str) -> Vec<String> {
     let stems = telling_stems(question);
@@ -57,4 +388,170 @@ pub(super) fn question_stems(question: &str) -> Vec<String> {
         }
     });
     all
+}
+
+/// Files that tantivy trusts may be anybody's: what it gives up on is an error here.
+fn guarded<T>(work: impl FnOnce() -> Result<T, LexiconError>) -> Result<T, LexiconError> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(LexiconError::Panic))
+}
+
+/// Words with their counts, no positions; the document's number beside them. Nothing is stored.
+fn schema() -> (Schema, Field, Field) {
+    let mut schema = Schema::builder();
+    let indexing = TextFieldIndexing::default()
+        .set_tokenizer(TOKENIZER)
+        .set_index_option(IndexRecordOption::WithFreqs)
+        .set_fieldnorms(true);
+    let words = schema.add_text_field("words", TextOptions::default().set_indexing_options(indexing));
+    let number = schema.add_u64_field("number", FAST);
+    (schema.build(), words, number)
+}
+
+fn register(index: &Index) {
+    index.tokenizers().register(TOKENIZER, TextAnalyzer::builder(Stems::default()).build());
+}
+
+/// Our words, as tantivy asks for them.
+#[derive(Clone, Default)]
+struct Stems {
+    stems: String,
+    ends: Vec<usize>,
+    token: Token,
+}
+
+struct StemStream<'a> {
+    of: &'a mut Stems,
+    next: usize,
+}
+
+impl Tokenizer for Stems {
+    type TokenStream<'a> = StemStream<'a>;
+
+    fn token_stream<'a>(&'a mut self, text: &'a str) -> StemStream<'a> {
+        self.stems.clear();
+        self.ends.clear();
+        for_each_stem(text, |stem| {
+            self.stems.push_str(stem);
+            self.ends.push(self.stems.len());
+        });
+        self.token.reset();
+        StemStream { of: self, next: 0 }
+    }
+}
+
+impl TokenStream for StemStream<'_> {
+    fn advance(&mut self) -> bool {
+        let Some(&end) = self.of.ends.get(self.next) else { return false };
+        let start = self.next.checked_sub(1).map_or(0, |before| self.of.ends[before]);
+        self.of.token.text.clear();
+        self.of.token.text.push_str(&self.of.stems[start..end]);
+        self.of.token.position = self.next;
+        self.next += 1;
+        true
+    }
+
+    fn token(&self) -> &Token {
+        &self.of.token
+    }
+
+    fn token_mut(&mut self) -> &mut Token {
+        &mut self.of.token
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Documents of one text each.
+    struct Listed(Vec<&'static str>);
+
+    impl Source for Listed {
+        fn count(&self) -> u32 {
+            self.0.len() as u32
+        }
+
+        fn files(&self) -> Vec<String> {
+            self.0.iter().map(ToString::to_string).collect()
+        }
+
+        fn mark(&self, count: u32) -> Result<String, StoreError> {
+            Ok(self.0[..count as usize].concat())
+        }
+
+        fn add(&self, numbers: std::ops::Range<u32>, sink: &mut Sink<'_>) -> Result<(), LexiconError> {
+            numbers.into_iter().try_for_each(|number| sink(number, &[(self.0[number as usize], 1), ("name", 2)]))
+        }
+    }
+
+    const DOCUMENTS: [&str; 4] =
+        ["open the file", "fn openSocket(address) { connect(address) }", "closes doors and files", "opened 日付 twice"];
+
+    fn all() -> Arc<dyn Fn(u32) -> bool + Send + Sync> {
+        Arc::new(|_| true)
+    }
+
+    fn numbers(index: &WordIndex, question: &str) -> Vec<u32> {
+        index.best(question, 10, all()).into_iter().map(|(number, _)| number).collect()
+    }
+
+    #[test]
+    fn scores_are_those_of_the_formula() {
+        let mut exact = LexicalIndex::default();
+        DOCUMENTS.iter().for_each(|text| exact.add(&[(text, 1.0), ("name", 2.0)]));
+        let index = WordIndex::open(None, &Listed(DOCUMENTS.into())).expect("an index");
+        for question in ["open files", "address", "name", "日付"] {
+            let (ours, expected) = (index.best(question, 10, all()), exact.best(question, 10, |_| true));
+            assert_eq!(ours.len(), expected.len(), "{question}");
+            for (one, two) in ours.iter().zip(&expected) {
+                assert!((one.1 - two.1).abs() < 1e-4, "{question}: {ours:?} {expected:?}");
+            }
+        }
+        assert!(numbers(&index, "").is_empty() && numbers(&index, "window").is_empty());
+        assert_eq!(index.best("open", 10, Arc::new(|number| number == 3)).len(), 1);
+    }
+
+    #[test]
+    fn what_is_new_is_added_and_what_is_other_is_made_again() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let place = folder.path().join("texts");
+        let open =
+            |documents: &[&'static str]| WordIndex::open(Some(&place), &Listed(documents.to_vec())).expect("an index");
+        assert_eq!(numbers(&open(&DOCUMENTS[..2]), "open"), [0, 1]);
+        assert_eq!(numbers(&open(&DOCUMENTS), "file"), [0, 2]);
+        let (index, held) =
+            WordIndex::existing(&place, &Listed(DOCUMENTS.into())).expect("readable").expect("it is there");
+        assert_eq!(
+            (held, index.load_metas().expect("metas").segments.len()),
+            (Held::All, 2),
+            "the first two were not made again"
+        );
+        // Another store, and one that is shorter than what was indexed.
+        assert_eq!(numbers(&open(&["a window", "open"]), "open"), [1]);
+        assert_eq!(numbers(&open(&["a window"]), "open"), [0u32; 0]);
+    }
+
+    #[test]
+    fn damage_is_made_good() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let place = folder.path().join("texts");
+        let source = Listed(DOCUMENTS.into());
+        let expected = numbers(&WordIndex::open(Some(&place), &source).expect("an index"), "open");
+        let files: Vec<std::path::PathBuf> =
+            fs::read_dir(&place).expect("a folder").map(|entry| entry.expect("an entry").path()).collect();
+        // A file that looks as it did is not looked at again, which is what these do not.
+        for file in files.iter().filter(|file| file.is_file() && !file.ends_with(CHECKED)) {
+            let whole = fs::read(file).unwrap_or_default();
+            if whole.is_empty() {
+                continue;
+            }
+            let mut flipped = whole.clone();
+            flipped[whole.len() / 3] ^= 0x55;
+            for bytes in [&flipped[..], &whole[..whole.len() / 2], &[]] {
+                fs::write(file, bytes).expect("written");
+                let index = WordIndex::open(Some(&place), &source).expect("an index");
+                assert_eq!(numbers(&index, "open"), expected, "{}", file.display());
+            }
+        }
+    }
 }

@@ -16,16 +16,19 @@ mod vector;
 mod weights;
 mod words;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use precedent_model::Embedder;
 use serde::Serialize;
 
 use crate::PipelineError;
-use crate::archive::{Archive, Known, Place, Snapshot};
+use crate::archive::{Archive, Gathered, Known, Place, Places, places_at};
+use crate::chunker::chunk_id;
 use crate::history::Objects;
-use crate::shard::ObjectId;
+use crate::shard::{ObjectId, Store, StoreError};
+use crate::syntax::Kind;
 
 pub use engine::asks_history;
 use engine::{Engine, History, Ranked};
@@ -65,6 +68,33 @@ pub struct Query {
     pub brought: Brought,
     /// Compare every vector as well, to say what part of the nearest was found.
     pub measure: bool,
+    /// A folder for what is derived from a store that cannot hold it: trees and words.
+    pub elsewhere: Option<PathBuf>,
+}
+
+/// What a question is asked of: a store, or all of it in memory.
+#[derive(Clone, Copy)]
+pub enum Ground<'a> {
+    /// A store, of which as much is read as the question needs.
+    Store(&'a Store),
+    /// An archive.
+    Archive(&'a Archive),
+}
+
+impl<'a> Ground<'a> {
+    fn store(self) -> &'a Store {
+        match self {
+            Ground::Store(store) => store,
+            Ground::Archive(archive) => archive.store(),
+        }
+    }
+
+    fn archive(self) -> Option<&'a Archive> {
+        match self {
+            Ground::Store(_) => None,
+            Ground::Archive(archive) => Some(archive),
+        }
+    }
 }
 
 /// What was found, and how.
@@ -112,28 +142,26 @@ pub struct Hit {
 /// # Errors
 /// A pattern that is not a glob, a model that fails, or history or a store that cannot be read.
 pub fn alive(
-    snapshot: &Snapshot,
-    archive: Option<&Archive>,
+    ground: Ground<'_>,
     embedder: &dyn Embedder,
     objects: &Objects,
     commit: &ObjectId,
     query: &Query,
 ) -> Result<Found, PipelineError> {
     let filter = Filter::new(query)?;
-    let places: Vec<Place> =
-        snapshot.alive(objects, commit)?.into_iter().filter(|place| filter.allows(snapshot, place)).collect();
-    let brought = archive.filter(|_| !query.brought.is_any()).map(|archive| query.brought.texts(archive));
-    let places: Vec<Place> = match brought {
-        Some(texts) => places.into_iter().filter(|place| texts.contains(&place.chunk)).collect(),
-        None => places,
-    };
+    let (store, archive, elsewhere) = (ground.store(), ground.archive(), query.elsewhere.as_deref());
+    let places = places_at(store, archive.map(|archive| archive.snapshot().heads()), objects, commit, elsewhere)?;
+    let mut allowed = filter.allowed(&places);
+    if let Some(archive) = archive.filter(|_| !query.brought.is_any()) {
+        let texts = query.brought.texts(archive);
+        allowed.iter_mut().zip(places.chunks()).for_each(|(allowed, chunk)| *allowed &= texts.contains(chunk));
+    }
     let history = archive.and_then(|archive| History::at(archive, commit, &query.text));
-    let engine = Engine { snapshot, history, embedder };
-    let (mut ranked, how) = engine.rank(query, &places, RESCORED.max(query.limit * 4), weights::FILE_DECAY)?;
+    let engine = Engine { store, places: &places, allowed, history, embedder, elsewhere };
+    let (mut ranked, how) = engine.rank(query, RESCORED.max(query.limit * 4), weights::FILE_DECAY)?;
     ranked.truncate(query.limit);
-    let rows =
-        ranked.into_iter().map(|found| Row { place: places[found.at].clone(), commit: *commit, life: None, found });
-    Ok(Found { hits: hits(snapshot, rows.collect())?, how })
+    let rows = ranked.into_iter().map(|found| Row { commit: *commit, life: None, found }).collect();
+    Ok(Found { hits: hits(store, &places, rows)?, how })
 }
 
 /// Nodes of all history known in `known` that are nearest to the question; one row a node, or with
@@ -152,7 +180,7 @@ pub fn history(
 ) -> Result<Found, PipelineError> {
     let filter = Filter::new(query)?;
     let lineages = Lineages::of(archive, known);
-    let (mut introduced, mut places, mut commits) = (HashSet::new(), Vec::new(), Vec::new());
+    let (mut introduced, mut gathered, mut commits) = (HashSet::new(), Gathered::default(), Vec::new());
     let brought: Vec<bool> = archive.commits().iter().map(|commit| query.brought.allows(commit)).collect();
     for edit in archive.edits() {
         let (Some(symbol), Some(chunk)) = (&edit.symbol, edit.after) else { continue };
@@ -167,39 +195,42 @@ pub fn history(
             start_line: edit.start_line,
             end_line: edit.end_line,
         };
-        if filter.allows(archive.snapshot(), &place) {
+        let head = archive.head(chunk);
+        if filter.allows(&place, head) {
             introduced.insert(chunk);
-            places.push(place);
+            gathered.push(&place, head, None);
             commits.push(edit.commit);
         }
     }
+    let (store, elsewhere, places) = (archive.store(), query.elsewhere.as_deref(), gathered.finish());
     let count = if all_versions { query.limit } else { query.limit * 20 };
     let tip_number = archive.number(tip).unwrap_or(0);
     let history = asks_history(&query.text).then(|| History { archive, known: known.clone(), tip: tip_number });
-    let engine = Engine { snapshot: archive.snapshot(), history, embedder };
-    let (ranked, how) = engine.rank(query, &places, count.max(RESCORED), 0.0)?;
+    let allowed = vec![true; places.len()];
+    let engine = Engine { store, places: &places, allowed, history, embedder, elsewhere };
+    let (ranked, how) = engine.rank(query, count.max(RESCORED), 0.0)?;
+    let tree = places_at(store, Some(archive.snapshot().heads()), objects, tip, elsewhere)?;
     let living: HashSet<(Arc<str>, Arc<str>)> =
-        archive.alive(objects, tip)?.into_iter().map(|place| (place.path, place.symbol)).collect();
+        (0..tree.len()).map(|at| tree.place(at)).map(|place| (place.path, place.symbol)).collect();
     let mut seen = HashSet::new();
     let mut rows = Vec::new();
     for found in ranked {
-        let place = &places[found.at];
+        let place = places.place(found.at);
         let lineage = lineages.of_place(&place.path, &place.symbol);
         if !all_versions && !seen.insert(lineage) {
             continue;
         }
         let commit = archive.commit(commits[found.at]).id;
-        rows.push(Row { place: place.clone(), commit, life: Some(lineages.life(archive, lineage, &living)), found });
+        rows.push(Row { commit, life: Some(lineages.life(archive, lineage, &living)), found });
         if rows.len() == query.limit {
             break;
         }
     }
-    Ok(Found { hits: hits(archive.snapshot(), rows)?, how })
+    Ok(Found { hits: hits(store, &places, rows)?, how })
 }
 
 /// A result that is still to be told.
 struct Row {
-    place: Place,
     commit: ObjectId,
     life: Option<Life>,
     found: Ranked,
@@ -210,29 +241,95 @@ fn container_of(symbol: &str) -> &str {
     symbol.rfind("::").or_else(|| symbol.rfind('.')).or_else(|| symbol.rfind(" > ")).map_or("", |at| &symbol[..at])
 }
 
-fn hits(snapshot: &Snapshot, rows: Vec<Row>) -> Result<Vec<Hit>, PipelineError> {
-    let numbers: Vec<u32> = rows.iter().map(|row| row.place.chunk).collect();
-    let texts: HashMap<u32, String> =
-        snapshot.store().chunks_by_number(&numbers)?.into_iter().map(|chunk| (chunk.number, chunk.text)).collect();
+fn hits(store: &Store, places: &Places, rows: Vec<Row>) -> Result<Vec<Hit>, PipelineError> {
+    let at: Vec<usize> = rows.iter().map(|row| row.found.at).collect();
+    let texts = texts(store, places, &at)?;
     Ok(rows
         .into_iter()
+        .zip(texts)
         .enumerate()
-        .map(|(at, Row { place, commit, life, found })| {
-            let head = snapshot.head(place.chunk);
+        .map(|(at, (Row { commit, life, found }, text))| {
+            let (place, head) = (places.place(found.at), places.head(found.at));
             Hit {
                 rank: at + 1,
                 score: found.score,
                 similarity: found.similarity,
                 path: place.path,
                 symbol: place.symbol,
-                kind: head.kind.clone(),
-                lang: head.lang.clone(),
+                kind: head.kind,
+                lang: head.lang,
                 lines: [place.start_line, place.end_line],
                 commit: commit.to_string(),
                 chunk: head.id.to_string(),
-                text: texts.get(&place.chunk).cloned().unwrap_or_default(),
+                text,
                 life,
             }
         })
         .collect())
+}
+
+/// The texts of some places. Where their rows are told, the pages of those are all that is read, and each text is compared
+/// with its id.
+fn texts(store: &Store, places: &Places, at: &[usize]) -> Result<Vec<String>, StoreError> {
+    let Some(rows) = at.iter().map(|at| places.row(*at)).collect::<Option<Vec<u32>>>() else {
+        let numbers: Vec<u32> = at.iter().map(|at| places.chunks()[*at]).collect();
+        return Ok(store.chunks_by_number(&numbers)?.into_iter().map(|chunk| chunk.text).collect());
+    };
+    let texts = store.texts_in_rows(&rows)?;
+    for (at, text) in at.iter().zip(&texts) {
+        let head = places.head(*at);
+        if Kind::from_name(&head.kind).map(|kind| chunk_id(&head.lang, kind, &head.name, text)) != Some(head.id) {
+            let why = format!("chunk {} does not have the id that is stated", head.number);
+            return Err(StoreError::Damaged { what: "chunks".into(), why });
+        }
+    }
+    Ok(texts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shard::{ChunkHead, ChunkRow, Generation, Settings};
+
+    #[test]
+    fn a_text_is_shown_only_with_its_id() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let settings = Settings { chunker: "none".into(), embedder: "none".into(), dimension: 8 };
+        let mut store = Store::create(dir.path(), settings);
+        let lock = store.lock().expect("nobody else is there");
+        let row = |number: u32, text: &str| ChunkRow {
+            number,
+            id: chunk_id("rust", Kind::Function, "f", text),
+            lang: "rust".into(),
+            kind: "function".into(),
+            name: "f".into(),
+            text: text.to_owned(),
+        };
+        let rows = [row(0, "fn f() {}"), row(1, "fn f() { g() }"), row(2, "fn f(a: u8) {}")];
+        for chunks in [rows[..2].to_vec(), rows[2..].to_vec()] {
+            store.commit(&lock, Generation { chunks, ..Generation::default() }).expect("written");
+        }
+        let found = |rows_told: &[Option<u32>]| {
+            let mut gathered = Gathered::default();
+            for (chunk, told) in rows.iter().zip(rows_told) {
+                let ChunkRow { number, id, lang, kind, name, .. } = chunk.clone();
+                let place = Place {
+                    path: "a.rs".into(),
+                    symbol: "f".into(),
+                    container: "".into(),
+                    chunk: number,
+                    start_line: 1,
+                    end_line: 1,
+                };
+                gathered.push(&place, &ChunkHead { number, id, lang, kind, name }, *told);
+            }
+            texts(&store, &gathered.finish(), &[2, 0, 1])
+        };
+        let expected = ["fn f(a: u8) {}", "fn f() {}", "fn f() { g() }"];
+        assert_eq!(found(&[Some(0), Some(1), Some(2)]).expect("whole"), expected);
+        assert_eq!(found(&[Some(0), None, Some(2)]).expect("whole"), expected, "by number");
+        let error = found(&[Some(0), Some(0), Some(2)]).expect_err("row 0 is another text").to_string();
+        assert!(error.contains("chunk 1"), "{error}");
+        assert!(found(&[Some(0), Some(1), Some(3)]).expect_err("there are three").to_string().contains("row 3"));
+    }
 }

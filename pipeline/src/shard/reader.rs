@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use arrow_array::{Array, BinaryArray, FixedSizeBinaryArray, Float32Array, RecordBatch, UInt32Array};
+use arrow_array::{Array, BinaryArray, FixedSizeBinaryArray, Float32Array, LargeStringArray, RecordBatch, UInt32Array};
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, RowSelection};
 use parquet::arrow::{ArrowSchemaConverter, ProjectionMask, parquet_to_arrow_field_levels};
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
@@ -47,6 +47,8 @@ pub(super) struct Part<'a> {
     pub(super) columns: Option<&'a [&'a str]>,
     /// Rows; `None` is all.
     pub(super) rows: Option<RowSelection>,
+    /// Whether the caller has another proof of what it reads than the hash of the whole shard.
+    pub(super) proven: bool,
 }
 
 impl Store {
@@ -87,7 +89,7 @@ impl Store {
     pub fn chunk_ids(&self) -> Result<Vec<(u32, ChunkId)>, StoreError> {
         let mut ids = Vec::new();
         for shard in self.shards(Table::Chunks) {
-            let part = Part { columns: Some(&["number", "id"]), rows: None };
+            let part = Part { columns: Some(&["number", "id"]), rows: None, ..Part::default() };
             self.read_shard(Table::Chunks, shard, part, |batch| decode_chunk_ids(batch, &mut ids))?;
         }
         Ok(ids)
@@ -97,7 +99,7 @@ impl Store {
     pub fn chunk_heads(&self) -> Result<Vec<ChunkHead>, StoreError> {
         let mut all = self.side_by_side(Table::Chunks, |shard| {
             let (mut heads, mut strings) = (Vec::new(), Strings::default());
-            let part = Part { columns: Some(&["number", "id", "lang", "kind", "name"]), rows: None };
+            let part = Part { columns: Some(&["number", "id", "lang", "kind", "name"]), rows: None, ..Part::default() };
             self.read_shard(Table::Chunks, shard, part, |batch| decode_chunk_heads(batch, &mut strings, &mut heads))?;
             Ok(heads)
         })?;
@@ -111,7 +113,7 @@ impl Store {
         self.side_by_side(Table::Spans, |shard| {
             let (mut ranges, mut row) = (Vec::new(), 0);
             let (mut last, mut wants_last) = (Vec::new(), false);
-            let part = Part { columns: Some(&["blob"]), rows: None };
+            let part = Part { columns: Some(&["blob"]), rows: None, ..Part::default() };
             self.read_shard(Table::Spans, shard, part, |batch| {
                 for blob in required::<BinaryArray>(batch, "blob")?.iter().flatten() {
                     // The spans of a blob are together, so most rows are of the same one as the row before.
@@ -129,7 +131,7 @@ impl Store {
             let rows = RowSelection::from_consecutive_ranges(ranges.into_iter(), row);
             let (mut spans, mut strings) = (Vec::new(), Strings::default());
             if rows.selects_any() {
-                let part = Part { columns: None, rows: Some(rows) };
+                let part = Part { columns: None, rows: Some(rows), ..Part::default() };
                 let decode = |batch: &RecordBatch| SpanRow::decode(batch, &mut strings, &mut spans);
                 self.read_shard(Table::Spans, shard, part, decode)?;
             }
@@ -165,7 +167,7 @@ impl Store {
             let rows = self.rows_numbered(shard, &wanted)?;
             let mut chunks: Vec<ChunkRow> = Vec::new();
             if rows.selects_any() {
-                let part = Part { columns: None, rows: Some(rows) };
+                let part = Part { columns: None, rows: Some(rows), ..Part::default() };
                 let decode = |batch: &RecordBatch| ChunkRow::decode(batch, &mut strings, &mut chunks);
                 self.read_shard(Table::Chunks, shard, part, decode)?;
             }
@@ -178,10 +180,58 @@ impl Store {
         numbers.iter().map(chunk).collect()
     }
 
+    /// The texts in some rows of the chunks, counted through their shards in order, one for each and in the same order.
+    /// Shards are not compared with their hashes: the caller knows the ids of the texts, which are hashes too.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] naming the shard, or where there is no such row.
+    pub fn texts_in_rows(&self, rows: &[u32]) -> Result<Vec<String>, StoreError> {
+        let mut wanted: Vec<u64> = rows.iter().map(|row| u64::from(*row)).collect();
+        wanted.sort_unstable();
+        wanted.dedup();
+        let (mut first, mut parts) = (0, Vec::new());
+        for shard in self.shards(Table::Chunks) {
+            let end = first + shard.rows;
+            let here = &wanted[wanted.partition_point(|row| *row < first)..wanted.partition_point(|row| *row < end)];
+            if !here.is_empty() {
+                parts.push((shard, first, here));
+            }
+            first = end;
+        }
+        let read: Vec<Result<Vec<String>, StoreError>> = parts
+            .par_iter()
+            .map(|(shard, first, here)| {
+                let ranges = here.iter().map(|row| (row - first) as usize..(row - first) as usize + 1);
+                let rows = Some(RowSelection::from_consecutive_ranges(ranges, shard.rows as usize));
+                let part = Part { columns: Some(&["text"]), rows, proven: true };
+                let mut texts = Vec::with_capacity(here.len());
+                self.read_shard(Table::Chunks, shard, part, |batch| {
+                    texts.extend(required::<LargeStringArray>(batch, "text")?.iter().flatten().map(str::to_owned));
+                    Ok(())
+                })?;
+                if texts.len() == here.len() {
+                    Ok(texts)
+                } else {
+                    Err(StoreError::damaged(shard.file(), "it lacks rows"))
+                }
+            })
+            .collect();
+        let mut found: Vec<String> = Vec::with_capacity(wanted.len());
+        for texts in read {
+            found.extend(texts?);
+        }
+        let text = |row: &u32| {
+            let at = wanted.binary_search(&u64::from(*row)).ok();
+            at.and_then(|at| found.get(at).cloned())
+                .ok_or_else(|| StoreError::damaged("chunks", format!("there is no row {row}")))
+        };
+        rows.iter().map(text).collect()
+    }
+
     /// The rows of a shard of chunks whose number is wanted.
     fn rows_numbered(&self, shard: &ShardEntry, wanted: &HashSet<u32>) -> Result<RowSelection, StoreError> {
         let (mut ranges, mut row) = (Vec::new(), 0);
-        let part = Part { columns: Some(&["number"]), rows: None };
+        let part = Part { columns: Some(&["number"]), rows: None, ..Part::default() };
         self.read_shard(Table::Chunks, shard, part, |batch| {
             for number in required::<UInt32Array>(batch, "number")?.values() {
                 if wanted.contains(number) {
@@ -197,7 +247,7 @@ impl Store {
     /// Gives blob and chunk of every span to `each`, in the order in which they were stored.
     pub fn each_span(&self, mut each: impl FnMut(ObjectId, u32)) -> Result<(), StoreError> {
         for shard in self.shards(Table::Spans) {
-            let part = Part { columns: Some(&["blob", "chunk"]), rows: None };
+            let part = Part { columns: Some(&["blob", "chunk"]), rows: None, ..Part::default() };
             self.read_shard(Table::Spans, shard, part, |batch| {
                 let blobs: &BinaryArray = required(batch, "blob")?;
                 let chunks: &UInt32Array = required(batch, "chunk")?;
@@ -214,7 +264,7 @@ impl Store {
     pub fn commit_ids(&self) -> Result<Vec<ObjectId>, StoreError> {
         let mut ids = Vec::new();
         for shard in self.shards(Table::Commits) {
-            let part = Part { columns: Some(&["id"]), rows: None };
+            let part = Part { columns: Some(&["id"]), rows: None, ..Part::default() };
             self.read_shard(Table::Commits, shard, part, |batch| {
                 for id in required::<BinaryArray>(batch, "id")?.iter().flatten() {
                     ids.push(object_id(id)?);
@@ -265,7 +315,7 @@ impl Store {
         mut each: impl FnMut(&RecordBatch) -> Result<(), String>,
     ) -> Result<(), StoreError> {
         let damaged = |why: String| StoreError::damaged(shard.file(), why);
-        let file = self.open_shard(shard)?;
+        let file = if part.proven { self.open_unread(shard)? } else { self.open_shard(shard)? };
         // Needed: parquet 59 panics on what no check here sees, such as a dictionary index of a fixed-length column
         // beyond its dictionary, or levels cut short. Nothing of a reader that panicked is used again.
         catch_unwind(AssertUnwindSafe(|| {

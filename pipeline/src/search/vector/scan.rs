@@ -177,18 +177,23 @@ impl VectorIndex {
         // In the order of the file, which is read so.
         candidates.sort_unstable_by_key(|candidate| candidate.row);
         let mut scores: Vec<(f32, Candidate, Option<VectorRow>)> = Vec::with_capacity(candidates.len());
-        for candidate in candidates {
-            let row = candidate.row as usize;
-            scores.push(match &self.memory {
-                Some(memory) => {
-                    let vector = &memory.values[row * self.dimension..][..self.dimension];
-                    (product(&wide, vector) as f32 * step * memory.scale[row], candidate, None)
+        if let Some(memory) = &self.memory {
+            for candidate in candidates {
+                let row = candidate.row as usize;
+                let vector = &memory.values[row * self.dimension..][..self.dimension];
+                scores.push((product(&wide, vector) as f32 * step * memory.scale[row], candidate, None));
+            }
+        } else {
+            let shard_of = |candidate: &Candidate| self.firsts.partition_point(|first| *first <= candidate.row) - 1;
+            for of_shard in candidates.chunk_by(|one, two| shard_of(one) == shard_of(two)) {
+                let shard = shard_of(&of_shard[0]);
+                let asked: Vec<(u32, u32, f32)> =
+                    of_shard.iter().map(|one| (one.row - self.firsts[shard], one.chunk, one.step)).collect();
+                for (candidate, document) in of_shard.iter().zip(self.shards[shard].some_rows(&asked)?) {
+                    let score = product(&wide, &document.vector) as f32 * step * document.scale;
+                    scores.push((score, *candidate, Some(document)));
                 }
-                None => {
-                    let document = self.document(candidate.row, candidate.chunk, candidate.step)?;
-                    (product(&wide, &document.vector) as f32 * step * document.scale, candidate, Some(document))
-                }
-            });
+            }
         }
         scores.sort_unstable_by(|one, two| two.0.total_cmp(&one.0).then(one.1.chunk.cmp(&two.1.chunk)));
         scores.truncate(count);
