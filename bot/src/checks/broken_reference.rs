@@ -203,7 +203,7 @@ fn is_made_by_programs(tree: &Tree<'_>, name: &str) -> bool {
 
 fn is_ignore_list(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
-    name.starts_with('.') && (name.ends_with("ignore") || name == ".gitattributes" || name.ends_with("rc"))
+    name.contains("ignore") || name.starts_with('.') && (name == ".gitattributes" || name.ends_with("rc"))
 }
 
 /// A table of contents is about now, whatever its name.

@@ -31,10 +31,11 @@ pub(super) fn spoken(scene: &Scene<'_>) -> Vec<Spoken> {
             // What was defined elsewhere may be spoken of elsewhere; a parameter and a test's own names have one home.
             mentions.retain(|mention| is_at_home(scene, &gone, mention));
         }
-        if gone.what == What::Used && is_outgrown(scene.change, &gone) {
+        let has_heir = gone.what == What::Used && is_outgrown(scene.change, &gone);
+        if has_heir || is_silenced(scene.change, &gone) || may_be_inherited(scene.change, &gone) {
             return None;
         }
-        mentions.retain(|mention| means(&gone, mention) && is_about_its_owner(scene, &gone, mention));
+        mentions.retain(|mention| means(&gone, mention) && is_about_it(scene, &gone, mention));
         (!mentions.is_empty()).then_some(Spoken { gone, mentions })
     });
     let options = gone::options(scene.change).into_iter().filter_map(|gone| {
@@ -96,28 +97,64 @@ fn extends(word: &str, name: &str) -> bool {
             .is_some_and(|rest| rest.ends_with('_') || name.starts_with(char::is_uppercase) && !rest.is_empty())
 }
 
-/// Whether a comment must be about what is gone. Many types have a field of one name, and a name of two words may be that
-/// of somebody else's function: a comment that is not in the same directory must qualify the name, or name the type that
-/// it belonged to, or have a long name in code markup. Documents are about the whole.
-fn is_about_its_owner(scene: &Scene<'_>, gone: &Gone, mention: &Mention) -> bool {
-    if gone.what == What::Used {
-        return mention.form != Form::Plain;
-    }
-    let is_sure = match gone.what {
-        What::Field | What::Variant => false,
-        _ => mention.form != Form::Plain || is_long(&gone.name),
-    };
-    if mention.is_document || is_sure {
-        return true;
-    }
-    let directory = |path: &str| path.rsplit_once('/').map_or("", |(directory, _)| directory).to_owned();
+/// Whether a mention must be about what is gone, and about nothing else that goes by the name. Many types have a field of
+/// one name, and a name of two words may be that of somebody else's function.
+fn is_about_it(scene: &Scene<'_>, gone: &Gone, mention: &Mention) -> bool {
+    let (is_marked, is_long) = (mention.form != Form::Plain, is_long(&gone.name));
     let path = scene.tree.path(mention.file);
     let owner = owner(&gone.node.symbol, &gone.name);
-    if directory(path) == directory(&gone.path) || mention.text[..mention.at].ends_with(&format!("{owner}::")) {
+    let is_qualified = !owner.is_empty()
+        && ["::", ".", "#"].iter().any(|mark| mention.text[..mention.at].ends_with(&format!("{owner}{mark}")));
+    if mention.is_fenced && !mention.is_document {
+        // An example uses what it imports, of whomever.
+        return gone.what != What::Used && (is_long || is_qualified);
+    }
+    match gone.what {
+        What::Used => return is_marked,
+        What::Parameter => return is_marked || is_long,
+        What::Field | What::Variant if !is_marked && !is_long => return is_qualified,
+        _ => {}
+    }
+    let directory = |path: &str| path.rsplit_once('/').map_or("", |(directory, _)| directory).to_owned();
+    if mention.is_document || is_qualified || directory(path) == directory(&gone.path) {
         return true;
     }
-    let names_owner = |text: &str| occurrences(text, owner).next().is_some();
-    is_unmistakable(owner) && scene.tree.text(mention.file).is_some_and(|text| names_owner(&text))
+    let is_telling = match gone.what {
+        What::Field | What::Variant => false,
+        What::Type => is_marked || is_long,
+        _ => is_marked && is_long,
+    };
+    let is_type = owner.len() >= 5 && owner.starts_with(char::is_uppercase) || is_unmistakable(owner);
+    let names_owner = |text: &str| is_type && occurrences(text, owner).next().is_some();
+    is_telling || scene.tree.text(mention.file).is_some_and(|text| names_owner(&text))
+}
+
+/// Whether a method may have been inherited since: the type that it belonged to has a line of its own in this change, and
+/// builds on another there.
+fn may_be_inherited(change: &Change, gone: &Gone) -> bool {
+    let owner = owner(&gone.node.symbol, &gone.name);
+    let Some(file) = change.file(&gone.path).filter(|_| !owner.is_empty()) else { return false };
+    let lines: Vec<&str> = file.after.lines().collect();
+    file.diff.added.iter().filter_map(|number| lines.get(*number as usize - 1)).any(|line| {
+        let declares = line.trim_start().split_once(&format!("class {owner}"));
+        declares.is_some_and(|(_, rest)| {
+            rest.starts_with('(') && !rest.starts_with("()")
+                || rest.contains("extends")
+                || rest.starts_with([':', '<']) && rest.len() > 1
+        })
+    })
+}
+
+/// A parameter or a variable that was silenced, and not removed.
+fn is_silenced(change: &Change, gone: &Gone) -> bool {
+    let silenced = format!("_{}", gone.name.trim_start_matches('_'));
+    let is_small = matches!(gone.what, What::Parameter | What::Field | What::Used);
+    is_small && change.file(&gone.path).is_some_and(|file| occurrences(&file.after, &silenced).next().is_some())
+}
+
+/// Code that was commented out.
+fn is_disused(mention: &Mention) -> bool {
+    !mention.is_fenced && mention.text.trim_end().ends_with([';', '{', '}'])
 }
 
 /// What a name belonged to: the last part of the symbol that is not the name itself.
@@ -179,6 +216,9 @@ fn means(gone: &Gone, mention: &Mention) -> bool {
     }
     // A block of code in a document is a program of its own; in a comment it is an example of this one.
     if mention.is_fenced && (mention.is_document || defines(&mention.text, &gone.name)) {
+        return false;
+    }
+    if is_disused(mention) {
         return false;
     }
     if mention.form == Form::Plain && mention.is_document && gone.what != What::Environment {
@@ -381,6 +421,24 @@ mod tests {
             ("pkg/testdata/README.md", true),
         ] {
             assert_eq!(is_test_data(path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn names_of_three_words_are_long() {
+        for (name, expected) in
+            [("overall_memory_budget", true), ("FileSliceTrait", true), ("num_idle", false), ("setSegment", false)]
+        {
+            assert_eq!(is_long(name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_owner_is_what_a_name_stands_in() {
+        for (symbol, name, expected) in
+            [("Config", "max_size", "Config"), ("Config::open", "open", "Config"), ("open_file", "open_file", "")]
+        {
+            assert_eq!(owner(symbol, name), expected, "{symbol}");
         }
     }
 
