@@ -247,6 +247,8 @@ const PAST: &[&str] = &[
     "upstream",
     "based on",
     "borrowed",
+    // An installation of one version.
+    "--vers",
 ];
 
 /// Whether the words around a mention speak of the past, of plans, or of other people's code.
