@@ -106,6 +106,63 @@ fn words_about_the_past_are_let_be() {
 }
 
 #[test]
+fn words_about_something_else_of_the_name_are_let_be() {
+    let counter = "pub struct Shared {\n    num_idle: usize,\n    other: u8,\n}\n";
+    let without = "pub struct Shared {\n    other: u8,\n}\n";
+    // A field of two words, in another directory that does not know the type.
+    check(
+        &[("a/worker.rs", counter), ("b/pool.rs", "/// Then `num_idle` goes down.\npub fn shut() {}\n")],
+        &[("a/worker.rs", without)],
+        &[],
+    );
+    // The same where the type is known.
+    check(
+        &[
+            ("a/worker.rs", &counter.replace("Shared", "SharedState")),
+            ("b/pool.rs", "/// Of [`SharedState`] `num_idle` goes down.\npub fn shut() {}\n"),
+        ],
+        &[("a/worker.rs", &without.replace("Shared", "SharedState"))],
+        &[("stale-doc", "`b/pool.rs` still speaks of the field `num_idle`, which this change removes")],
+    );
+    // A longer name took the place of what was only used.
+    check(
+        &[("a.rs", "pub fn a(v: &mut [u8]) {\n    // `select_nth` is quick.\n    v.select_nth(1);\n}\n")],
+        &[("a.rs", "pub fn a(v: &mut [u8]) {\n    // `select_nth` is quick.\n    v.select_nth_by(1);\n}\n")],
+        &[],
+    );
+    // Private now.
+    check(
+        &[("a.go", "package a\n\n// See ListPostings.\nfunc b() {}\n\nfunc ListPostings() int {\n\treturn 1\n}\n")],
+        &[("a.go", "package a\n\n// See ListPostings.\nfunc b() {}\n\nfunc listPostings() int {\n\treturn 1\n}\n")],
+        &[],
+    );
+}
+
+#[test]
+fn methods_may_come_from_new_parents() {
+    let doc = "Call ``remove_namespaces`` first.\n";
+    let before = "class Selector:\n    def remove_namespaces(self):\n        return 1\n\n    def other(self):\n        return 2\n";
+    let method = "    def remove_namespaces(self):\n        return 1\n\n";
+    let claim = "`docs/a.rst` still speaks of the function `remove_namespaces`, which this change removes";
+    check(&[("a.py", before), ("docs/a.rst", doc)], &[("a.py", &before.replace(method, ""))], &[("dead-name", claim)]);
+    check(
+        &[("a.py", before), ("docs/a.rst", doc)],
+        &[("a.py", &before.replace(method, "").replace("Selector:", "Selector(Base):"))],
+        &[],
+    );
+}
+
+#[test]
+fn a_comment_inside_a_function_is_about_its_parameters() {
+    let before = "pub fn read(limit: usize) -> usize {\n    // At most `limit` of them.\n    limit + 1\n}\n";
+    check(
+        &[("a.rs", before)],
+        &[("a.rs", &before.replace("(limit", "(most").replace("limit +", "most +"))],
+        &[("stale-doc", "a comment of `read` still names `limit`, which this change renames to `most`")],
+    );
+}
+
+#[test]
 fn parts_of_types_are_claimed_in_several_languages() {
     let doc = "# Use\n\nSet `max_size` to a number.\n";
     let expected =
@@ -156,6 +213,15 @@ fn references_that_lead_nowhere_are_claimed() {
             "`docs/b.md` still points at the heading `#old-name` of `docs/a.md`, which this change renames or removes",
         )],
     );
+    // The anchor is given in another way now.
+    for new in ["# A\n\nOld name\n: x\n", "# A\n\n## New name {#old-name}\n\nx\n", "# A\n\n<a name=\"old-name\"></a>\n"]
+    {
+        check(
+            &[("docs/a.md", "# A\n\n## Old name\n\nx\n"), ("docs/b.md", "See [a](a.md#old-name).\n")],
+            &[("docs/a.md", new)],
+            &[],
+        );
+    }
     // Corrected in the same change.
     check(
         &[("docs/a.md", text), ("docs/b.md", "See [a](a.md).\n")],

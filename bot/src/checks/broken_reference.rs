@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use super::links::{Token, anchors, has_explicit, is_same_path, resolve, slugs, token_at};
 use super::mention::{is_about_another_time, is_historical, occurrences};
-use super::tree::{Role, Tree, words};
+use super::tree::{Role, Tree, role, words};
 use super::{Scene, anchor};
 use crate::change::{Change, ChangedFile};
 use crate::finding::{Citation, Finding, NodeName, Severity};
@@ -175,8 +175,8 @@ fn leads_to(scene: &Scene<'_>, from: &str, token: &Token<'_>, target: &Target) -
     }
     // A path from the root of a package, as people write in its sources.
     let suffix = format!("/{}", path.trim_matches('/'));
-    !target.is_directory
-        && depth >= 1
+    matches!(role(from), Role::Code(_))
+        && !target.is_directory
         && target.path.ends_with(&suffix)
         && is_nearby(from, &target.path[..target.path.len() - suffix.len()])
         && !scene.tree.paths().any(|other| other.ends_with(&suffix))

@@ -32,7 +32,9 @@ pub(super) fn spoken(scene: &Scene<'_>) -> Vec<Spoken> {
             mentions.retain(|mention| is_at_home(scene, &gone, mention));
         }
         let has_heir = gone.what == What::Used && is_outgrown(scene.change, &gone);
-        if has_heir || is_silenced(scene.change, &gone) || may_be_inherited(scene.change, &gone) {
+        // A name that only became private or public reads the same in prose.
+        let is_same = gone.replacement.as_ref().is_some_and(|new| new.eq_ignore_ascii_case(&gone.name));
+        if is_same || has_heir || is_silenced(scene.change, &gone) || may_be_inherited(scene.change, &gone) {
             return None;
         }
         mentions.retain(|mention| means(&gone, mention) && is_about_it(scene, &gone, mention));

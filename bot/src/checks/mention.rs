@@ -118,7 +118,7 @@ fn is_surely_code(language: &str, before: &str) -> bool {
         _ => (&["*", "#", "--", ";", "%", "\"", "'", "<!--", "=begin"], &["//", "/*", " #", "\t#", "--", "<!--"]),
     };
     let is_marked = starts.iter().any(|mark| trimmed.starts_with(mark)) || inner.iter().any(|mark| line.contains(mark));
-    !is_marked && !(language == "python" && may_be_in_docstring(before))
+    !(is_marked || language == "python" && may_be_in_docstring(before))
 }
 
 /// Whether a text of Python has an odd number of marks of one kind, or a string at the start of its last line. Where a comment or a string holds such a mark,
@@ -247,6 +247,8 @@ const PAST: &[&str] = &[
     "upstream",
     "based on",
     "borrowed",
+    // An installation of one version.
+    "--vers",
 ];
 
 /// Whether the words around a mention speak of the past, of plans, or of other people's code.
