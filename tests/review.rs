@@ -126,8 +126,8 @@ fn the_contract_of_the_json_holds_and_every_citation_resolves() {
     assert_eq!((finding["line"].as_u64(), finding["start_line"].as_u64()), (Some(7), None));
     assert_eq!(finding["severity"], "minor");
     assert_eq!(finding["suggestion"], "/// Gives up after `timeout` seconds without a first byte.");
-    let confidence = &finding["confidence"];
-    assert_eq!((confidence["basis"].as_str(), confidence["n"].as_u64()), (Some("prior"), Some(10)));
+    // It speaks because this repository asks for it.
+    assert!(finding["confidence"].is_null(), "{finding}");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! ```toml
 //! max-findings = 3            # at most three
 //! mute = ["broken-reference"] # checks that say nothing
+//! speak = ["stale-doc"]       # checks that speak here although they are not right often enough
 //!
 //! [[paths]]
 //! path = "docs/old/"          # a file, or a directory with its slash
@@ -36,6 +37,8 @@ pub struct Config {
     pub max_findings: Option<usize>,
     /// Checks that say nothing.
     pub mute: Vec<String>,
+    /// Checks that speak whatever was found of how often they are right; their claims state no confidence.
+    pub speak: Vec<String>,
     /// Settings of parts of the tree.
     pub paths: Vec<PathConfig>,
     /// What a language model is told, and what may be spent on it.

@@ -143,7 +143,7 @@ pub enum Severity {
 pub struct Confidence {
     /// 0 to 1.
     pub value: f64,
-    /// `labels`, `prior` or `repository`.
+    /// `labels` or `repository`.
     pub basis: &'static str,
     /// Judged cases behind it.
     pub n: u32,

@@ -123,7 +123,8 @@ pub fn alarms(scene: &Scene<'_>) -> Vec<Finding> {
     findings
 }
 
-/// What may be said of a change: the claims of checks that have a voice, not muted, with their confidence; best first.
+/// What may be said of a change: the claims of checks that have a voice, with their confidence, and of those that the
+/// repository's owners ask for; not muted, best first.
 ///
 /// `outcome` is what replay knows of a check in this repository, if anything.
 pub fn findings(scene: &Scene<'_>, config: &Config, outcome: impl Fn(&str) -> Option<Outcome>) -> Vec<Finding> {
@@ -132,12 +133,10 @@ pub fn findings(scene: &Scene<'_>, config: &Config, outcome: impl Fn(&str) -> Op
         .into_iter()
         .filter_map(|finding| {
             let score = scores.iter().find(|score| score.check == finding.check)?;
-            // What nobody has judged is said only where the claim brings a prior of its own.
-            let confidence = match (score.n, finding.confidence) {
-                (0, prior) => prior?,
-                _ => calibration::voice(score, outcome(finding.check))?,
-            };
-            Some(Finding { confidence: Some(confidence), ..finding })
+            let confidence = calibration::voice(score, outcome(finding.check));
+            // Owners may ask to hear a check that is not right often enough; no confidence is stated then.
+            let is_heard = confidence.is_some() || config.speak.iter().any(|check| check == finding.check);
+            is_heard.then_some(Finding { confidence, ..finding })
         })
         .filter(|finding| !config.mutes(finding) && !is_ignored_in_code(scene, finding))
         .collect();

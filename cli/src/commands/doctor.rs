@@ -120,9 +120,7 @@ fn shown_voices(voices: &Voices) -> String {
         out.push_str(&format!("  {:<18}{:<9}{:<7}{figures}{word}\n", score.check, score.n, score.right));
     }
     out.push_str(&format!("\n  a check speaks from a lower bound of {:.2}\n", voices.speaks_from));
-    if voices.checks.iter().any(|voice| voice.score.check == "stale-doc" && voice.score.n == 0) {
-        out.push_str("  until it is judged, stale-doc speaks of parameters: 8 of 10 right in a first trial\n");
-    }
+    out.push_str("  a repository can ask for a silent one: `speak = [\"stale-doc\"]` in precedent.toml\n");
     out
 }
 
