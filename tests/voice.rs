@@ -188,6 +188,16 @@ fn without_a_model_nothing_changes() {
 }
 
 #[test]
+fn a_model_that_cannot_be_opened_is_left_out() {
+    let fixture = one_file();
+    let empty = fixture.beside("empty-model");
+    std::fs::create_dir(&empty).expect("a folder");
+    let review = fixture.json(&["review", "main..topic", "--json", "--llm", &empty.display().to_string()]);
+    assert!(review["skipped"].to_string().contains("the language model"), "{review:#}");
+    assert_eq!(review["partial"], true);
+}
+
+#[test]
 fn what_is_not_proven_is_dropped_and_counted() {
     let fixture = one_file();
     let with = |name: &str, value: Value| {
@@ -218,7 +228,6 @@ fn what_is_not_proven_is_dropped_and_counted() {
 
 #[test]
 fn a_second_look_may_only_reject() {
-    let fixture = one_file();
     for (kept, shown, reasons) in [
         (json!({"keep": []}).to_string(), 0, vec![("rejected by the second look", 1)]),
         (json!({"keep": ["F7", "F1"]}).to_string(), 1, vec![("not in the shape that was asked for", 1)]),
@@ -228,21 +237,17 @@ fn a_second_look_may_only_reject() {
             let first = first_or_second(body, &json!([claim()]));
             Some(said(body, if at == 0 { &first } else { &kept }))
         });
-        // Each has its own cache.
-        let fixture_of_its_own = repository(&[("src/lib.rs", BEFORE, AFTER)]);
-        let review = model.json(&fixture_of_its_own, &[]);
+        // With a cache of its own.
+        let review = model.json(&one_file(), &[]);
         assert_eq!(review["findings"].as_array().map(Vec::len), Some(shown), "{review:#}");
         assert_eq!(dropped(&review), reasons);
     }
-    drop(fixture);
 }
 
 /// [32, 34] Whatever a server does, the facts and the checks are delivered, and what was not done is said.
 #[test]
 fn a_model_that_fails_takes_nothing_with_it() {
     type Script = fn(&Value) -> Option<Response>;
-    let page = |status| Response { status, headers: vec![], body: b"<html><h1>busy</h1></html>".to_vec() };
-    let _ = page;
     let scripts: [(&str, Script, &[&str], &str); 11] = [
         (
             "slow",

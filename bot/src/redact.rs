@@ -105,7 +105,7 @@ fn as_text(bytes: Vec<u8>) -> Option<String> {
 
 fn from_hex(text: &str) -> Option<String> {
     let text = text.strip_prefix("0x").unwrap_or(text);
-    if text.len() % 2 != 0 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+    if !text.len().is_multiple_of(2) || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return None;
     }
     let byte = |at: usize| u8::from_str_radix(text.get(at..at + 2)?, 16).ok();

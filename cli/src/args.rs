@@ -251,6 +251,7 @@ pub(crate) struct LineageArguments {
 
 /// Review a change against the history that is known at its base
 #[derive(Debug, Args)]
+#[cfg_attr(not(feature = "llm"), allow(dead_code, reason = "a build without language models refuses them by name"))]
 pub(crate) struct ReviewArguments {
     /// The change [default: the default branch .. HEAD]
     #[arg(value_name = "BASE..HEAD")]

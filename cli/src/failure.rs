@@ -49,6 +49,12 @@ impl Failure {
         &self.message
     }
 
+    /// Whether something was typed wrongly.
+    #[cfg(feature = "llm")]
+    pub(crate) fn is_usage(&self) -> bool {
+        self.kind == Kind::Usage
+    }
+
     pub(crate) fn hint(&self) -> Option<&str> {
         self.hint.as_deref()
     }

@@ -1,6 +1,8 @@
 //! Voice: which language model a review asks, as the arguments and the environment say.
 
 use precedent_bot::Review;
+#[cfg(feature = "llm")]
+use precedent_bot::finding::Left;
 use precedent_bot::voice::{Material, Spoken};
 
 use crate::args::ReviewArguments;
@@ -9,7 +11,7 @@ use crate::failure::{Failure, Kind};
 /// A language model, or nobody.
 pub(crate) struct Speaker {
     #[cfg(feature = "llm")]
-    inner: Option<opened::Opened>,
+    inner: Option<Result<opened::Opened, String>>,
     /// What would be said, instead of saying it.
     explained: std::cell::RefCell<Option<String>>,
     explains: bool,
@@ -22,51 +24,61 @@ fn asked(options: &ReviewArguments) -> Option<String> {
 }
 
 impl Speaker {
-    /// Makes the model ready. That it cannot be is no reason to have no review: it is said, and `None` is asked; only what was
-    /// typed wrongly ends the run.
+    /// Makes the model ready. That it cannot be made so is among what the review leaves out; only what was typed wrongly
+    /// ends the run.
     pub(crate) fn open(options: &ReviewArguments) -> Result<Speaker, Failure> {
         let asked = asked(options);
         if asked.is_none() && options.explain_prompt {
             return Err(Failure::new(Kind::Usage, "--explain-prompt needs a language model")
                 .with_hint("name one, as in: precedent review --llm deepseek-coder-1.3b-instruct --explain-prompt"));
         }
-        Ok(Speaker {
-            #[cfg(feature = "llm")]
-            inner: asked.map(|name| opened::Opened::new(&name, options)).transpose()?,
-            #[cfg(not(feature = "llm"))]
-            explained: match asked {
-                Some(name) => {
-                    return Err(Failure::new(
-                        Kind::Usage,
-                        format!("this build knows no language model, so not `{name}`"),
-                    )
-                    .with_hint("build it with its default features"));
-                }
-                None => std::cell::RefCell::default(),
-            },
-            #[cfg(feature = "llm")]
-            explained: std::cell::RefCell::default(),
-            explains: options.explain_prompt,
-        })
+        Speaker::of(asked, options)
+    }
+
+    #[cfg(feature = "llm")]
+    fn of(asked: Option<String>, options: &ReviewArguments) -> Result<Speaker, Failure> {
+        let inner = match asked.map(|name| opened::Opened::new(&name, options)).transpose() {
+            Err(failure) if failure.is_usage() || options.explain_prompt => return Err(failure),
+            Err(failure) => Some(Err(failure.message().to_owned())),
+            Ok(opened) => opened.map(Ok),
+        };
+        Ok(Speaker { inner, explained: std::cell::RefCell::default(), explains: options.explain_prompt })
+    }
+
+    #[cfg(not(feature = "llm"))]
+    fn of(asked: Option<String>, options: &ReviewArguments) -> Result<Speaker, Failure> {
+        match asked {
+            Some(name) => {
+                Err(Failure::new(Kind::Usage, format!("this build knows no language model, so not `{name}`"))
+                    .with_hint("build it with its default features"))
+            }
+            None => Ok(Speaker { explained: std::cell::RefCell::default(), explains: options.explain_prompt }),
+        }
     }
 
     /// Whether anybody is asked.
     pub(crate) fn is_there(&self) -> bool {
         #[cfg(feature = "llm")]
-        return self.inner.is_some();
+        {
+            self.inner.is_some()
+        }
         #[cfg(not(feature = "llm"))]
-        false
+        {
+            false
+        }
     }
 
     /// Asks, or writes down what would be asked.
     pub(crate) fn speak(&self, material: &Material<'_>) -> Spoken {
         #[cfg(feature = "llm")]
-        if let Some(opened) = &self.inner {
-            if self.explains {
-                *self.explained.borrow_mut() = Some(opened.explain(material));
-                return Spoken::default();
+        match &self.inner {
+            Some(Ok(opened)) if self.explains => *self.explained.borrow_mut() = Some(opened.explain(material)),
+            Some(Ok(opened)) => return opened.speak(material),
+            Some(Err(why)) => {
+                let left = Left { what: "the language model".into(), why: why.clone() };
+                return Spoken { skipped: vec![left], ..Spoken::default() };
             }
-            return opened.speak(material);
+            None => {}
         }
         #[cfg(not(feature = "llm"))]
         let _ = material;

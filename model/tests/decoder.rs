@@ -208,7 +208,7 @@ fn writing_ends_when_it_must() {
     let stopping = Request { stops: vec![stop.clone()], ..request.clone() };
     let cut = decoder.continue_from(&prompt, &stopping, &|| false).expect("a text");
     assert!(cut.ending == Ending::Stop && !cut.text.contains(&stop) && written.text.starts_with(&cut.text));
-    assert!(decoder.continue_from(&vec![1; 1024], &request, &|| false).is_err_and(|why| why.contains("1024")));
+    assert!(decoder.continue_from(&[1; 1024], &request, &|| false).is_err_and(|why| why.contains("1024")));
     assert!(decoder.continue_from(&[], &request, &|| false).is_err());
 }
 

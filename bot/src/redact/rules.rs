@@ -122,7 +122,7 @@ const PLACEHOLDERS: [&str; 12] = [
 ];
 
 /// Bits a character from which a value given to a name of a secret is one.
-const MIN_NAMED_ENTROPY: f64 = 2.8;
+const MIN_NAMED_ENTROPY: f64 = 2.5;
 /// Bits a character from which a run of characters is no word and no name.
 const MIN_BARE_ENTROPY: f64 = 4.0;
 /// The shortest value of a named secret, in characters.
@@ -195,7 +195,7 @@ fn random(text: &str) -> Option<usize> {
     if length < MIN_BARE_CHARS || is_made_of_words(word) {
         return None;
     }
-    let has = |is: fn(&u8) -> bool| word.as_bytes().iter().any(|byte| is(byte));
+    let has = |is: fn(&u8) -> bool| word.as_bytes().iter().any(&is);
     let is_mixed = has(u8::is_ascii_digit) && has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase);
     let is_hex = word.bytes().all(|byte| byte.is_ascii_hexdigit()) && has(u8::is_ascii_digit);
     // Forty digits name a commit and are no secret.
@@ -265,8 +265,7 @@ fn passwords_in_addresses(text: &str) -> Vec<Range<usize>> {
         let end = end.max(host);
         let Some(colon) = rest[..end.min(host)].find(':') else { continue };
         let password = &rest[colon + 1..host];
-        let is_variable = password.starts_with(['$', '{', '%', '<']) && !password.starts_with("%2");
-        if password.len() >= 3 && !is_variable {
+        if password.len() >= 3 && !is_variable(password) {
             found.push(start + colon + 1..start + host);
         }
     }
@@ -333,8 +332,7 @@ fn names_a_secret(before: &str) -> bool {
 
 fn is_secret_value(value: &str, is_quoted: bool) -> bool {
     let lower = value.to_ascii_lowercase();
-    let is_placeholder =
-        PLACEHOLDERS.iter().any(|word| lower.starts_with(word)) || value.starts_with(['$', '{', '<', '%']);
+    let is_placeholder = is_variable(value) || PLACEHOLDERS.iter().any(|word| lower.starts_with(word));
     let is_random = entropy(value) >= MIN_NAMED_ENTROPY && value.bytes().any(|byte| byte.is_ascii_digit());
     // Code that is assigned, `token = self.next(`, is no value.
     let is_code = !is_quoted && value.contains(['(', '[', '.', ':', '<']);
@@ -343,6 +341,13 @@ fn is_secret_value(value: &str, is_quoted: bool) -> bool {
         && !is_placeholder
         && !is_code
         && (is_random || is_quoted && entropy(value) >= MIN_NAMED_ENTROPY && !value.bytes().all(is_name_byte))
+}
+
+/// Whether a value is filled in elsewhere: `$NAME`, `{name}`, `<name>`, `%s`; but not `%41`, an escape.
+fn is_variable(value: &str) -> bool {
+    let is_escape =
+        value.strip_prefix('%').is_some_and(|rest| rest.bytes().take(2).all(|byte| byte.is_ascii_hexdigit()));
+    value.starts_with(['$', '{', '<', '%']) && !is_escape
 }
 
 fn is_name_byte(byte: u8) -> bool {

@@ -65,7 +65,8 @@ fn planted() -> Vec<(&'static str, String)> {
     };
     let upper = |length: usize| body(length).to_ascii_uppercase();
     let hex = |length: usize| -> String {
-        (0..length).map(|at| char::from(b"3f9a1c7e05b8d264"[(at * 5 + at / 3) % 16])).collect()
+        let digit = |at: usize| char::from(b"3f9a1c7e05b8d264"[(at * at * 3 + at * 7 + 5) / 4 % 16]);
+        (0..length).map(digit).collect()
     };
     vec![
         ("let id = \"{}\";", format!("AKIA{}", upper(16))),

@@ -179,10 +179,7 @@ fn input_of(name: &str, ty: &ValueType) -> Result<Input, String> {
     let ValueType::Tensor { ty, shape, .. } = ty else {
         return Err(format!("the graph's input `{name}` is no tensor"));
     };
-    let is_wide = match ty {
-        TensorElementType::Int32 => false,
-        _ => true,
-    };
+    let is_wide = *ty != TensorElementType::Int32;
     match name {
         "input_ids" => Ok(Input::Ids { is_wide }),
         "attention_mask" => Ok(Input::Mask { is_wide }),

@@ -13,15 +13,19 @@ use toktrie::{ApproximateTokEnv, TokEnv, TokRxInfo, TokTrie};
 
 use super::draw::{Draw, likeliest};
 
-/// What closes a text, as it is preferred near the limit: ends before separators, the shortest value where one must stand.
-const CLOSERS: [&str; 12] = ["]", "}", "\"", "null", ",", ":", "0", "[", "{", "n", "f", "t"];
+/// What leads to the end outside of a string, as it is preferred near the limit: ends before separators, the shortest value
+/// where one must stand.
+const CLOSERS: [&str; 11] = ["]", "}", "\"", ",", ":", "0", "[", "{", "n", "f", "t"];
+/// What leads to the end inside of one.
+const QUOTE: &str = "\"";
 
 /// A model's tokens, made ready for schemas.
 pub(super) struct Shapes {
     factory: ParserFactory,
     environment: TokEnv,
     closers: Vec<u32>,
-    end: u32,
+    quote: Option<u32>,
+    ends: Vec<u32>,
 }
 
 /// A text that is being written in a shape.
@@ -31,6 +35,9 @@ pub(super) struct Shape<'a> {
     /// Tokens that bringing the text to its end may take.
     reserve: usize,
     is_complete: bool,
+    /// Whether the text so far ends inside of a string, and there behind a backslash.
+    in_string: bool,
+    is_escaped: bool,
 }
 
 impl Shapes {
@@ -60,16 +67,14 @@ impl Shapes {
                 *place = word;
             }
         }
-        let closers = CLOSERS
-            .iter()
-            .filter_map(|text| words.iter().position(|word| word == text.as_bytes()))
-            .map(|at| at as u32)
-            .collect();
+        let token_of = |text: &str| words.iter().position(|word| word == text.as_bytes()).map(|at| at as u32);
+        let closers = CLOSERS.iter().filter_map(|text| token_of(text)).collect();
+        let quote = token_of(QUOTE);
         let trie = TokTrie::from(&TokRxInfo::new(width as u32, end), &words).with_eos_tokens(ends);
         let environment: TokEnv = Arc::new(ApproximateTokEnv::new(trie));
         let mut factory = ParserFactory::new_simple(&environment).map_err(|error| error.to_string())?;
         factory.quiet();
-        Ok(Shapes { factory, environment, closers, end })
+        Ok(Shapes { factory, environment, closers, quote, ends: ends.to_vec() })
     }
 
     /// Begins a text that cannot leave a schema.
@@ -85,7 +90,14 @@ impl Shapes {
         let shortest = skeleton(schema).to_string();
         let tokens = self.environment.tok_trie().greedy_tokenize(shortest.as_bytes()).len();
         // Half as much again, since pieces that are forced one by one are shorter than those of a whole text.
-        Ok(Shape { matcher, shapes: self, reserve: (tokens + tokens / 2 + 24).min(room.max(1)), is_complete: false })
+        Ok(Shape {
+            matcher,
+            shapes: self,
+            reserve: (tokens + tokens / 2 + 24).min(room.max(1)),
+            is_complete: false,
+            in_string: false,
+            is_escaped: false,
+        })
     }
 }
 
@@ -98,10 +110,15 @@ impl Shape<'_> {
         let is_closing = left <= self.reserve;
         let forced = if is_closing { self.matcher.compute_ff_bytes() } else { Vec::new() };
         let forced = self.shapes.environment.tok_trie().greedy_tokenize(&forced).first().copied();
-        let closer = || self.shapes.closers.iter().copied().find(|token| is_allowed(*token));
+        let closers: Vec<u32> = match self.in_string {
+            true => self.shapes.quote.into_iter().collect(),
+            false => self.shapes.closers.clone(),
+        };
+        let closer = || closers.iter().copied().find(|token| is_allowed(*token));
+        let end = self.shapes.ends.iter().copied().find(|token| is_allowed(*token));
         let closing = match () {
             () if !is_closing => None,
-            () if is_allowed(self.shapes.end) => Some(self.shapes.end),
+            () if end.is_some() => end,
             () => forced.filter(|token| is_allowed(*token)).or_else(closer),
         };
         let token = match closing {
@@ -118,8 +135,22 @@ impl Shape<'_> {
             }
         };
         self.matcher.consume_token(token).map_err(|error| failed(&error))?;
-        self.is_complete = self.matcher.is_stopped() || token == self.shapes.end;
+        self.is_complete = self.matcher.is_stopped() || self.shapes.ends.contains(&token);
+        self.follow(token);
         Ok(token)
+    }
+
+    /// Keeps whether the text ends inside of a string.
+    fn follow(&mut self, token: u32) {
+        for byte in self.shapes.environment.tok_trie().token(token) {
+            match (self.in_string, self.is_escaped, byte) {
+                (true, true, _) => self.is_escaped = false,
+                (true, false, b'\\') => self.is_escaped = true,
+                (true, false, b'"') => self.in_string = false,
+                (false, _, b'"') => self.in_string = true,
+                _ => {}
+            }
+        }
     }
 
     /// Whether the text is whole and can have no more.

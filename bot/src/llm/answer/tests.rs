@@ -104,27 +104,27 @@ fn with(claim: &mut Value, name: &str, value: impl Into<Value>) {
     claim[name] = value.into();
 }
 
+/// A line near the quoted one.
+fn later(claim: &mut Value, n: usize) {
+    let line = claim["line"].as_u64().unwrap_or_default();
+    with(claim, "line", line + 1 + (n % 3) as u64);
+}
+
 const SPOILS: [(Spoil, &[Reason]); 25] = [
     (|_, claim, n| with(claim, "quote", format!("let delay = base.pow({n});")), &[Reason::Quote]),
-    (
-        |_, claim, n| with(claim, "quote", format!("{} // {n}", claim["quote"].as_str().unwrap_or_default())),
-        &[Reason::Quote],
-    ),
+    (|_, claim, n| with(claim, "quote", format!("let delay_{n} = base_{n} << attempt_{n}; // {n}")), &[Reason::Quote]),
     (|_, claim, n| with(claim, "quote", ["", "  ", "}", ";", "()"][n % 5]), &[Reason::Quote]),
     (|passage, claim, n| with(claim, "quote", passage.hunks[(n + 1) % 20].lines[3].text.clone()), &[Reason::Quote]),
-    (|passage, claim, n| with(claim, "quote", passage.hunks[n % 20].lines[2].text.clone()), &[Reason::Unchanged]),
+    (|_, claim, n| with(claim, "quote", format!("fn wait_{}(base_{}: u64,", 2 * n, 2 * n)), &[Reason::Unchanged]),
     (|_, claim, n| with(claim, "line", 9_000 + n), &[Reason::Line]),
-    (
-        |_, claim, n| with(claim, "line", claim["line"].as_u64().unwrap_or_default() + 1 + (n % 3) as u64),
-        &[Reason::Line],
-    ),
+    (|_, claim, n| later(claim, n), &[Reason::Line]),
     (|_, claim, _| with(claim, "line", 0), &[Reason::Line]),
     (|_, claim, n| with(claim, "hunk", 100 + n), &[Reason::Hunk]),
     (|_, claim, _| with(claim, "hunk", 0), &[Reason::Hunk]),
     (|_, claim, n| with(claim, "precedents", json!([format!("P{}", n + 3)])), &[Reason::Precedent]),
     (|_, claim, n| with(claim, "body", format!("As P{} shows, it overflows.", n + 3)), &[Reason::Precedent]),
     (
-        |_, claim, n| with(claim, "body", format!("Commit {:07x}a{n:02x} fixed this before.", n * 7919 + 0x00b1_e5ad)),
+        |_, claim, n| with(claim, "body", format!("Commit {:07x}a{n:02x} fixed it.", n * 7919 + 0xb1_e5ad)),
         &[Reason::Invented],
     ),
     (|_, claim, n| with(claim, "title", format!("It undoes deadbeef{n:02}")), &[Reason::Invented]),
@@ -133,7 +133,10 @@ const SPOILS: [(Spoil, &[Reason]); 25] = [
     (|_, claim, n| with(claim, "body", format!("See {PATH}:{} too.", 5_000 + n)), &[Reason::Line]),
     (|_, claim, n| with(claim, "suggestion", format!("    let delay_{n} = (base << ;")), &[Reason::Suggestion]),
     (|_, claim, n| with(claim, "suggestion", format!("    }} }} fn broken_{n}(")), &[Reason::Suggestion]),
-    (|_, claim, _| with(claim, "suggestion", claim["quote"].clone()), &[Reason::Suggestion]),
+    (
+        |_, claim, n| with(claim, "suggestion", format!("let delay_{0} = base_{0} << attempt_{0};", 2 * n)),
+        &[Reason::Suggestion],
+    ),
     (
         |_, claim, n| with(claim, "suggestion", format!("    let delay_{n} = 1;\n    ...\n    delay_{n}")),
         &[Reason::Suggestion],
