@@ -418,7 +418,10 @@ fn batches(
     };
     let levels = parquet_to_arrow_field_levels(columns, mask, Some(&table.read_fields(dimension))).map_err(words)?;
     let groups = CheckedRowGroups { file: Arc::new(file), metadata: Arc::new(metadata) };
-    ParquetRecordBatchReader::try_new_with_row_groups(&levels, &groups, BATCH_ROWS, part.rows).map_err(words)
+    // Room for a whole batch is made and cleared before the first row is read, so none is made for rows that are not there.
+    let rows = part.rows.as_ref().map_or(shard.rows as usize, RowSelection::row_count);
+    let batch = rows.clamp(1, BATCH_ROWS);
+    ParquetRecordBatchReader::try_new_with_row_groups(&levels, &groups, batch, part.rows).map_err(words)
 }
 
 /// The columns of the file are exactly those of the table.
