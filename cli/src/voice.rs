@@ -94,8 +94,9 @@ impl Speaker {
     pub(crate) fn guard(&self, review: &Review, text: &str) -> Result<(), Failure> {
         let gave_away = review.voice.as_ref().is_some_and(|account| account.gave_away);
         #[cfg(feature = "llm")]
-        let gave_away = gave_away
-            || self.inner.as_ref().is_some_and(|opened| precedent_bot::redact::gives_away(text, opened.key()));
+        let key = self.inner.as_ref().and_then(|opened| opened.as_ref().ok()).map_or("", |opened| opened.key());
+        #[cfg(feature = "llm")]
+        let gave_away = gave_away || precedent_bot::redact::gives_away(text, key);
         #[cfg(not(feature = "llm"))]
         let _ = text;
         if gave_away {
