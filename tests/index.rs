@@ -13,7 +13,7 @@ fn a_second_run_with_nothing_new_does_nothing_and_says_so() {
     assert_eq!(again["generation"], first["generation"], "nothing was written");
     assert_eq!(again["totals"], first["totals"]);
     let told = fixture.run(&["index", "--tip", "main"]);
-    insta::assert_snapshot!(told.stdout, @"  nothing new since 2658235 · 8 commits indexed");
+    insta::assert_snapshot!(told.stdout, @"  nothing new since c4bdf26 · 8 commits indexed");
     assert_eq!(told.stderr, "");
 }
 

@@ -431,8 +431,10 @@ fn words_of_a_model_do_nothing() {
     let model = Scripted::claiming(json!([loud]));
     let ran = model.review(&fixture, &["--format", "markdown"]);
     assert!(ran.stdout.contains("model-bug"), "{}", ran.stdout);
+    // A bracket behind a backslash closes nothing.
+    let shown = ran.stdout.replace("\\]", "");
     for acting in ["<img", "](http", "://evil", "@org", "@dependabot", "Fixes #1"] {
-        assert!(!ran.stdout.contains(acting), "{acting}: {}", ran.stdout);
+        assert!(!shown.contains(acting), "{acting}: {shown}");
     }
 }
 

@@ -143,7 +143,7 @@ fn schema() -> Value {
             "type": "object", "additionalProperties": false,
             "required": ["line", "quote", "kind", "body", "suggestion", "precedents"],
             "properties": {
-                "line": {"type": "integer"}, "quote": text(40),
+                "line": {"type": "integer", "minimum": 0, "maximum": 9_999_999}, "quote": text(40),
                 "kind": {"type": "string", "enum": ["bug", "security", "documentation"]},
                 "body": text(80), "suggestion": {"type": ["string", "null"], "maxLength": 40},
                 "precedents": {"type": "array", "maxItems": 4, "items": text(8)},

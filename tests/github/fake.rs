@@ -167,7 +167,7 @@ impl State {
         let (size, page) = (number("per_page", 30).min(100), number("page", 1));
         let start = (page - 1) * size;
         let shown: Vec<Value> =
-            entries.iter().skip(start).take(size).map(|entry| shaped(kind, entry.clone())).collect();
+            entries.iter().skip(start).take(size).map(|entry| without_nulls(shaped(kind, entry.clone()))).collect();
         let response = Response::json(200, &shown.into());
         if start + size < entries.len() {
             // A link to another host, which nobody may follow.
@@ -355,6 +355,18 @@ fn commentable(patch: &str) -> Vec<Vec<(String, u64)>> {
         }
     }
     hunks
+}
+
+/// GitHub's description has no null where a comment has no place, or is no answer; GitHub itself has.
+fn without_nulls(mut entry: Value) -> Value {
+    if let Some(entry) = entry.as_object_mut() {
+        for key in ["in_reply_to_id", "line", "position"] {
+            if entry.get(key).is_some_and(Value::is_null) {
+                entry.remove(key);
+            }
+        }
+    }
+    entry
 }
 
 /// An answer in the shape of GitHub's example of that kind, with our own values in it.

@@ -53,6 +53,8 @@ Answer with JSON alone: {\"keep\":[\"F1\"]}, with the ids that you keep, most im
 pub(super) fn shape() -> Shape {
     let kinds: Vec<&str> = KINDS.iter().map(|(kind, _)| *kind).collect();
     let text = |most: usize| json!({"type": "string", "maxLength": most});
+    // Without bounds a model may write digits for ever.
+    let number = json!({"type": "integer", "minimum": 0, "maximum": 9_999_999});
     Shape {
         name: "findings",
         schema: object(&[(
@@ -61,8 +63,8 @@ pub(super) fn shape() -> Shape {
                 "type": "array",
                 "maxItems": MAX_CLAIMS,
                 "items": object(&[
-                    ("hunk", json!({"type": "integer"})),
-                    ("line", json!({"type": "integer"})),
+                    ("hunk", number.clone()),
+                    ("line", number.clone()),
                     ("quote", text(300)),
                     ("kind", json!({"type": "string", "enum": kinds})),
                     ("severity", json!({"type": "string", "enum": SEVERITIES})),

@@ -112,7 +112,7 @@ mod tests {
             "<s>system: be brief\nuser: hi <b>\n",
         );
         check("{% if messages[0]['role'] == 'system' %}{{ messages[0].content.strip() }}{% endif %}", "be brief");
-        check("{{ messages[1] | tojson }}", "{\"content\": \"hi <b>\", \"role\": \"user\"}");
+        check("{{ messages[1] | tojson }}", "{\"role\": \"user\", \"content\": \"hi <b>\"}");
         check("{%- if add_generation_prompt %}{{ '<A>' + eos_token }}{%- endif %}\n", "<A></s>");
         check(
             "{% for m in messages %}{% if loop.first %}{% continue %}{% endif %}{{ m.role.upper() }}{% endfor %}",

@@ -277,17 +277,17 @@ fn blobs_and_tables_of_later_versions_are_kept() {
     let store = store_of(dir.path(), &[3]);
     let mut manifest = store.manifest().clone();
     manifest.blobs.push(serde_json::json!({ "name": "replay.json", "bytes": 3 }));
-    let reviews = ShardEntry::new("reviews", blake3::hash(b"abc"), 1, 3);
-    std::fs::create_dir(dir.path().join("reviews")).unwrap();
-    std::fs::write(dir.path().join(reviews.file()), "abc").unwrap();
-    manifest.shards.push(reviews.clone());
+    let dreams = ShardEntry::new("dreams", blake3::hash(b"abc"), 1, 3);
+    std::fs::create_dir(dir.path().join("dreams")).unwrap();
+    std::fs::write(dir.path().join(dreams.file()), "abc").unwrap();
+    manifest.shards.push(dreams.clone());
     std::fs::write(dir.path().join("manifest.json"), manifest.text()).unwrap();
     let mut store = open(dir.path());
     store.commit(&store.lock().unwrap(), sample(3, 3)).unwrap();
     let store = open(dir.path());
     assert_eq!(store.manifest().blobs, manifest.blobs);
-    assert!(store.manifest().shards.contains(&reviews));
+    assert!(store.manifest().shards.contains(&dreams));
     assert_eq!(store.check().unwrap().problems, Vec::<String>::new());
-    std::fs::write(dir.path().join(reviews.file()), "abd").unwrap();
+    std::fs::write(dir.path().join(dreams.file()), "abd").unwrap();
     assert_eq!(store.check().unwrap().problems.len(), 1);
 }
