@@ -68,7 +68,7 @@ fn text(row: &ReviewRow, is_here: bool) -> String {
 /// Whether the line that was spoken of stands in a node, before or after the change.
 fn stands_in(row: &ReviewRow, node: &ChangedNode) -> bool {
     let spoken_of = code_of(&row.hunk);
-    let Some(line) = spoken_of.lines().last().map(str::trim) else { return false };
+    let Some(line) = spoken_of.lines().next_back().map(str::trim) else { return false };
     let letters = line.chars().filter(|letter| letter.is_alphanumeric()).count();
     let sides = [&node.before, &node.after].into_iter().flatten();
     letters >= MIN_LINE_LETTERS

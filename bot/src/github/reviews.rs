@@ -214,7 +214,7 @@ fn pull_of(message: &str) -> Option<u32> {
 /// The code of a hunk, without the diff's marks: the side that its last line is on.
 pub fn code_of(hunk: &str) -> String {
     let lines = || hunk.lines().filter(|line| !line.starts_with("@@") && !line.starts_with('\\'));
-    let gone = if lines().last().is_some_and(|line| line.starts_with('-')) { '+' } else { '-' };
+    let gone = if lines().next_back().is_some_and(|line| line.starts_with('-')) { '+' } else { '-' };
     let kept: Vec<&str> =
         lines().filter(|line| !line.starts_with(gone)).map(|line| line.get(1..).unwrap_or("")).collect();
     // The lines before the one that it is about say most about it.
