@@ -1,7 +1,7 @@
 //! Search: a question to ranked nodes, at a commit or over all of history.
 //!
 //! Found by meaning, the place (file stem and container) weighed in; by words, BM25; and by messages of past commits, which
-//! speak for what they touched. All of it then comes in one [order](rank). Vectors are searched by clusters and codes
+//! speak for what they touched. All of it then comes in one order, by `rank.rs`. Vectors are searched by clusters and codes
 //! where there are many ([`VectorIndex`]).
 
 mod engine;

@@ -71,7 +71,7 @@ pub struct Candidate {
     pub called: f32,
 }
 
-/// What history says, for [`signals`].
+/// What history says, for the signals.
 pub struct Told<'a> {
     /// All edits.
     pub past: &'a Past<'a>,
