@@ -152,10 +152,23 @@ impl Page<'_> {
         if let Some(timeline) = self.review.timelines.iter().find(|timeline| timeline.node == *about) {
             out.push_str(&drawn(timeline));
         }
+        let (shown, folded): (Vec<&Fact>, Vec<&Fact>) = facts.iter().partition(|fact| fact.shown);
+        self.listed(&shown, node, out);
+        if !folded.is_empty() {
+            out.push_str(&format!("<details><summary>{} more</summary>\n", folded.len()));
+            self.listed(&folded, node, out);
+            out.push_str("</details>\n");
+        }
+        out.push_str("</article>\n");
+    }
+
+    fn listed(&self, facts: &[&Fact], node: Option<&ChangedNode>, out: &mut String) {
+        if facts.is_empty() {
+            return;
+        }
         out.push_str("<dl>\n");
         for fact in facts {
-            let class = if fact.shown { "" } else { " class=\"folded\"" };
-            out.push_str(&format!("<dt{class}>{}</dt><dd{class}>{}", label(fact.kind), marked(&sentence(fact))));
+            out.push_str(&format!("<dt>{}</dt><dd>{}", label(fact.kind), marked(&sentence(fact))));
             for citation in &fact.citations {
                 match node.filter(|_| fact.kind != FactKind::Life) {
                     Some(node) => out.push_str(&self.side_by_side(citation, node)),
@@ -164,7 +177,7 @@ impl Page<'_> {
             }
             out.push_str("</dd>\n");
         }
-        out.push_str("</dl>\n</article>\n");
+        out.push_str("</dl>\n");
     }
 
     fn precedent(&self, citation: &Citation) -> String {
@@ -315,7 +328,6 @@ fn numbered(code: &str, first: u32) -> String {
 
 /// The time line of a node's life: a mark for each edit, in the place of its date.
 fn drawn(timeline: &Timeline) -> String {
-    const WIDTH: f64 = 600.0;
     let (Some(first), Some(last)) =
         (timeline.events.iter().map(|event| event.when).min(), timeline.events.iter().map(|event| event.when).max())
     else {
@@ -323,17 +335,15 @@ fn drawn(timeline: &Timeline) -> String {
     };
     let span = (last - first).max(1) as f64;
     let mut out = format!(
-        "<svg class=\"life\" viewBox=\"0 0 {} 28\" role=\"img\" aria-label=\"{} edits from {} to {}\">\n<line x1=\"4\" y1=\"14\" x2=\"{}\" y2=\"14\"/>\n",
-        WIDTH + 8.0,
+        "<svg class=\"life\" role=\"img\" aria-label=\"{} edits from {} to {}\">\n<line x1=\"1%\" y1=\"14\" x2=\"99%\" y2=\"14\"/>\n",
         timeline.events.len(),
         day(first),
-        day(last),
-        WIDTH + 4.0
+        day(last)
     );
     for event in timeline.events.iter().rev() {
-        let x = 4.0 + (event.when - first) as f64 / span * WIDTH;
+        let x = 1.0 + (event.when - first) as f64 / span * 98.0;
         out.push_str(&format!(
-            "<circle class=\"{}\" cx=\"{x:.1}\" cy=\"14\" r=\"4\"><title>{} {} {}: {}</title></circle>\n",
+            "<circle class=\"{}\" cx=\"{x:.2}%\" cy=\"14\" r=\"4\"><title>{} {} {}: {}</title></circle>\n",
             event.class,
             day(event.when),
             short(&event.commit),
