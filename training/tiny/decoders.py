@@ -122,6 +122,13 @@ def export(model, file):
         verbose=False,
     )
     program.save(file)
+    # The exporter notes where its own code lies.
+    graph = onnx.load(file)
+    parts = [graph.graph.node, graph.graph.input, graph.graph.output, graph.graph.value_info, graph.graph.initializer]
+    for part in [graph, graph.graph, *graph.functions, *(entry for entries in parts for entry in entries)]:
+        del part.metadata_props[:]
+        part.doc_string = ""
+    onnx.save(graph, file)
     graph = onnx.load(file)
     onnx.save(graph, file)
     for stray in file.parent.glob("*.data"):
