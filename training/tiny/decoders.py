@@ -129,8 +129,6 @@ def export(model, file):
         del part.metadata_props[:]
         part.doc_string = ""
     onnx.save(graph, file)
-    graph = onnx.load(file)
-    onnx.save(graph, file)
     for stray in file.parent.glob("*.data"):
         stray.unlink()
 
