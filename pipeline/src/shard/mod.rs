@@ -1,7 +1,7 @@
 //! The store: what indexing found, kept in immutable Parquet files that any reader of Parquet opens.
 //!
-//! A store is one directory, or one prefix of an object store. Six tables (`commits`, `edits`, `chunks`, `spans`,
-//! `vectors`, `clusters`) are each a folder of
+//! A store is one directory, or one prefix of an object store. Seven tables (`commits`, `edits`, `chunks`, `spans`,
+//! `vectors`, `clusters`, `reviews`) are each a folder of
 //! **shards**: Parquet files that are never changed after they are written, and whose name is a hash of their
 //! bytes. `manifest.json` lists the shards that count. Committing a **generation** writes new shards, makes them
 //! durable, and only then replaces the manifest; the manifest is the only commit point, so a crash at any instant
