@@ -14,6 +14,7 @@ use precedent_model::hub::Hub;
 use precedent_model::open::{Models, Source};
 use precedent_model::runtime::RuntimePlaces;
 use precedent_model::{Document, Embedder};
+use rayon::prelude::*;
 
 fn main() -> ExitCode {
     match run() {
@@ -58,7 +59,8 @@ fn run() -> Result<String, Box<dyn std::error::Error>> {
         source => (models.open(&source, &options, &|_, _, _| {})?, None),
     };
     if let Some(encoder) = &encoder {
-        tokens = Some(texts.iter().map(|text| encoder.count_tokens(text)).sum::<Result<usize, String>>()?);
+        let counts: Vec<usize> = texts.par_iter().map(|text| encoder.count_tokens(text)).collect::<Result<_, _>>()?;
+        tokens = Some(counts.iter().sum::<usize>());
     }
     let mut seconds = Vec::new();
     let mut embedded = embedder.documents(&documents[..documents.len().min(64)])?;

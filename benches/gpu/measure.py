@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import time
@@ -12,13 +13,14 @@ import numpy as np
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "embed"))
 import compare
+import fuse
 
 WIDTH, LAYERS, POSITIONS = 768, 12, 2048
 MAX_TOKENS = 512
 
 
 def make(work, tokenizer_texts):
-    """The encoder in fp32 and fp16, with a tokenizer trained on the texts."""
+    """The encoder in fp32 and fp16, with a tokenizer trained on the texts, and a copy whose attentions are fused."""
     import onnx
     import torch
     from onnxruntime.transformers.float16 import convert_float_to_float16
@@ -27,9 +29,9 @@ def make(work, tokenizer_texts):
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
     from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
-    directory = work / "model"
-    if (directory / "onnx/model_fp16.onnx").is_file():
-        return directory
+    directory, fused = work / "model", work / "fused"
+    if (fused / "onnx/model_fp16.onnx").is_file():
+        return directory, fused
     tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
@@ -59,8 +61,26 @@ def make(work, tokenizer_texts):
     graph = directory / "onnx/model.onnx"
     os.replace(fp32 / "onnx/model.onnx", graph)
     half = convert_float_to_float16(onnx.load(graph), keep_io_types=False)
+    shutil.copytree(directory, fused)
     onnx.save(half, directory / "onnx/model_fp16.onnx")
-    return directory
+    onnx.save(fuse.fuse(str(graph), 12)[0], fused / "onnx/model_fp16.onnx")
+    return directory, fused
+
+
+class Busy:
+    """How much of the time the GPU works, by the driver's own samples."""
+
+    def __enter__(self):
+        command = ["nvidia-smi", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits", "-lms", "100"]
+        self.sampler = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        return self
+
+    def __exit__(self, *_):
+        self.sampler.terminate()
+        samples = [int(line) for line in self.sampler.communicate()[0].split() if line.isdigit()]
+        # What comes before the first work and after the last is loading and writing.
+        working = [at for at, sample in enumerate(samples) if sample > 0]
+        self.samples = samples[working[0] : working[-1] + 1] if working else []
 
 
 def main():
@@ -73,26 +93,32 @@ def main():
     texts = compare.chunks(options.store, options.texts)
     file = options.work / "texts.json"
     file.write_text(json.dumps(texts))
-    directory = make(options.work, texts[:20_000])
+    directory, fused = make(options.work, texts[:20_000])
     environment = {**os.environ, "ORT_DYLIB_PATH": str(options.runtime)}
     vectors = {}
-    for device in ("cuda", "cpu"):
+    for name, model, device in (("fused", fused, "cuda"), ("as exported", directory, "cuda"), ("CPU", directory, "cpu")):
         # The processor would take long for all of them.
         part = texts if device == "cuda" else texts[:500]
         file.write_text(json.dumps(part))
-        out = options.work / f"{device}.f32"
-        command = [options.embed, directory, file, out, "--device", device, "--repeat", "3"]
-        ran = subprocess.run([str(word) for word in command], check=True, capture_output=True, text=True, env=environment)
+        out = options.work / "vectors.f32"
+        command = [options.embed, model, file, out, "--device", device, "--repeat", "5"]
+        with Busy() as busy:
+            ran = subprocess.run([str(word) for word in command], check=True, capture_output=True, text=True, env=environment)
         said = json.loads(ran.stdout.splitlines()[-1])
-        vectors[device] = np.fromfile(out, dtype="<f4").reshape(len(part), -1)
-        seconds = min(said["seconds"])
+        vectors[name] = np.fromfile(out, dtype="<f4").reshape(len(part), -1)
+        seconds = sorted(said["seconds"])
+        speeds = [len(part) / seconds[at] for at in (-1, len(seconds) // 2, 0)]
         operations = 2 * LAYERS * 12 * WIDTH * WIDTH * said["tokens"]
         print(
-            f"precedent {said['device']}: {len(part) / seconds:.0f} chunks/s, {said['tokens'] / seconds:.0f} tokens/s, "
-            f"{operations / seconds / options.peak:.1%} of peak, batches of {said['batch_tokens']} tokens"
+            f"{name}, {said['device']}: {' / '.join(f'{speed:.0f}' for speed in speeds)} chunks/s (least, median, most), "
+            f"{said['tokens'] / seconds[len(seconds) // 2]:.0f} tokens/s, "
+            f"{operations / seconds[len(seconds) // 2] / options.peak:.1%} of peak, batches of {said['batch_tokens']} tokens"
         )
-    same = (vectors["cuda"][:500] * vectors["cpu"]).sum(axis=1)
-    print(f"cosine of GPU and CPU: {same.min():.5f} at least")
+        if device == "cuda" and busy.samples:
+            print(f"  GPU busy: mean {np.mean(busy.samples):.0f} %, median {np.median(busy.samples):.0f} %")
+    for name in ("fused", "as exported"):
+        same = (vectors[name][:500] * vectors["CPU"]).sum(axis=1)
+        print(f"cosine of {name} and CPU: {same.min():.5f} at least")
     import torch
     from sentence_transformers import SentenceTransformer
 

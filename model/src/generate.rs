@@ -18,7 +18,7 @@ use tokenizers::Tokenizer;
 
 pub use draw::Sampling;
 
-use crate::embed::{Device, EmbedError, Hashes, Options};
+use crate::embed::{Device, EmbedError, Hashes, Options, weights_of};
 use crate::runtime;
 use chat::Template;
 use draw::Draw;
@@ -146,7 +146,8 @@ impl Decoder {
             .iter()
             .find_map(|name| config[*name].as_u64())
             .map_or(USUAL_CONTEXT, |tokens| tokens as usize);
-        let files = [file.clone(), tokenizer_file];
+        let mut files = vec![tokenizer_file, file.clone()];
+        files.extend(weights_of(&file));
         let fingerprint = fingerprint(&files, &template, hashes).map_err(refused)?;
         Ok(Decoder { name: name.to_owned(), tokenizer, template, graph, shapes, ends, context_tokens, fingerprint })
     }

@@ -76,8 +76,13 @@ fn library() -> Option<PathBuf> {
     found
 }
 
+/// The CPU, or what `PRECEDENT_TEST_DEVICE` names.
+fn device() -> Device {
+    std::env::var("PRECEDENT_TEST_DEVICE").map_or(Device::Cpu, |name| name.parse().expect("a device"))
+}
+
 fn load(folder: &Path, library: &Path) -> Result<Decoder, EmbedError> {
-    let options = Options { device: Device::Cpu, threads: Some(2), tell: Arc::new(|_| {}) };
+    let options = Options { device: device(), threads: Some(2), tell: Arc::new(|_| {}) };
     Decoder::load("tiny", folder, None, library, &Hashes::default(), &options)
 }
 

@@ -40,8 +40,13 @@ fn library() -> Option<PathBuf> {
     found
 }
 
+/// The CPU, or what `PRECEDENT_TEST_DEVICE` names.
+fn device() -> Device {
+    std::env::var("PRECEDENT_TEST_DEVICE").map_or(Device::Cpu, |name| name.parse().expect("a device"))
+}
+
 fn load(directory: &Path, library: &Path) -> Result<OnnxEncoder, EmbedError> {
-    let options = Options { device: Device::Cpu, threads: Some(2), tell: Arc::new(|_| {}) };
+    let options = Options { device: device(), threads: Some(2), tell: Arc::new(|_| {}) };
     OnnxEncoder::load("tiny", directory, &Settings::default(), library, &Hashes::default(), &options)
 }
 

@@ -18,7 +18,9 @@ use rayon::prelude::*;
 
 use super::tuner::Tuner;
 
-/// Texts that are tokenised together; batches are cut from such a window, sorted by length.
+/// Texts that are tokenised together; batches are cut from such a window, sorted by length. The first one is small, and each
+/// of the next is twice as large, so that the device has work soon.
+const FIRST_WINDOW: usize = 128;
 const WINDOW: usize = 2048;
 /// Windows that may wait, each as the batches that are cut from it.
 const BATCHES_AHEAD: usize = 2;
@@ -128,7 +130,10 @@ impl Engine<'_> {
         batches: SyncSender<Batch>,
         is_over: &AtomicBool,
     ) {
-        for window in order.chunks(WINDOW) {
+        let (mut rest, mut size) = (order, FIRST_WINDOW);
+        while !rest.is_empty() {
+            let (window, after) = rest.split_at(size.min(rest.len()));
+            (rest, size) = (after, (size * 2).min(WINDOW));
             let tokenised: Vec<Result<Tokens, String>> =
                 window.par_iter().map(|at| (self.tokenise)(texts[*at])).collect();
             let mut ready: Vec<(usize, Tokens)> = Vec::with_capacity(window.len());

@@ -25,6 +25,8 @@ use std::path::PathBuf;
 pub use hashes::Hashes;
 pub(crate) use hashes::sha256;
 pub use layout::{Layout, Pooling, SETTINGS_FILE, Settings};
+#[cfg(feature = "generate")]
+pub(crate) use onnx::weights_of;
 pub use onnx::{Device, OnnxEncoder, Options, Tell};
 pub use static_model::StaticModel;
 pub use table::Table;

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, RwLock, TryLockError};
 
 use half::f16;
+use half::slice::HalfFloatSliceExt as _;
 use ort::ep::ExecutionProviderDispatch;
 use ort::memory::{AllocationDevice, AllocatorType, MemoryInfo, MemoryType};
 use ort::session::Session;
@@ -39,8 +40,12 @@ const FIRST_BATCH_CPU: usize = 1024;
 const FIRST_BATCH_CUDA: usize = 16_384;
 /// So many texts do not all fail for reasons of their own.
 const MANY: usize = 8;
-/// Batches in work on a GPU: one computes, the others are being prepared or pooled.
-const GPU_WORKERS: usize = 3;
+/// Batches in work on a GPU: one in each session, the others are being prepared or pooled.
+const GPU_WORKERS: usize = 5;
+/// Sessions on a GPU, each with a stream of its own: while one waits for the host, the other computes. Each holds the
+/// weights, so a graph that is larger than this has one.
+const GPU_SESSIONS: usize = 2;
+const GPU_SHARED_GRAPH_BYTES: u64 = 1 << 30;
 
 /// Where to compute.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -291,7 +296,7 @@ fn fingerprint(layout: &Layout, hashes: &Hashes) -> Result<String, String> {
 }
 
 /// Files with the weights of a graph that does not hold them itself: `model.onnx_data` beside `model.onnx`.
-fn weights_of(graph: &Path) -> Vec<PathBuf> {
+pub(crate) fn weights_of(graph: &Path) -> Vec<PathBuf> {
     let (Some(folder), Some(name)) = (graph.parent(), graph.file_name().and_then(|name| name.to_str())) else {
         return Vec::new();
     };
@@ -472,6 +477,7 @@ impl Graph {
             .filter_map(|file| Some(file.metadata().ok()?.len()))
             .sum::<u64>();
         let (count, threads) = match gpu {
+            Some(_) if bytes <= GPU_SHARED_GRAPH_BYTES => (GPU_SESSIONS, 1),
             Some(_) => (1, 1),
             None if bytes <= SHARED_GRAPH_BYTES => (cores, 1),
             None => (1, cores),
@@ -606,7 +612,8 @@ fn session(runtime: &'static Runtime, file: &Path, gpu: Option<i32>, threads: us
             .with_intra_threads(threads)?
             .with_memory_pattern(false)?;
         if let Some(number) = gpu {
-            let cuda: ExecutionProviderDispatch = ort::ep::CUDA::default().with_device_id(number).build();
+            let cuda: ExecutionProviderDispatch =
+                ort::ep::CUDA::default().with_device_id(number).with_tf32(false).build();
             builder = builder.with_execution_providers([cuda.error_on_failure()])?;
         }
         builder.commit_from_file(file)
@@ -721,7 +728,8 @@ impl Floats<'_> {
         match self {
             Floats::Single(values) => work(&values[start..end]),
             Floats::Half(values) => {
-                let single: Vec<f32> = values[start..end].iter().map(|value| value.to_f32()).collect();
+                let mut single = vec![0.0; end - start];
+                values[start..end].convert_to_f32_slice(&mut single);
                 work(&single)
             }
         }

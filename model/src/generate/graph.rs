@@ -67,7 +67,7 @@ impl Graph {
                 .with_intra_threads(cores.unwrap_or(1).max(1))?
                 .with_memory_pattern(false)?;
             if let Some(number) = gpu {
-                let cuda = ort::ep::CUDA::default().with_device_id(number).build();
+                let cuda = ort::ep::CUDA::default().with_device_id(number).with_tf32(false).build();
                 builder = builder.with_execution_providers([cuda.error_on_failure()])?;
             }
             builder.commit_from_file(file)

@@ -258,6 +258,9 @@ impl<'a> Past<'a> {
             let after = inside.last().map_or(item.extent.start, |last| items[*last].extent.end);
             span.ends_itself = old.source.get(after..item.extent.end).is_some_and(|rest| rest.ends_with('}'));
         }
+        if before.grammar.is_indented && children.iter().any(|inside| is_uneven(items, inside, old)) {
+            return None;
+        }
         for error in &before.errors {
             let holds = |item: &Item| item.extent.start < error.start && error.end < item.extent.end;
             if !items.iter().any(|item| matches!(item.shape, Shape::Leaf(_)) && holds(item)) {
@@ -270,6 +273,19 @@ impl<'a> Past<'a> {
         }
         Some(Past { lines: old, items, spans, children })
     }
+}
+
+/// Whether neighbours in one block begin their lines in different columns. tree-sitter-python reads on over that without an
+/// error, and where it goes on then depends on all that it has read.
+fn is_uneven(items: &[Item], inside: &[usize], lines: &Lines<'_>) -> bool {
+    let column = |item: &Item| {
+        let before = &lines.source[lines.start(item.extent.start)..item.extent.start];
+        before.bytes().all(|byte| matches!(byte, b' ' | b'\t')).then_some(before)
+    };
+    inside.array_windows().any(|[one, other]| {
+        let (one, other) = (&items[*one], &items[*other]);
+        one.group == other.group && column(one).zip(column(other)).is_some_and(|(one, other)| one != other)
+    })
 }
 
 impl Past<'_> {

@@ -23,6 +23,8 @@ pub(in crate::syntax) struct Grammar {
     /// Whether a version may be parsed around what differs from the version before it. Not so where how one declaration
     /// is read depends on others, as when line breaks and indentation end statements by what follows.
     pub(in crate::syntax) has_windows: bool,
+    /// Whether indentation says what belongs together.
+    pub(in crate::syntax) is_indented: bool,
     /// Whether what stands between the braces of a body may be nothing.
     pub(in crate::syntax) has_empty_bodies: bool,
     /// Node types that belong to the item that they hold, if they hold one only: `export`, `template <…>`, `const`.
@@ -121,6 +123,7 @@ impl Grammar {
             open: &[],
             bodies: BODIES,
             has_windows: true,
+            is_indented: false,
             has_empty_bodies: true,
             wrappers: &[],
             comments: &["comment"],

@@ -42,6 +42,7 @@ static GRAMMAR: Grammar = Grammar {
     bindings: &["identifier"],
     receiver_names: &["self", "cls"],
     identifiers: &["identifier"],
+    is_indented: true,
     max_indent_columns: 360,
     ..Grammar::of(|| tree_sitter_python::LANGUAGE.into())
 };

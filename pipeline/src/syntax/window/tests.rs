@@ -131,8 +131,6 @@ fn check(name: &str, versions: &[String]) -> Vec<Reading> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
-
     #[test]
     fn a_chain_of_edits_gives_what_whole_parses_give(
         chain in proptest::collection::vec(proptest::collection::vec(edit(), 1..4), 1..6)
@@ -185,6 +183,14 @@ fn what_reaches_past_its_item_is_read_whole() {
     ] {
         check_edit(name, from, to, Reading::Doubtful);
     }
+}
+
+#[test]
+fn what_stands_in_a_column_of_its_own_is_no_ground_to_start_from() {
+    let uneven =
+        "class C:\n    x = 1\n\n    def f(self): pass\n\n        return '''\n'''\n\n    def g(self):\n        pass\n";
+    let readings = check("python", &[uneven.to_owned(), uneven.replace("'''\n\n", "'''\n")]);
+    assert_eq!(readings[1], Reading::Doubtful);
 }
 
 #[test]
