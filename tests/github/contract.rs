@@ -97,8 +97,9 @@ fn what_reviewers_said_is_asked_for_as_github_describes() {
     let prism = Prism::start(&contract, &github.api());
     let proxy = Proxy::new(&prism.address, HashMap::new());
     let client = super::client(&proxy.api(), &Default::default());
+    let place = precedent_pipeline::shard::ReviewsPlace { until: Some(0), waiting: Vec::new() };
     let fetched =
-        precedent_bot::github::reviews::fetch(&client, super::fake::REPOSITORY, Some(0), 5, &[]).expect("comments");
+        precedent_bot::github::reviews::fetch(&client, super::fake::REPOSITORY, &place, 5, &[]).expect("comments");
     assert_eq!((fetched.read, fetched.said.len(), fetched.left_out.len()), (2, 0, 1), "{:?}", fetched.left_out);
     assert_eq!(proxy.violations(), Vec::<String>::new());
     assert_eq!(proxy.seen(), 3);

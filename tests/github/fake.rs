@@ -130,6 +130,10 @@ impl State {
             ("GET", ["pulls", n, "files"]) if *n == number => self.page(&self.files, "file", path, query),
             ("GET", ["pulls", n, "reviews"]) if *n == number => self.page(&self.reviews, "review", path, query),
             ("GET", ["pulls", n, "comments"]) if *n == number => self.page(&self.comments, "comment", path, query),
+            ("GET", ["pulls", n, "comments"]) if self.past_comments.iter().any(|comment| is_of(comment, n)) => {
+                let own: Vec<Value> = self.past_comments.iter().filter(|comment| is_of(comment, n)).cloned().collect();
+                self.page(&own, "comment", path, query)
+            }
             ("GET", ["issues", n, "comments"]) if *n == number => {
                 self.page(&self.issue_comments, "issue-comment", path, query)
             }
@@ -388,4 +392,9 @@ fn shaped(kind: &str, own: Value) -> Value {
         }
     }
     Value::Object(merged)
+}
+
+/// Whether a comment is of the pull request with this number.
+fn is_of(comment: &Value, number: &str) -> bool {
+    comment["pull_request_url"].as_str().and_then(|url| url.rsplit('/').next()) == Some(number)
 }

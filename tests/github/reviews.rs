@@ -122,6 +122,47 @@ fn a_second_run_takes_what_is_new_or_edited_and_nothing_twice() {
 }
 
 #[test]
+fn a_run_whose_comments_are_all_left_out_is_not_read_again() {
+    let (fixture, github, runner) = scene();
+    let stranger = with(comment(11, 3, "2020-01-03T00:00:00Z"), "author_association", "NONE".into());
+    let next = with(comment(12, 3, "2020-01-04T00:00:00Z"), "author_association", "NONE".into());
+    github.state().past_comments = vec![stranger, next];
+    assert_eq!(fetched(&fixture, &runner)["read"], 2);
+    // The newest is asked for again, since others may have been edited in the same second.
+    assert_eq!(fetched(&fixture, &runner)["read"], 1);
+}
+
+#[test]
+fn what_was_said_before_a_merge_is_read_after_it() {
+    let (fixture, github, runner) = scene();
+    github.state().past_comments = vec![comment(11, 9, "2020-01-03T00:00:00Z"), comment(12, 3, "2020-01-04T00:00:00Z")];
+    let first = fetched(&fixture, &runner);
+    assert_eq!((&first["kept"], &first["total"]), (&json!(1), &json!(1)), "{first}");
+    fixture.git(&["switch", "--quiet", "main"]);
+    fixture.commit("src/new.rs", "fn new() {}\n", "Add new (#9)");
+    assert_eq!(fixture.run(&["index"]).code, 0);
+    assert_eq!(fetched(&fixture, &runner)["total"], 2);
+    let asked =
+        |github: &GitHub| github.state().log.iter().filter(|(_, path, ..)| path.contains("pulls/9/comments")).count();
+    assert_eq!(asked(&github), 1);
+    assert_eq!(fetched(&fixture, &runner)["total"], 2);
+    assert_eq!(asked(&github), 1, "what is merged waits no more");
+}
+
+#[test]
+fn more_pull_requests_than_may_be_asked_for_are_the_next_runs() {
+    let (fixture, github, runner) = scene();
+    let at = |second: u64| format!("2020-01-03T00:{:02}:{:02}Z", second / 60, second % 60);
+    let mut comments: Vec<Value> = (0..101).map(|id| comment(1000 + id, 100 + id, &at(id))).collect();
+    comments.push(comment(2000, 3, &at(200)));
+    github.state().past_comments = comments;
+    let first = fetched(&fixture, &runner);
+    assert_eq!((&first["read"], &first["more"], &first["total"]), (&json!(100), &json!(true), &json!(0)), "{first}");
+    let second = fetched(&fixture, &runner);
+    assert_eq!((&second["more"], &second["total"]), (&json!(false), &json!(1)), "{second}");
+}
+
+#[test]
 fn pages_are_read_up_to_the_limit_and_the_next_run_goes_on() {
     let (fixture, github, runner) = scene();
     let at = |second: u64| format!("2020-01-03T00:{:02}:{:02}Z", second / 60, second % 60);

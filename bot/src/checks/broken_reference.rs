@@ -76,18 +76,21 @@ fn targets(scene: &Scene<'_>) -> Vec<Target> {
         .iter()
         .filter(|file| file.exists && file.language.is_ok_and(|language| language.name == "markdown"))
     {
-        targets.extend(gone_headings(file));
+        targets.extend(gone_headings(scene.change, file));
     }
     targets.truncate(MAX_TARGETS);
     targets
 }
 
-fn gone_headings(file: &ChangedFile) -> Vec<Target> {
+fn gone_headings(change: &Change, file: &ChangedFile) -> Vec<Target> {
     if file.before.is_empty() {
         return Vec::new();
     }
     let after = anchors(&file.after);
-    let is_kept = |slug: &str| after.contains(slug) || has_explicit(&file.after, slug);
+    let included: Vec<BTreeSet<String>> = included(change, file).map(|other| anchors(&other.after)).collect();
+    let is_kept = |slug: &str| {
+        after.contains(slug) || has_explicit(&file.after, slug) || included.iter().any(|anchors| anchors.contains(slug))
+    };
     let mut gone = Vec::new();
     for (slug, line) in slugs(&file.before) {
         if !is_kept(&slug) && file.diff.removed.binary_search(&line).is_ok() {
@@ -95,6 +98,18 @@ fn gone_headings(file: &ChangedFile) -> Vec<Target> {
         }
     }
     gone
+}
+
+/// Documents of this change that a page has come to name: it may show what has moved into them as its own.
+fn included<'c>(change: &'c Change, page: &'c ChangedFile) -> impl Iterator<Item = &'c ChangedFile> {
+    let lines: Vec<&str> = page.after.lines().collect();
+    let added: Vec<&str> =
+        page.diff.added.iter().filter_map(|number| lines.get(*number as usize - 1).copied()).collect();
+    change.files.iter().filter(move |other| {
+        let name = other.path.rsplit('/').next().unwrap_or(&other.path);
+        let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+        other.path != page.path && stem.len() >= 4 && added.iter().any(|line| line.contains(stem))
+    })
 }
 
 /// Every reference to the target that led to it, and now leads nowhere.
@@ -136,6 +151,9 @@ fn references(scene: &Scene<'_>, target: &Target) -> Vec<Broken> {
                 continue;
             }
             let text = text[start..].lines().next().unwrap_or_default().to_owned();
+            if text.contains("panicked at") {
+                continue;
+            }
             found.push(Broken { file, line, text });
         }
     }

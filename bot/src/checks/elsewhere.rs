@@ -31,7 +31,7 @@ pub(super) fn spoken(scene: &Scene<'_>) -> Vec<Spoken> {
             // What was defined elsewhere may be spoken of elsewhere; a parameter and a test's own names have one home.
             mentions.retain(|mention| is_at_home(scene, &gone, mention));
         }
-        let has_heir = gone.what == What::Used && is_outgrown(scene.change, &gone);
+        let has_heir = matches!(gone.what, What::Used | What::Function) && is_outgrown(scene.change, &gone);
         // A name that only became private or public reads the same in prose.
         let is_same = gone.replacement.as_ref().is_some_and(|new| new.eq_ignore_ascii_case(&gone.name));
         if is_same || has_heir || is_silenced(scene.change, &gone) || may_be_inherited(scene.change, &gone) {
@@ -68,8 +68,11 @@ fn is_present(scene: &Scene<'_>, mention: &Mention) -> bool {
     if mention.is_document && (is_historical(path) || is_test_data(path)) {
         return false;
     }
+    if mention.is_document && scene.owns_up() {
+        return false;
+    }
     let Some(text) = scene.tree.text(mention.file) else { return false };
-    if is_about_another_time(&text, mention.line) {
+    if is_about_another_time(&text, mention.line) || !mention.is_document && is_among_disused(&text, mention.line) {
         return false;
     }
     let Some(file) = scene.change.file(path) else { return true };
@@ -83,8 +86,8 @@ fn is_present(scene: &Scene<'_>, mention: &Mention) -> bool {
     !is_new || was_there()
 }
 
-/// Whether a name that was only used gave way to a longer one, as `select` to `select_by`: words about the shorter often
-/// hold of both.
+/// Whether a name stands beside a longer one now, as `select` gave way to `select_by`: words about the shorter often hold of
+/// both.
 fn is_outgrown(change: &Change, gone: &Gone) -> bool {
     let Some(file) = change.file(&gone.path) else { return false };
     words(&file.after).any(|(_, word)| extends(word, &gone.name))
@@ -104,6 +107,14 @@ fn extends(word: &str, name: &str) -> bool {
 fn is_about_it(scene: &Scene<'_>, gone: &Gone, mention: &Mention) -> bool {
     let (is_marked, is_long) = (mention.form != Form::Plain, is_long(&gone.name));
     let path = scene.tree.path(mention.file);
+    if is_file_name(scene.tree, mention, &gone.name) {
+        return false;
+    }
+    // `Moved`, which is `PointerMoved` now: prose goes on calling it the short way.
+    let is_shorthand = gone.replacement.as_ref().is_some_and(|new| extends(new, &gone.name));
+    if is_shorthand && !is_marked {
+        return false;
+    }
     let owner = owner(&gone.node.symbol, &gone.name);
     let is_qualified = !owner.is_empty()
         && ["::", ".", "#"].iter().any(|mark| mention.text[..mention.at].ends_with(&format!("{owner}{mark}")));
@@ -157,6 +168,25 @@ fn is_silenced(change: &Change, gone: &Gone) -> bool {
 /// Code that was commented out.
 fn is_disused(mention: &Mention) -> bool {
     !mention.is_fenced && mention.text.trim_end().ends_with([';', '{', '}'])
+}
+
+/// Whether the lines beside a line are code that was commented out, which it then belongs to.
+fn is_among_disused(text: &str, line: u32) -> bool {
+    let lines: Vec<&str> = text.lines().skip((line as usize).saturating_sub(2)).take(3).collect();
+    let is_comment = |line: &str| line.trim_start().starts_with("//") && !line.trim_start().starts_with("///");
+    let is_code = |line: &str| is_comment(line) && line.trim_end().ends_with([';', '{', '}', ',', '(']);
+    let own = usize::from(line > 1);
+    let beside = lines.iter().enumerate().filter(|(at, _)| *at != own);
+    beside.filter(|(_, line)| is_code(line)).count() == 2
+}
+
+/// Whether a mention is the name of a file that is there: `Name.ext`.
+fn is_file_name(tree: &Tree<'_>, mention: &Mention, name: &str) -> bool {
+    let after = &mention.text[mention.at + name.len()..];
+    let Some(rest) = after.strip_prefix('.') else { return false };
+    let end = rest.find(|letter: char| !letter.is_ascii_alphanumeric()).unwrap_or(rest.len());
+    let file = format!("{name}.{}", &rest[..end]);
+    end > 0 && tree.paths().any(|path| path.rsplit('/').next() == Some(&file))
 }
 
 /// What a name belonged to: the last part of the symbol that is not the name itself.
@@ -398,6 +428,13 @@ pub(super) fn finding(scene: &Scene<'_>, check: &'static str, spoken: &Spoken) -
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_stands_among_disused_code_belongs_to_it() {
+        let text = "// trait Q {\n//     Name,\n// }\nfn f() {}\n// see Name\n// about it.\n";
+        assert!(is_among_disused(text, 2));
+        assert!(!is_among_disused(text, 5));
+    }
 
     #[test]
     fn a_longer_name_extends_a_shorter_one_at_a_seam() {

@@ -124,17 +124,45 @@ pub(super) fn has_explicit(text: &str, slug: &str) -> bool {
     })
 }
 
-/// Lower case, without punctuation, spaces as hyphens; of a link only its words.
+/// Lower case, without punctuation, spaces as hyphens; of a link only its words, and nothing of tags and attribute lists.
 fn slug(heading: &str) -> String {
-    let mut words = String::new();
-    let mut rest = heading;
-    while let Some(open) = rest.find("](") {
-        words.push_str(&rest[..open]);
-        rest = rest[open..].find(')').map_or("", |close| &rest[open + close + 1..]);
-    }
-    words.push_str(rest);
+    let text = heading.trim_end();
+    let text = text.strip_suffix('}').and_then(|text| text.rsplit_once('{')).map_or(text, |(before, _)| before);
+    let words = without_tags(&without_targets(text));
     let kept = words.trim().chars().filter(|letter| letter.is_alphanumeric() || [' ', '-', '_'].contains(letter));
     kept.flat_map(char::to_lowercase).map(|letter| if letter == ' ' { '-' } else { letter }).collect()
+}
+
+/// A text without where its links lead: `](target)`, `][target]`.
+fn without_targets(text: &str) -> String {
+    let mut kept = String::new();
+    let mut rest = text;
+    while let Some(open) = rest.find("](").into_iter().chain(rest.find("][")).min() {
+        kept.push_str(&rest[..open]);
+        let closing = if rest[open + 1..].starts_with('(') { ')' } else { ']' };
+        let target = &rest[open + 2..];
+        rest = target.find(closing).map_or("", |close| &target[close + 1..]);
+    }
+    kept + rest
+}
+
+/// A text without the tags of HTML that stand in it outside of code: `<a id="x">`, `</a>`.
+fn without_tags(text: &str) -> String {
+    let mut kept = String::new();
+    let mut is_code = false;
+    let mut rest = text;
+    while let Some(letter) = rest.chars().next() {
+        is_code ^= letter == '`';
+        let opens = letter == '<' && rest[1..].starts_with(|next: char| next == '/' || next.is_ascii_alphabetic());
+        match rest.find('>').filter(|_| opens && !is_code) {
+            Some(close) => rest = &rest[close + 1..],
+            None => {
+                kept.push(letter);
+                rest = &rest[letter.len_utf8()..];
+            }
+        }
+    }
+    kept
 }
 
 #[cfg(test)]
@@ -174,6 +202,16 @@ mod tests {
         let text = "# A `b` C!\n## x_y-z\n```\n# no\n```\n## x_y-z\n### [Link](u) and *more*\n";
         let found: Vec<String> = slugs(text).into_iter().map(|(slug, _)| slug).collect();
         assert_eq!(found, ["a-b-c", "x_y-z", "x_y-z-1", "link-and-more"]);
+        for (heading, expected) in [
+            ("[Enum][enum]", "enum"),
+            ("`Model.dump(...)` <a id=\"model.dump\"></a>", "modeldump"),
+            ("[`Model`](api.md)<a name='x'></a>", "model"),
+            ("Title {.big data-toc-label=\"T\"}", "title"),
+            ("`Vec<T>` here", "vect-here"),
+            ("a < b and c", "a--b-and-c"),
+        ] {
+            assert_eq!(slug(heading), expected, "{heading}");
+        }
     }
 
     #[test]

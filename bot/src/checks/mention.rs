@@ -255,9 +255,26 @@ const PAST: &[&str] = &[
 pub(super) fn is_about_another_time(text: &str, line: u32) -> bool {
     let from = (line as usize).saturating_sub(3);
     let near: String = text.lines().skip(from).take(5).collect::<Vec<_>>().join(" ").to_lowercase();
+    let own = text.lines().nth((line as usize).saturating_sub(1)).unwrap_or_default();
     PAST.iter().any(|word| near.contains(word))
+        || names_a_version(own)
         || is_in_a_paragraph_on_versions(text, line)
         || is_in_a_note_on_versions(text, line)
+}
+
+/// Whether a line names a version or a branch of one: `v3.4`, `release-3.4`, `3.4.x`, `1.2.3`.
+fn names_a_version(line: &str) -> bool {
+    let is_part = |letter: char| letter.is_ascii_alphanumeric() || ".-_".contains(letter);
+    line.split(|letter: char| !is_part(letter)).any(|word| {
+        let word = word.trim_matches(['.', '-', '_']).to_ascii_lowercase();
+        let rest = ["release-", "release_", "version-", "v"].iter().find_map(|mark| word.strip_prefix(mark));
+        let (digits, least) = rest.map_or((word.as_str(), 3), |rest| (rest, 2));
+        let parts: Vec<&str> = digits.split('.').collect();
+        let is_number = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        parts.len() >= least
+            && parts.first().is_some_and(is_number)
+            && parts.iter().all(|part| is_number(part) || matches!(*part, "x" | "y" | "z"))
+    })
 }
 
 /// Whether the paragraph of a line, as far as it goes, tells versions apart.
@@ -383,6 +400,21 @@ mod tests {
         let text = "def f():\n    \"\"\"One.\n\n    .. versionchanged:: 2.0\n        ``a_b`` is\n        gone.\n\n    ``c_d``\n    \"\"\"\n";
         assert!(is_in_a_note_on_versions(text, 5) && is_in_a_note_on_versions(text, 6));
         assert!(!is_in_a_note_on_versions(text, 8));
+    }
+
+    #[test]
+    fn versions_are_told_from_other_numbers() {
+        for (line, expected) in [
+            ("not there on release-3.4", true),
+            ("since v2.1 it is", true),
+            ("in 3.4.x", true),
+            ("as of 1.2.3.", true),
+            ("about 3.5 times", false),
+            ("see a.b.c", false),
+            ("of x.y", false),
+        ] {
+            assert_eq!(names_a_version(line), expected, "{line}");
+        }
     }
 
     #[test]

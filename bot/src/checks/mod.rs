@@ -47,6 +47,7 @@ pub struct Scene<'a> {
     /// The facts of the briefing, where there is one.
     pub facts: &'a [Fact],
     spoken: OnceCell<Vec<Spoken>>,
+    owns_up: OnceCell<bool>,
 }
 
 impl<'a> Scene<'a> {
@@ -57,12 +58,28 @@ impl<'a> Scene<'a> {
         tree: &'a Tree<'a>,
         precedents: Option<&'a Precedents<'a>>,
     ) -> Scene<'a> {
-        Scene { change, objects, tree, precedents, facts: &[], spoken: OnceCell::new() }
+        Scene { change, objects, tree, precedents, facts: &[], spoken: OnceCell::new(), owns_up: OnceCell::new() }
     }
 
     /// The same, with the facts of the briefing.
     pub fn with_facts(self, facts: &'a [Fact]) -> Scene<'a> {
         Scene { facts, ..self }
+    }
+
+    /// Whether the change itself says in a document that documentation is out of date.
+    fn owns_up(&self) -> bool {
+        const WORDS: [&str; 4] = ["out of date", "out-of-date", "outdated", "not yet been updated"];
+        *self.owns_up.get_or_init(|| {
+            let documents =
+                self.change.files.iter().filter(|file| matches!(tree::role(&file.path), tree::Role::Document(_)));
+            documents.into_iter().any(|file| {
+                let lines: Vec<&str> = file.after.lines().collect();
+                file.diff.added.iter().filter_map(|number| lines.get(*number as usize - 1)).any(|line| {
+                    let line = line.to_lowercase();
+                    line.contains("doc") && WORDS.iter().any(|words| line.contains(words))
+                })
+            })
+        })
     }
 
     /// The names that went and are still spoken of.

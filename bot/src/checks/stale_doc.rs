@@ -13,7 +13,7 @@ use precedent_pipeline::shard::Change as Edit;
 use precedent_pipeline::syntax::{Anatomy, DocLine, Kind, anatomy};
 
 use super::Scene;
-use super::mention::is_about_another_time;
+use super::mention::{is_about_another_time, occurrences};
 use super::tree::words;
 use crate::change::{Change, ChangedFile, ChangedNode};
 use crate::diff::FileDiff;
@@ -45,6 +45,7 @@ pub(super) fn findings(scene: &Scene<'_>) -> Vec<Finding> {
             let documented = new.doc.iter().find(|line| names(line, gone, &new.doc));
             let Some(line) = documented.or_else(|| new.comments.iter().find(quotes)) else { continue };
             if new.identifiers.contains(gone)
+                || is_taken_apart(gone, replacement, &before.text, &after.text)
                 || is_passed_by_name(gone, &after.text, &new)
                 || is_called_so_elsewhere(gone, file, node)
                 || is_about_another_time(&file.after, after.start_line + line.line)
@@ -129,6 +130,37 @@ fn removed<'a>(old: &'a [String], new: &'a [String]) -> Vec<(&'a str, Option<&'a
             (name.as_str(), replacement)
         })
         .collect()
+}
+
+/// Whether a parameter was only taken apart, or was a part of one that was: `opts: Options` and `Options { depth, .. }:
+/// Options`. Words about it hold as before.
+fn is_taken_apart(name: &str, replacement: Option<&str>, before: &str, after: &str) -> bool {
+    let (old, new) = (signature(before), signature(after));
+    let whole = occurrences(old, name).find(|at| !old[..*at].ends_with('.'));
+    let Some(at) = whole else { return false };
+    let is_part = old[..at].matches('{').count() > old[..at].matches('}').count();
+    let ty = old[at + name.len()..].trim_start().strip_prefix(':').and_then(|rest| {
+        let (_, word) = words(rest).find(|(_, word)| word.starts_with(char::is_uppercase))?;
+        Some(word)
+    });
+    is_part || replacement.is_none() && ty.is_some_and(|ty| occurrences(new, ty).next().is_some() && new.contains('{'))
+}
+
+/// The text of a function as far as the bracket that closes its parameters.
+fn signature(text: &str) -> &str {
+    let Some(open) = text.find('(') else { return "" };
+    let mut depth = 0_usize;
+    for (at, letter) in text[open..].char_indices() {
+        match letter {
+            '(' => depth += 1,
+            ')' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            return &text[..=open + at];
+        }
+    }
+    text
 }
 
 /// The name as a string, or a signature that takes any name: it may still be passed.
@@ -319,6 +351,19 @@ mod tests {
         check(&["Args:", "limit (int): how many"], 1, true);
         check(&["limit: how many"], 0, false);
         check(&["Args:", "other: x", "Returns:", "limit: not this"], 3, false);
+    }
+
+    #[test]
+    fn what_is_taken_apart_is_there() {
+        let check = |name, replacement, before, after, expected| {
+            assert_eq!(is_taken_apart(name, replacement, before, after), expected, "{name}: {before} to {after}");
+        };
+        let (whole, parts) = ("fn f(opts: Options) {}", "fn f(Options { depth, .. }: Options) {}");
+        check("opts", None, whole, parts, true);
+        check("opts", Some("settings"), whole, "fn f(settings: Options) {}", false);
+        check("opts", None, whole, "fn f() {}", false);
+        check("depth", None, parts, "fn f(opts: Options) {}", true);
+        check("limit", None, "fn f(limit: usize) {}", "fn f() {}", false);
     }
 
     #[test]

@@ -1,18 +1,23 @@
 //! Reviews: what members said of pull requests that were merged, from GitHub's API. Nothing is written there.
 //!
 //! Comments come by the time of their last edit, so that a later run asks for what is new or edited alone, and a run whose
-//! budget ends goes on where it stopped. Which commit brought a pull request in is read from the messages of indexed
+//! budget ends goes on where it stopped. What was said of a pull request that is not merged yet is read again once it is:
+//! its number waits until an indexed commit names it. Which commit brought a pull request in is read from the messages of indexed
 //! commits first (`Merge pull request #7 from …`, `… (#7)`), and asked for only where they do not tell.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use precedent_pipeline::shard::{CommitRow, ObjectId};
+use precedent_pipeline::shard::{CommitRow, ObjectId, ReviewsPlace};
 use serde::Deserialize;
 
 use super::client::{Client, Failure};
 
-/// Pull requests that a run asks for one by one.
+/// Pull requests that a run asks for one by one, and those of which it reads the comments anew.
 const MAX_ASKED: usize = 100;
+/// Pull requests that wait to be merged; most of the older ones never will.
+const MAX_WAITING: usize = 2_000;
+/// Pages of comments of one pull request.
+const MAX_PAGES_A_PULL: usize = 5;
 /// Longer comments and hunks are cut: they are shown in a line, and embedded in some dozens.
 const MAX_TEXT_BYTES: usize = 16 << 10;
 
@@ -54,6 +59,8 @@ pub struct Fetched {
     pub left_out: BTreeMap<&'static str, usize>,
     /// Whether there are more, which the next run reads.
     pub more: bool,
+    /// Where the next run goes on.
+    pub place: ReviewsPlace,
 }
 
 #[derive(Deserialize)]
@@ -89,30 +96,86 @@ struct Pull {
     merge_commit_sha: Option<String>,
 }
 
-/// Reads the comments of `repository` (`OWNER/NAME`) that were edited at `since` (seconds since 1970 UTC) or later, at
-/// most `max_pages` hundred.
+/// Reads the comments of `repository` (`OWNER/NAME`) from `place` on, at most `max_pages` hundred, and those of pull requests
+/// that have been waiting and were merged since.
 ///
 /// # Errors
 /// Any [`Failure`] but a doubtful one.
 pub fn fetch(
     client: &Client,
     repository: &str,
-    since: Option<i64>,
+    place: &ReviewsPlace,
     max_pages: usize,
     commits: &[CommitRow],
 ) -> Result<Fetched, Failure> {
-    let since = since.map(|since| format!("&since={}", written(since))).unwrap_or_default();
-    let path = format!("/repos/{repository}/pulls/comments?sort=updated&direction=asc{since}");
-    let (comments, more): (Vec<Comment>, bool) = client.list(&path, max_pages, |_| false)?;
-    let mut fetched = Fetched { read: comments.len(), more, ..Fetched::default() };
     let mut merges = Merges::of(client, repository, commits);
-    for comment in comments {
-        match said(comment, &mut merges)? {
-            Ok(said) => fetched.said.push(said),
-            Err(why) => *fetched.left_out.entry(why).or_default() += 1,
+    let mut fetched = Fetched { place: place.clone(), ..Fetched::default() };
+    let (merged, mut waiting): (Vec<u32>, BTreeSet<u32>) = {
+        let is_merged = |pull: &&u32| merges.known.contains_key(pull);
+        let (merged, waiting): (Vec<&u32>, Vec<&u32>) = place.waiting.iter().partition(is_merged);
+        (merged.into_iter().copied().collect(), waiting.into_iter().copied().collect())
+    };
+    for (at, pull) in merged.into_iter().enumerate() {
+        if at >= MAX_ASKED {
+            waiting.insert(pull);
+            fetched.more = true;
+            continue;
+        }
+        let path = format!("/repos/{repository}/pulls/{pull}/comments");
+        match client.list(&path, MAX_PAGES_A_PULL, |_: &[Comment]| false) {
+            Ok((comments, _)) => {
+                for comment in comments {
+                    fetched.take(comment, &mut merges)?;
+                }
+            }
+            Err(Failure::Refused { status: 404, .. }) => {}
+            Err(failure) => return Err(failure),
         }
     }
+    let since = place.until.map(|since| format!("&since={}", written(since))).unwrap_or_default();
+    let path = format!("/repos/{repository}/pulls/comments?sort=updated&direction=asc{since}");
+    let (comments, more): (Vec<Comment>, bool) = client.list(&path, max_pages, |_| false)?;
+    fetched.more |= more;
+    for comment in comments {
+        // A pull request beyond those that may be asked for is the next run's, and all that follows.
+        if merges.is_spent(&comment) {
+            fetched.more = true;
+            break;
+        }
+        let (updated, pull) = (seconds(&comment.updated_at), comment.pull());
+        if fetched.take(comment, &mut merges)? == Some(NOT_MERGED) {
+            waiting.extend(pull);
+        }
+        fetched.place.until = updated.max(fetched.place.until);
+    }
+    fetched.place.waiting = waiting.into_iter().rev().take(MAX_WAITING).collect();
+    fetched.place.waiting.reverse();
     Ok(fetched)
+}
+
+const NOT_MERGED: &str = "its pull request was not merged, or is not indexed";
+
+impl Fetched {
+    /// Keeps a comment, or counts and returns why it is left out.
+    fn take(&mut self, comment: Comment, merges: &mut Merges<'_>) -> Result<Option<&'static str>, Failure> {
+        self.read += 1;
+        match said(comment, merges)? {
+            Ok(said) => {
+                self.said.push(said);
+                Ok(None)
+            }
+            Err(why) => {
+                *self.left_out.entry(why).or_default() += 1;
+                Ok(Some(why))
+            }
+        }
+    }
+}
+
+impl Comment {
+    fn pull(&self) -> Option<u32> {
+        self.pull_request_url.rsplit('/').next()?.parse().ok()
+    }
 }
 
 /// A comment as it is kept, or why it is not.
@@ -131,14 +194,14 @@ fn said(comment: Comment, merges: &mut Merges<'_>) -> Result<Result<Said, &'stat
     if comment.body.trim().is_empty() || comment.diff_hunk.is_empty() {
         return left_out("it is about no code");
     }
-    let number = comment.pull_request_url.rsplit('/').next().and_then(|number| number.parse().ok());
+    let number = comment.pull();
     let (Some(pull), Some(created), Some(updated)) =
         (number, seconds(&comment.created_at), seconds(&comment.updated_at))
     else {
         return left_out("it is not in GitHub's shape");
     };
     let Some(merge) = merges.commit(pull)? else {
-        return left_out("its pull request was not merged, or is not indexed");
+        return left_out(NOT_MERGED);
     };
     // GitHub drops the place of a comment when a push changed its lines.
     let outdated = comment.position.is_none() && comment.line.is_none() && comment.original_line.is_some();
@@ -179,12 +242,14 @@ impl<'a> Merges<'a> {
         Merges { client, repository, indexed, known, asked: 0 }
     }
 
+    /// Whether a comment takes a question that this run may not ask any more.
+    fn is_spent(&self, comment: &Comment) -> bool {
+        self.asked >= MAX_ASKED && comment.pull().is_some_and(|pull| !self.known.contains_key(&pull))
+    }
+
     fn commit(&mut self, pull: u32) -> Result<Option<ObjectId>, Failure> {
         if let Some(known) = self.known.get(&pull) {
             return Ok(*known);
-        }
-        if self.asked >= MAX_ASKED {
-            return Ok(None);
         }
         self.asked += 1;
         let found = match self.client.get::<Pull>(&format!("/repos/{}/pulls/{pull}", self.repository)) {

@@ -38,21 +38,20 @@ pub(crate) fn fetch(settings: &Settings, options: &FetchReviewsArguments) -> Res
         return Err(Failure::new(Kind::Usage, format!("`{from}` is not the name of a repository on GitHub"))
             .with_hint("a name is OWNER/NAME, as in: precedent reviews fetch --from rust-lang/cargo"));
     }
-    let place = Place::open(settings)?;
-    let store = super::store::existing(&place)?;
-    let embedder = model::choose(&place, None, model::device(None)?)?;
+    let repository = Place::open(settings)?;
+    let store = super::store::existing(&repository)?;
+    let embedder = model::choose(&repository, None, model::device(None)?)?;
     let commits = store.commits()?;
-    let known = store.reviews()?;
-    let since = known.iter().map(|row| row.updated).max();
+    let place = &store.manifest().reviews;
     let client = Client::new(Access::new(&*runner.api, &*runner.token)).map_err(PostError::from)?;
     let fetched =
-        reviews::fetch(&client, from, since, usize::from(options.max_pages), &commits).map_err(PostError::from)?;
+        reviews::fetch(&client, from, place, usize::from(options.max_pages), &commits).map_err(PostError::from)?;
     let kept = fetched.said.len();
     let rows = rows(fetched.said, &*embedder)?;
     // The lock is taken for the write alone: nobody waits for GitHub.
     let lock = store.lock()?;
     let mut store = Store::open(store.location())?.unwrap_or(store);
-    store.put_reviews(&lock, rows)?;
+    store.put_reviews(&lock, rows, fetched.place)?;
     let total = store.reviews()?.len();
     let printed = Printed {
         repository: from,

@@ -73,8 +73,28 @@ pub struct Manifest {
     /// Bytes of shards that were written to merge others.
     #[serde(default)]
     pub merged_bytes: u64,
+    /// How far what was said in review has been fetched.
+    #[serde(default, skip_serializing_if = "ReviewsPlace::is_start")]
+    pub reviews: ReviewsPlace,
     /// Named blobs that this room does not read, kept as they are.
     pub blobs: Vec<serde_json::Value>,
+}
+
+/// How far review comments have been fetched.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReviewsPlace {
+    /// Every comment that was last edited before this second since 1970 UTC has been read.
+    #[serde(default)]
+    pub until: Option<i64>,
+    /// Pull requests with comments that were left out because no indexed commit brought them in, by their numbers.
+    #[serde(default)]
+    pub waiting: Vec<u32>,
+}
+
+impl ReviewsPlace {
+    fn is_start(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// One shard.
@@ -264,6 +284,7 @@ mod tests {
             retired: vec![Retired { table: "edits".into(), name: format!("{:032x}.parquet", 7), bytes: 9, at: 5 }],
             first_bytes: 100,
             merged_bytes: 0,
+            reviews: ReviewsPlace { until: Some(9), waiting: vec![3, 7] },
             blobs: vec![serde_json::json!({ "name": "replay", "bytes": 12 })],
         }
     }

@@ -28,7 +28,7 @@ use super::writer::{write_shard, write_vectors};
 
 /// How many shards of a level become one of the next. With fewer a first run would merge much of what it has just
 /// written; with more a search would open more shards.
-const FANOUT: usize = 8;
+const FANOUT: usize = 10;
 
 /// What to merge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

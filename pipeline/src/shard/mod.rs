@@ -54,7 +54,7 @@ pub use error::StoreError;
 pub use ids::{ChunkId, IdError, ObjectId};
 pub use location::{Location, LocationError};
 pub use lock::WriteLock;
-pub use manifest::{FORMAT, Manifest, Retired, ShardEntry};
+pub use manifest::{FORMAT, Manifest, Retired, ReviewsPlace, ShardEntry};
 pub use merge::{MergeReport, Merging};
 pub use pinecone::PineconeWriter;
 pub use reader::Vectors;

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::commit::{GRACE, seconds_now};
 use super::error::StoreError;
 use super::lock::WriteLock;
-use super::manifest::{Manifest, Retired, ShardEntry};
+use super::manifest::{Manifest, Retired, ReviewsPlace, ShardEntry};
 use super::rows::ReviewRow;
 use super::schema::{Effort, Table};
 use super::store::Store;
@@ -25,13 +25,18 @@ impl Store {
         Ok(rows)
     }
 
-    /// Adds comments, in the place of those of the same number, as one generation. A failure leaves the store as it was,
-    /// as with [`Store::commit`].
+    /// Adds comments, in the place of those of the same number, and notes how far they have been fetched, as one
+    /// generation. A failure leaves the store as it was, as with [`Store::commit`].
     ///
     /// # Errors
     /// A shard that cannot be read; a store that cannot be written, or that another writer wrote.
-    pub fn put_reviews(&mut self, lock: &WriteLock, rows: Vec<ReviewRow>) -> Result<(), StoreError> {
-        if rows.is_empty() {
+    pub fn put_reviews(
+        &mut self,
+        lock: &WriteLock,
+        rows: Vec<ReviewRow>,
+        place: ReviewsPlace,
+    ) -> Result<(), StoreError> {
+        if rows.is_empty() && place == self.manifest().reviews {
             return Ok(());
         }
         self.check_current(lock)?;
@@ -39,15 +44,16 @@ impl Store {
         let all: BTreeMap<i64, ReviewRow> = known.map(|row| (row.comment, row)).collect();
         let all: Vec<ReviewRow> = all.into_values().collect();
         self.remove_orphans(GRACE)?;
-        let result = self.write_reviews(&all);
+        let result = self.write_reviews(&all, place);
         if result.is_err() {
             self.clean_up();
         }
         result
     }
 
-    fn write_reviews(&mut self, rows: &[ReviewRow]) -> Result<(), StoreError> {
-        let mut next = Manifest { generation: self.manifest().generation + 1, ..self.manifest().clone() };
+    fn write_reviews(&mut self, rows: &[ReviewRow], place: ReviewsPlace) -> Result<(), StoreError> {
+        let generation = self.manifest().generation + 1;
+        let mut next = Manifest { generation, reviews: place, ..self.manifest().clone() };
         let at = seconds_now();
         let old: Vec<ShardEntry> = next.shards.extract_if(.., |shard| shard.table == Table::Reviews.name()).collect();
         let new = write_shard(self.medium(), rows, self.manifest().dimension, Effort::Quick)?;

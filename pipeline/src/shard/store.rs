@@ -84,6 +84,7 @@ impl Store {
             retired: Vec::new(),
             first_bytes: 0,
             merged_bytes: 0,
+            reviews: super::manifest::ReviewsPlace::default(),
             blobs: Vec::new(),
         };
         Self { location: location.into(), manifest, version: Version::default(), verified: Mutex::default() }

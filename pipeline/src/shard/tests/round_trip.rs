@@ -197,9 +197,11 @@ proptest! {
             let mut store = open(dir.path());
             expected.extend(run.iter().map(|row| (row.comment, row.clone())));
             let lock = store.lock().unwrap();
-            store.put_reviews(&lock, run).unwrap();
+            let place = ReviewsPlace { until: run.iter().map(|row| row.updated).max(), waiting: vec![1, 2] };
+            store.put_reviews(&lock, run, place.clone()).unwrap();
             drop(lock);
             let store = open(dir.path());
+            prop_assert_eq!(&store.manifest().reviews, &place);
             prop_assert_eq!(store.reviews().unwrap(), expected.values().cloned().collect::<Vec<_>>());
             prop_assert!(store.manifest().shards_of("reviews").count() <= 1);
             prop_assert_eq!(store.check().unwrap().problems, Vec::<String>::new());
