@@ -126,8 +126,10 @@ fn the_contract_of_the_json_holds_and_every_citation_resolves() {
     assert_eq!((finding["line"].as_u64(), finding["start_line"].as_u64()), (Some(7), None));
     assert_eq!(finding["severity"], "minor");
     assert_eq!(finding["suggestion"], "/// Gives up after `timeout` seconds without a first byte.");
-    // It speaks because this repository asks for it.
-    assert!(finding["confidence"].is_null(), "{finding}");
+    let confidence = &finding["confidence"];
+    assert_eq!(confidence["basis"], "labels", "{finding}");
+    assert!(confidence["value"].as_f64().is_some_and(|value| (0.6..1.0).contains(&value)), "{finding}");
+    assert!(confidence["n"].as_u64().is_some_and(|n| n > 0), "{finding}");
 }
 
 #[test]

@@ -145,10 +145,13 @@ fn claim(finding: &Finding) -> String {
 /// "right in 86 of 94 judged cases elsewhere"
 fn ground(finding: &Finding) -> Option<String> {
     let confidence = finding.confidence.as_ref().filter(|confidence| (0.0..=1.0).contains(&confidence.value))?;
-    let right = (confidence.value * f64::from(confidence.n)).round();
+    let n = f64::from(confidence.n);
+    // What is stated is the share with one right and one wrong added.
+    let right = (confidence.value * (n + 2.0) - 1.0).round().clamp(0.0, n);
+    let most = (confidence.value * 100.0).round();
     match &*confidence.basis {
-        "labels" if confidence.n > 0 => Some(format!("right in {right} of {} judged cases elsewhere", confidence.n)),
-        "repository" if confidence.n > 0 => Some(format!("borne out in {right} of {} cases here", confidence.n)),
+        "labels" if confidence.n > 0 => Some(format!("right in {right} of {n} judged cases elsewhere")),
+        "repository" if confidence.n > 0 => Some(format!("borne out at most {most} % of the time, by {n} cases here")),
         _ => None,
     }
 }

@@ -275,25 +275,28 @@ mod tests {
     }
 
     #[test]
-    fn eight_of_a_level_become_one_and_what_is_small_joins_the_larger_beside_it() {
+    fn ten_of_a_level_become_one_and_what_is_small_joins_the_larger_beside_it() {
         let check = |rows: &[u64], expected: &[u64]| assert_eq!(merged(rows, u64::MAX), expected, "{rows:?}");
+        let levels = |large: &[u64], middle: usize, small: usize| -> Vec<u64> {
+            large.iter().copied().chain(vec![11; middle]).chain(vec![1; small]).collect()
+        };
         check(&[], &[]);
         check(&[5], &[5]);
-        check(&[1; 7], &[1; 7]);
-        check(&[1; 8], &[8]);
-        check(&[70, 9, 9, 9, 9, 9, 9, 9, 1, 1], &[70, 9, 9, 9, 9, 9, 9, 9, 1, 1]);
-        check(&[70, 9, 9, 9, 9, 9, 9, 1, 1, 1, 1, 1, 1, 1, 1], &[70, 9, 9, 9, 9, 9, 9, 8]);
-        check(&[70, 9, 9, 9, 9, 9, 9, 9, 1, 1, 1, 1, 1, 1, 1, 1], &[70, 71]);
+        check(&[1; 9], &[1; 9]);
+        check(&[1; 10], &[10]);
+        check(&levels(&[700], 9, 2), &levels(&[700], 9, 2));
+        check(&levels(&[700], 8, 10), &[700, 11, 11, 11, 11, 11, 11, 11, 11, 10]);
+        check(&levels(&[700], 9, 10), &[700, 109]);
         check(&[1, 1, 70], &[72]);
         check(&[600, 1, 1, 70], &[600, 72]);
     }
 
     #[test]
     fn full_shards_are_left_alone() {
-        assert_eq!(merged(&[100; 9], 100), [100; 9]);
+        assert_eq!(merged(&[100; 11], 100), [100; 11]);
         assert_eq!(merged(&[1, 1, 100, 1, 1, 1, 100, 1], 100), [2, 100, 3, 100, 1]);
         // What a group is before it is written does not go beyond a full one.
-        assert_eq!(merged(&[40; 9], 100), [320, 40]);
+        assert_eq!(merged(&[40; 11], 100), [400, 40]);
     }
 
     #[test]
