@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # One of the three things that the action does. Reads PRECEDENT_MODE, PRECEDENT_STORE, PRECEDENT_FINDINGS,
-# PRECEDENT_AUTHOR and what a runner sets; nothing of a pull request ever stands in a command.
+# PRECEDENT_AUTHOR and what a runner sets; `review` reads PRECEDENT_LLM, PRECEDENT_LLM_URL and PRECEDENT_LLM_KEY too. Nothing of a
+# pull request ever stands in a command.
 set -euo pipefail
 
 export PATH="$RUNNER_TEMP/precedent-bin:$PATH"

@@ -149,6 +149,30 @@ pub struct Confidence {
     pub n: u32,
 }
 
+impl Confidence {
+    /// The ground in words, as in "right in 86 of 94 judged cases elsewhere".
+    pub fn ground(&self) -> Option<String> {
+        ground(self.value, self.basis, self.n)
+    }
+}
+
+/// The ground of a confidence in words; `None` if it says nothing that can be read so.
+pub fn ground(value: f64, basis: &str, n: u32) -> Option<String> {
+    if !(0.0..=1.0).contains(&value) || n == 0 {
+        return None;
+    }
+    let cases = f64::from(n);
+    match basis {
+        // What is stated is the share with one right and one wrong added.
+        "labels" => {
+            let right = (value * (cases + 2.0) - 1.0).round().clamp(0.0, cases);
+            Some(format!("right in {right} of {n} judged cases elsewhere"))
+        }
+        "repository" => Some(format!("borne out at most {:.0} % of the time, by {n} cases here", value * 100.0)),
+        _ => None,
+    }
+}
+
 /// A claim about the change.
 #[derive(Debug, Clone, Serialize)]
 pub struct Finding {
@@ -239,4 +263,23 @@ pub fn verified<T: Cited>(statements: Vec<T>, objects: &Objects) -> (Vec<T>, usi
         .collect();
     let dropped = before - kept.len();
     (kept, dropped)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ground_is_what_was_judged() {
+        for (value, basis, n, expected) in [
+            (26.0 / 28.0, "labels", 26, Some("right in 25 of 26 judged cases elsewhere")),
+            (61.0 / 64.0, "labels", 62, Some("right in 60 of 62 judged cases elsewhere")),
+            (0.7, "repository", 40, Some("borne out at most 70 % of the time, by 40 cases here")),
+            (0.7, "labels", 0, None),
+            (7.0, "labels", 9, None),
+            (0.7, "elsewhere", 9, None),
+        ] {
+            assert_eq!(ground(value, basis, n).as_deref(), expected, "{value} {basis} {n}");
+        }
+    }
 }

@@ -51,6 +51,17 @@ fn the_steps_index_review_and_post_as_the_workflows_do() {
     assert!(outputs.contains("report<<precedent_") && outputs.contains("\nprecedent-findings.json\n"), "{outputs}");
     assert!(runner.read("summary.md").contains("nothing had to be added"), "{}", runner.read("summary.md"));
 
+    // A model that nobody answers for takes nothing with it.
+    let voice =
+        [("PRECEDENT_LLM", "a-model"), ("PRECEDENT_LLM_URL", "http://127.0.0.1:9/v1"), ("PRECEDENT_LLM_KEY", "k")];
+    let asked = step(&runner, &fixture, "run.sh", &[&inputs("review")[..], &voice].concat());
+    assert_eq!(asked.code, 0, "{}", asked.stderr);
+    let report =
+        std::fs::read_to_string(fixture.beside("workspace").join("precedent-findings.json")).expect("a report");
+    let report: serde_json::Value = serde_json::from_str(&report).expect("JSON");
+    assert_eq!(report["llm"]["model"], "a-model", "{}", report["llm"]);
+    assert!(report["skipped"].to_string().contains("model"), "{}", report["skipped"]);
+
     let posted = step(&runner, &fixture, "run.sh", &inputs("post"));
     assert_eq!(posted.code, 0, "{}", posted.stderr);
     assert!(runner.read("output").contains("outcome<<precedent\nposted\nprecedent\n"));
@@ -73,6 +84,9 @@ fn each_variable_of_the_scripts_is_set_by_the_action() {
                 assert!(action.contains(&format!("{word}: ${{{{")), "{script} reads {word}");
             }
         }
+    }
+    for (variable, input) in [("LLM", "llm"), ("LLM_URL", "llm-url"), ("LLM_KEY", "llm-key")] {
+        assert!(action.contains(&format!("PRECEDENT_{variable}: ${{{{ inputs.{input} }}}}")), "{variable}");
     }
 }
 

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use super::marker::Marker;
 use super::report::{Citation, Fact, Finding, Node, Report};
+use crate::finding::ground;
 use crate::sanitise::{MAX_BODY_CHARS, capped, code, prose, suggestion};
 
 /// Nodes of the summary that stand open, and below the fold.
@@ -128,7 +129,8 @@ fn placed(finding: &Finding) -> String {
 
 fn claim(finding: &Finding) -> String {
     let mut out = format!("**{}**", finding.check);
-    if let Some(ground) = ground(finding) {
+    let confidence = finding.confidence.as_ref();
+    if let Some(ground) = confidence.and_then(|stated| ground(stated.value, &stated.basis, stated.n)) {
         out.push_str(&format!(" · {ground}"));
     }
     out.push_str(&format!("\n{}\n", prose(&finding.title)));
@@ -140,20 +142,6 @@ fn claim(finding: &Finding) -> String {
         out.push_str(&format!("\n{}\n", places.join(", ")));
     }
     out
-}
-
-/// "right in 86 of 94 judged cases elsewhere"
-fn ground(finding: &Finding) -> Option<String> {
-    let confidence = finding.confidence.as_ref().filter(|confidence| (0.0..=1.0).contains(&confidence.value))?;
-    let n = f64::from(confidence.n);
-    // What is stated is the share with one right and one wrong added.
-    let right = (confidence.value * (n + 2.0) - 1.0).round().clamp(0.0, n);
-    let most = (confidence.value * 100.0).round();
-    match &*confidence.basis {
-        "labels" if confidence.n > 0 => Some(format!("right in {right} of {n} judged cases elsewhere")),
-        "repository" if confidence.n > 0 => Some(format!("borne out at most {most} % of the time, by {n} cases here")),
-        _ => None,
-    }
 }
 
 fn evidence(citations: &[Citation]) -> String {

@@ -104,13 +104,8 @@ impl Page<'_> {
             finding.check,
             place(&finding.path, finding.line)
         ));
-        if let Some(confidence) = finding.confidence {
-            out.push_str(&format!(
-                " · right in {:.0} % of {} such claims, by {}",
-                confidence.value * 100.0,
-                confidence.n,
-                confidence.basis
-            ));
+        if let Some(ground) = finding.confidence.and_then(|confidence| confidence.ground()) {
+            out.push_str(&format!(" · {ground}"));
         }
         out.push_str("</p>\n");
         if at.is_some() {

@@ -18,8 +18,10 @@ pub fn markdown(review: &Review) -> String {
         out.push_str(&format!("\n{}\n", prose(&note)));
     }
     for finding in &review.findings {
+        let ground = finding.confidence.and_then(|confidence| confidence.ground());
+        let ground = ground.map(|ground| format!(" · {ground}")).unwrap_or_default();
         out.push_str(&format!(
-            "\n> **{}** · {} line {}\n>\n> {}\n>\n> {}\n",
+            "\n> **{}** · {} line {}{ground}\n>\n> {}\n>\n> {}\n",
             finding.check,
             code(&finding.path),
             finding.line,

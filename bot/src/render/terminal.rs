@@ -115,6 +115,9 @@ fn claim(finding: &Finding, style: Style) -> String {
             out.push_str(&format!("    {line}\n"));
         }
     }
+    if let Some(ground) = finding.confidence.and_then(|confidence| confidence.ground()) {
+        out.push_str(&format!("    {}\n", style.dim(&ground)));
+    }
     if let Some(suggestion) = &finding.suggestion {
         out.push_str(&labelled("suggested", &visible(suggestion.trim()), style));
     }
