@@ -4,7 +4,7 @@
 //! ```toml
 //! max-findings = 3            # at most three
 //! mute = ["broken-reference"] # checks that say nothing
-//! speak = ["stale-doc"]       # checks that speak here although they are not right often enough
+//! speak = ["copied-doc"]      # checks that speak here although they are not right often enough
 //!
 //! [[paths]]
 //! path = "docs/old/"          # a file, or a directory with its slash

@@ -120,7 +120,7 @@ fn shown_voices(voices: &Voices) -> String {
         out.push_str(&format!("  {:<18}{:<9}{:<7}{figures}{word}\n", score.check, score.n, score.right));
     }
     out.push_str(&format!("\n  a check speaks from a lower bound of {:.2}\n", voices.speaks_from));
-    out.push_str("  a repository can ask for a silent one: `speak = [\"stale-doc\"]` in precedent.toml\n");
+    out.push_str("  a repository can ask for a silent one: `speak = [\"copied-doc\"]` in precedent.toml\n");
     out
 }
 
