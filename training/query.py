@@ -15,8 +15,11 @@ import json
 import math
 import os
 import time
+import types
 
 import numpy
+
+from train import Batches
 
 LONGEST = 40
 MOST_SENTENCES = 3
@@ -279,29 +282,6 @@ def build(torch):
     return Table, Static, Encoder, English
 
 
-class Batches:
-    """An endless stream of batches of some rows: blocks of one origin that stay together, in random order."""
-
-    def __init__(self, rows, origins, size, block, random):
-        self.rows, self.origins, self.size, self.block, self.random = rows, origins, size, block, random
-        self.queue = numpy.empty(0, numpy.int64)
-
-    def next(self):
-        while len(self.queue) < self.size:
-            self.queue = numpy.concatenate([self.queue, self.order()])
-        batch, self.queue = self.queue[: self.size], self.queue[self.size :]
-        return batch
-
-    def order(self):
-        blocks, run = [], 16
-        bounds = numpy.flatnonzero(numpy.diff(self.origins[self.rows])) + 1
-        for rows in numpy.split(self.rows, bounds):
-            runs = [rows[at : at + run] for at in range(0, len(rows), run)]
-            mixed = numpy.concatenate([runs[at] for at in self.random.permutation(len(runs))])
-            blocks.extend(mixed[at : at + self.block] for at in range(0, len(mixed), self.block))
-        return numpy.concatenate([blocks[at] for at in self.random.permutation(len(blocks))])
-
-
 class Training:
     def __init__(self, options):
         import torch
@@ -327,7 +307,9 @@ class Training:
             "name": data["telling"],
             "change": documented & (data["kind"] == CHANGE),
         }
-        make = lambda rows: Batches(numpy.flatnonzero(rows), data["origin"].astype(numpy.int64), options.batch, 64, self.random)  # noqa: E731
+        blocks = types.SimpleNamespace(batch=options.batch, block=64)
+        origins = data["origin"].astype(numpy.int64)
+        make = lambda rows: Batches(numpy.flatnonzero(rows), origins, blocks, self.random)  # noqa: E731
         self.streams = {name: make(rows) for name, rows in kinds.items() if rows.any()}
         print({name: len(stream.rows) for name, stream in self.streams.items()}, flush=True)
         self.evals = []
