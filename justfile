@@ -76,6 +76,11 @@ workflows:
     target/workflows/bin/check-jsonschema --builtin-schema vendor.github-workflows workflows/*.yml .github/workflows/*.yml
     target/workflows/bin/check-jsonschema --builtin-schema vendor.github-actions action.yml
 
+# Hold SARIF against its schema. Needs Python 3 with venv.
+sarif: workflows
+    cargo test --workspace sarif
+    tests/sarif.sh target/workflows/bin/check-jsonschema
+
 # Hold the lines that may carry a comment against `git diff`, read by an independent parser: just anchors path/to/clone...
 # Needs Python 3 with venv.
 anchors +repos:
@@ -130,7 +135,7 @@ measure-table records:
 # Compare vector search with FAISS and USearch on the vectors of stores: just search-bench path/to/store another/store
 # Needs Python 3 with venv.
 search-bench +stores:
-    cargo build --release --package precedent-pipeline --example vectors
+    cargo build --release --package precedent --package precedent-pipeline --bin precedent --example vectors
     python3 -m venv target/search-bench
     target/search-bench/bin/pip install --quiet --requirement benches/search/requirements.txt
     target/search-bench/bin/python benches/search/compare.py target/release/examples/vectors {{stores}} \

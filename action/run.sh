@@ -14,6 +14,9 @@ case "$PRECEDENT_MODE" in
             precedent --store "$PRECEDENT_STORE" reviews fetch ||
                 echo "::warning::what reviewers said could not be fetched; see the log of this step"
         fi
+        # What became of claims about past changes may silence a check here.
+        precedent --store "$PRECEDENT_STORE" replay --last 200 --keep ||
+            echo "::warning::past changes could not be replayed; see the log of this step"
         ;;
     review)
         precedent --store "$PRECEDENT_STORE" review --event "$GITHUB_EVENT_PATH" --out "$PRECEDENT_FINDINGS"

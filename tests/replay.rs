@@ -64,6 +64,55 @@ fn nothing_later_leaks_into_what_is_said_of_a_step() {
     assert!(whole["queries"].as_u64() > Some(4));
 }
 
+/// A commit so many days after the first.
+fn dated(fixture: &Fixture, day: u64, files: &[(&str, &str)]) {
+    for (path, text) in files {
+        std::fs::write(fixture.repo().join(path), text).expect("a file");
+    }
+    fixture.git(&["add", "--all"]);
+    let date = format!("@{} +0000", 1_710_000_000 + day * 86_400);
+    let mut command = std::process::Command::new("git");
+    command.current_dir(fixture.repo()).args(["commit", "--quiet", "--message", "a step"]);
+    command.envs([("GIT_AUTHOR_NAME", "Ada"), ("GIT_AUTHOR_EMAIL", "ada@example.org")]);
+    command.envs([("GIT_COMMITTER_NAME", "Ada"), ("GIT_COMMITTER_EMAIL", "ada@example.org")]);
+    command.envs([("GIT_AUTHOR_DATE", &date), ("GIT_COMMITTER_DATE", &date)]);
+    assert!(command.status().expect("git").success());
+}
+
+#[test]
+fn what_became_of_claims_is_told_and_kept() {
+    let fixture = Fixture::empty();
+    fixture.git(&["init", "--quiet", "--initial-branch=main"]);
+    let code = |documented: &str, named: &str| {
+        format!(
+            "/// Waits, at most `{documented}` seconds.\npub fn wait({named}: u64) -> u64 {{\n    let most = {named} * 2;\n    most + 1\n}}\n"
+        )
+    };
+    dated(&fixture, 0, &[("lib.rs", &code("limit", "limit")), ("other.md", "one\n"), ("last.md", "one\n")]);
+    // A claim that its author bears out the next day, and one that nobody does.
+    dated(&fixture, 1, &[("lib.rs", &code("limit", "bound"))]);
+    dated(&fixture, 2, &[("lib.rs", &code("bound", "bound"))]);
+    dated(&fixture, 40, &[("lib.rs", &code("bound", "ceiling"))]);
+    dated(&fixture, 80, &[("other.md", "two\n")]);
+    let found = fixture.json(&["replay", "--last", "5", "--json"]);
+    let stale = &found["replay"]["outcomes"]["stale-doc"];
+    assert_eq!((stale["alarms"].as_u64(), stale["borne_out"].as_u64()), (Some(2), Some(1)), "{found}");
+
+    let manifest = || {
+        let text = std::fs::read_to_string(fixture.store().join("manifest.json")).expect("a manifest");
+        serde_json::from_str::<Value>(&text).expect("JSON")
+    };
+    assert_eq!(manifest()["blobs"], Value::Array(vec![]), "nothing is kept that was not asked for");
+    fixture.json(&["replay", "--last", "5", "--keep", "--json"]);
+    let kept = manifest();
+    let blob = &kept["blobs"][0];
+    assert_eq!(blob["name"], "outcomes");
+    assert_eq!(blob["value"]["replayed"]["stale-doc"]["claims"], 2);
+    assert_eq!(blob["value"]["tip"].as_str(), Some(&*fixture.git(&["rev-parse", "HEAD"])));
+    fixture.json(&["replay", "--last", "5", "--keep", "--json"]);
+    assert_eq!(manifest()["generation"], kept["generation"], "what is there is not written again");
+}
+
 #[test]
 fn a_number_that_is_none_is_a_usage_error() {
     let fixture = Fixture::new("review");

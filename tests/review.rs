@@ -410,6 +410,12 @@ fn a_text_that_comes_back_and_a_fix_that_goes_away_are_told() {
 fn findings_are_sarif_and_annotations_for_those_who_want_no_comments() {
     let fixture = Fixture::new("review");
     let log = fixture.json(&["review", "main..topic", "--format", "sarif"]);
+    // For `tests/sarif.sh`, which holds them against the schema.
+    let kept = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("sarif");
+    std::fs::create_dir_all(&kept).expect("a folder");
+    std::fs::write(kept.join("findings.sarif"), log.to_string()).expect("written");
+    let nothing = fixture.run(&["review", "main..main", "--format", "sarif"]);
+    std::fs::write(kept.join("nothing.sarif"), &nothing.stdout).expect("written");
     let result = &log["runs"][0]["results"][0];
     assert_eq!(
         (&log["version"], &result["ruleId"], &result["level"]),

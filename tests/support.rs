@@ -70,7 +70,7 @@ impl Fixture {
         git(&self.repo(), arguments)
     }
 
-    /// Writes a file and commits it, a day after the one before.
+    /// Writes a file and commits it, in the same second as all others.
     pub(crate) fn commit(&self, path: &str, text: &str, message: &str) {
         let file = self.repo().join(path);
         std::fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");

@@ -468,7 +468,9 @@ fn what_does_not_fit_is_listed_by_risk() {
     let model = Scripted::claiming(json!([]));
     let review = model.json(&fixture, &["--llm-requests", "3"]);
     assert_eq!(model.asked().len(), 2, "one is kept for the second look");
-    assert!(user(&model.bodies()[0]).contains("file: src/m3.rs"), "what was fixed before comes first");
+    // The two are asked side by side, and either may arrive first.
+    let is_asked = |body: &Value| user(body).contains("file: src/m3.rs");
+    assert!(model.bodies().iter().any(is_asked), "what was fixed before is among them");
     let unasked = review["llm"]["unasked"].as_array().expect("a list");
     assert_eq!(unasked.len(), 4);
     let risks: Vec<f64> = unasked.iter().map(|left| left["risk"].as_f64().expect("a number")).collect();

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::finding::Confidence;
+use crate::outcomes::Standing;
 
 /// The table that is shipped: check, judged alarms, those judged right. It is made from `fixtures/labels`, and a test
 /// holds them together.
@@ -15,10 +16,12 @@ const SHIPPED: &str = include_str!("calibration.tsv");
 pub const SPEAKS_FROM: f64 = 0.6;
 /// The normal deviate of a two-sided bound of 95 %.
 const Z: f64 = 1.959_963_985;
-/// Later outcomes that must be known before they count for anything.
-const MIN_OUTCOMES: u32 = 20;
-/// A check whose outcome rate is below this for sure is silent in that repository.
-const SILENCED_BELOW: f64 = 0.2;
+/// Replayed claims that must be known before they count for anything.
+const MIN_REPLAYED: u32 = 20;
+/// Comments that people must have taken up or turned down, likewise.
+const MIN_HEARD: u32 = 5;
+/// A check whose comments are taken up less often than this, for sure, is silent in that repository.
+const SILENCED_BELOW: f64 = 0.5;
 
 /// A verdict on an alarm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -142,28 +145,29 @@ pub fn shipped(checks: &[&str]) -> Vec<Score> {
         .collect()
 }
 
-/// What replay says of a check in the repository at hand: how often what happened next bore it out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Outcome {
-    /// Alarms on past changes.
-    pub n: u32,
-    /// Those that were borne out.
-    pub borne_out: u32,
-}
-
-/// The confidence with which a check may speak, or `None` if it must be silent. Outcomes may take it away or lower it,
-/// never give it.
-pub fn voice(score: &Score, outcome: Option<Outcome>) -> Option<Confidence> {
+/// The confidence with which a check may speak in a repository, or `None` if it must be silent there.
+///
+/// A check is silent where people turned down most of what it said, and where what its claims pointed at was, for sure,
+/// touched less often than anything else. Where people's share is below the labels' for sure, that is what is stated.
+/// Nothing that is known of a repository gives a check a voice.
+pub fn voice(score: &Score, standing: &Standing) -> Option<Confidence> {
     if !score.speaks() {
         return None;
     }
+    let Standing { replayed, heard } = standing;
+    if replayed.claims >= MIN_REPLAYED && wilson(replayed.borne_out, replayed.claims).1 < replayed.base_rate {
+        return None;
+    }
     let labelled = Confidence { value: score.stated(), basis: "labels", n: score.n };
-    let Some(outcome) = outcome.filter(|outcome| outcome.n >= MIN_OUTCOMES) else { return Some(labelled) };
-    let (_, high) = wilson(outcome.borne_out, outcome.n);
+    let n = heard.taken_up + heard.turned_down;
+    if n < MIN_HEARD {
+        return Some(labelled);
+    }
+    let (_, high) = wilson(heard.taken_up, n);
     if high < SILENCED_BELOW {
         return None;
     }
-    Some(if high < labelled.value { Confidence { value: high, basis: "repository", n: outcome.n } } else { labelled })
+    Some(if high < labelled.value { Confidence { value: high, basis: "repository", n } } else { labelled })
 }
 
 /// How good the stated confidence is, each label judged by what the labels of the other repositories say of its check.
@@ -221,6 +225,7 @@ pub fn reliability(labels: &[Label]) -> Reliability {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::outcomes::{Heard, Replayed};
 
     fn labels() -> Vec<Label> {
         let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/labels");
@@ -261,14 +266,26 @@ mod tests {
     fn outcomes_silence_and_lower_but_never_unlock() {
         let score = |right, n| Score { check: "x".into(), n, right };
         let good = score(90, 100);
-        assert_eq!(voice(&good, None).map(|confidence| confidence.basis), Some("labels"));
-        assert_eq!(voice(&good, Some(Outcome { n: 5, borne_out: 0 })), voice(&good, None), "too few to count");
-        assert_eq!(voice(&good, Some(Outcome { n: 100, borne_out: 2 })), None);
-        let lowered = voice(&good, Some(Outcome { n: 100, borne_out: 50 })).expect("it speaks");
+        let heard =
+            |taken_up, turned_down| Standing { heard: Heard { taken_up, turned_down, open: 9 }, ..Standing::default() };
+        let replayed = |claims, borne_out, base_rate| Standing {
+            replayed: Replayed { claims, borne_out, base_rate },
+            ..Standing::default()
+        };
+        let unknown = voice(&good, &Standing::default());
+        assert_eq!(unknown.map(|confidence| confidence.basis), Some("labels"));
+        for little in [heard(0, 4), heard(5, 2), replayed(5, 0, 0.5), replayed(100, 2, 0.01)] {
+            assert_eq!(voice(&good, &little), unknown, "{little:?}");
+        }
+        for against in [heard(0, 5), heard(10, 40), replayed(100, 2, 0.2)] {
+            assert_eq!(voice(&good, &against), None, "{against:?}");
+        }
+        let lowered = voice(&good, &heard(50, 50)).expect("it speaks");
         assert_eq!((lowered.basis, lowered.n), ("repository", 100));
         assert!(lowered.value < good.stated());
         for poor in [score(0, 0), score(9, 10), score(50, 100)] {
-            assert_eq!(voice(&poor, Some(Outcome { n: 100, borne_out: 100 })), None);
+            assert_eq!(voice(&poor, &heard(100, 0)), None);
+            assert_eq!(voice(&poor, &replayed(100, 100, 0.0)), None);
         }
     }
 }

@@ -12,6 +12,7 @@ use precedent_pipeline::history::{AttributeRules, Entry, Objects, Repository};
 use precedent_pipeline::lineage::{self, FileNodes, Placed};
 use precedent_pipeline::shard::{Change as Kind, ChunkId, ObjectId};
 use precedent_pipeline::syntax::{Bag, Language, Skip};
+use rustc_hash::FxHashSet;
 
 use crate::diff::{FileDiff, tree};
 use crate::finding::{Left, NodeName};
@@ -171,6 +172,12 @@ impl Change {
         };
         let nodes = changed_nodes(self.files.iter().filter_map(cut).collect());
         Change { nodes, ..self }
+    }
+
+    /// The texts of the changed nodes, before and after.
+    pub fn chunks(&self) -> FxHashSet<ChunkId> {
+        let sides = self.nodes.iter().flat_map(|node| [&node.before, &node.after]).flatten();
+        sides.map(|(_, piece)| piece.chunk).collect()
     }
 
     /// A changed file by its path.

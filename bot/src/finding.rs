@@ -38,8 +38,7 @@ impl Citation {
         if start == 0 || end < start {
             return None;
         }
-        let entry = objects.entry(commit, path)?;
-        let content = objects.blob(&entry.id)?;
+        let content = objects.content(commit, path)?;
         let mut lines = content.split(|byte| *byte == b'\n').skip(start as usize - 1);
         let first = lines.next()?;
         // The last line of the range must exist as well; a final newline makes no line.
@@ -51,8 +50,7 @@ impl Citation {
 
     /// The lines, each ending in a line feed; `None` when they cannot be read.
     pub fn passage(&self, objects: &Objects) -> Option<String> {
-        let entry = objects.entry(&self.commit, &self.path)?;
-        let content = objects.blob(&entry.id)?;
+        let content = objects.content(&self.commit, &self.path)?;
         let [first, last] = self.lines;
         let lines = String::from_utf8_lossy(&content);
         let kept = lines.lines().skip(first.saturating_sub(1) as usize).take((last + 1 - first) as usize);
@@ -168,7 +166,7 @@ pub fn ground(value: f64, basis: &str, n: u32) -> Option<String> {
             let right = (value * (cases + 2.0) - 1.0).round().clamp(0.0, cases);
             Some(format!("right in {right} of {n} judged cases elsewhere"))
         }
-        "repository" => Some(format!("borne out at most {:.0} % of the time, by {n} cases here", value * 100.0)),
+        "repository" => Some(format!("taken up at most {:.0} % of the time, by {n} comments here", value * 100.0)),
         _ => None,
     }
 }
@@ -274,7 +272,7 @@ mod tests {
         for (value, basis, n, expected) in [
             (26.0 / 28.0, "labels", 26, Some("right in 25 of 26 judged cases elsewhere")),
             (61.0 / 64.0, "labels", 62, Some("right in 60 of 62 judged cases elsewhere")),
-            (0.7, "repository", 40, Some("borne out at most 70 % of the time, by 40 cases here")),
+            (0.7, "repository", 40, Some("taken up at most 70 % of the time, by 40 comments here")),
             (0.7, "labels", 0, None),
             (7.0, "labels", 9, None),
             (0.7, "elsewhere", 9, None),

@@ -23,6 +23,7 @@ pub mod finding;
 pub mod github;
 #[cfg(feature = "llm")]
 pub mod llm;
+pub mod outcomes;
 pub mod precedent;
 pub mod redact;
 pub mod render;
@@ -42,6 +43,7 @@ use change::Change;
 use checks::Scene;
 use checks::tree::{Library, Tree};
 use finding::{Fact, Finding, Left};
+use outcomes::Outcomes;
 use precedent::Precedents;
 use voice::{Account, Material, Voice};
 
@@ -118,9 +120,9 @@ pub fn review_with(
     let library = Library::default();
     let tree = Tree::of(Some(repository), &objects, &library, &change.head);
     let scene = Scene::new(&change, &objects, &tree, Some(&precedents)).with_facts(&briefing);
-    // What replay knows of this repository comes in here.
-    let outcome = |_: &str| None;
-    let (mut findings, unverified_claims) = finding::verified(checks::findings(&scene, &config, outcome), &objects);
+    let outcomes = Outcomes::of(archive.store());
+    let claims = checks::findings(&scene, &config, |check| outcomes.standing(check));
+    let (mut findings, unverified_claims) = finding::verified(claims, &objects);
     let mut account = None;
     if let Some(voice) = voice {
         let material = Material {

@@ -7,9 +7,10 @@ use precedent_model::{Document, Embedder};
 use precedent_pipeline::archive::{Archive, Known, Place, Units};
 use precedent_pipeline::history::{Mode, Objects};
 use precedent_pipeline::search::{Rows, Scored, VectorIndex};
-use precedent_pipeline::shard::{EditRow, ReviewRow};
+use precedent_pipeline::shard::{ChunkId, EditRow, ReviewRow};
 use precedent_pipeline::syntax::{Bag, Kind, similarity};
 use precedent_pipeline::{Piece, PipelineError};
+use rustc_hash::FxHashMap;
 
 use crate::change::{Change, ChangedNode, empty_tree};
 use crate::companions::ledger::Line;
@@ -19,6 +20,9 @@ use crate::companions::ranking::{self, Ranking, Weights};
 const NEIGHBOURS: usize = 8;
 /// Shorter texts are alike by accident; in tokens.
 const MIN_COMPARED_TOKENS: usize = 30;
+
+/// From this many questions on it pays to read all vectors first.
+const MANY_QUESTIONS: usize = 24;
 
 /// Nodes of one change that are looked up, so that a review ends in time; those with the longest past first.
 const MAX_EXAMINED: usize = 200;
@@ -52,6 +56,8 @@ pub struct Precedents<'a> {
     pub alive: HashSet<(Arc<str>, Arc<str>)>,
     /// Files in the base tree.
     pub files: HashSet<String>,
+    /// The numbers of the changed nodes' texts, before and after, as far as the store has them.
+    pub numbers: FxHashMap<ChunkId, u32>,
     /// For each changed node, in order: its edits as known, newest first.
     pub traces: Vec<Vec<&'a EditRow>>,
     /// For each changed node, in order: whether it was looked up; false for the rest of a very large change.
@@ -83,17 +89,7 @@ impl<'a> Precedents<'a> {
         let number = archive.number(&change.base_tip);
         let known = archive.known_at(&change.base_tip).unwrap_or_default();
         let units = number.map(|number| archive.units(number)).unwrap_or_default();
-        let is_root = change.base == empty_tree(&change.head);
-        let places = if is_root { Vec::new() } else { archive.alive(objects, &change.base)? };
-        let line = number.map(|tip| Line::with(archive, &units, tip)).unwrap_or_default();
-        let ranking = match number {
-            Some(_) => {
-                let ledger = ranking::ledger(archive, &line, ranking::mailmap(objects, &change.base_tip));
-                Ranking::of(archive, &ledger, &Weights::built_in(), change)?
-            }
-            None => Ranking::default(),
-        };
-        let numbers = archive.chunk_numbers();
+        let numbers = archive.chunk_numbers(&change.chunks());
         let traces: Vec<Vec<&EditRow>> = change
             .nodes
             .iter()
@@ -103,14 +99,35 @@ impl<'a> Precedents<'a> {
                 archive.trace(&known, path, &piece.symbol, piece.kind.as_str(), text)
             })
             .collect();
+        let examined = examined(&traces);
+        let is_root = change.base == empty_tree(&change.head);
+        let mailmap = ranking::mailmap(objects, &change.base_tip);
+        let units_of = &units;
+        // What changed with what, and what stands in the tree, have nothing in common.
+        let (ranked, near) = std::thread::scope(|scope| {
+            let ranked = scope.spawn(move || {
+                let Some(tip) = number else { return Ok(Default::default()) };
+                let line = Line::with(archive, units_of, tip);
+                let ledger = ranking::ledger(archive, &line, mailmap);
+                Ranking::of(archive, &ledger, &Weights::built_in(), change).map(|ranking| (line, ranking))
+            });
+            let near = || {
+                let places = if is_root { Vec::new() } else { archive.alive(objects, &change.base)? };
+                let near = neighbours(archive, embedder, change, &examined, &places)?;
+                Ok::<_, PipelineError>((places, near))
+            };
+            let near = near();
+            (ranked.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), near)
+        });
+        let ((line, ranking), (places, neighbours)) = (ranked?, near?);
         let files = if is_root { Vec::new() } else { objects.files(&change.base)? };
         let files = files.into_iter().filter(|(_, entry)| entry.mode == Mode::File).map(|(path, _)| path).collect();
-        let examined = examined(&traces);
         let reviews = archive.store().reviews()?;
         Ok(Precedents {
             said: said(&reviews, embedder, change, &examined)?,
             reviews,
-            neighbours: neighbours(archive, embedder, change, &examined, &places)?,
+            neighbours,
+            numbers,
             examined,
             alive: places.into_iter().map(|place| (place.path, place.symbol)).collect(),
             archive,
@@ -146,7 +163,8 @@ fn neighbours(
     if wants.iter().all(Option::is_none) {
         return Ok(vec![Vec::new(); change.nodes.len()]);
     }
-    let index = VectorIndex::load(archive.store())?;
+    let asked = wants.iter().flatten().count();
+    let index = if asked > MANY_QUESTIONS { VectorIndex::load } else { VectorIndex::open }(archive.store())?;
     let touched: HashSet<(&str, &str)> = change
         .nodes
         .iter()

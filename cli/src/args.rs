@@ -167,6 +167,10 @@ pub(crate) struct ReplayArguments {
     /// The last change [default: HEAD]
     #[arg(long, value_name = "REV")]
     pub(crate) as_of: Option<String>,
+
+    /// Keep what became of each check's claims in the index, where reviews read it
+    #[arg(long)]
+    pub(crate) keep: bool,
 }
 
 /// Measure how well search finds what it should in this repository
@@ -353,6 +357,10 @@ pub(crate) struct FetchReviewsArguments {
     /// Read at most so many hundred comments; the next run goes on behind them
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub(crate) max_pages: u16,
+
+    /// The account that posts for this program: what people made of its comments is counted, by check
+    #[arg(long, value_name = "LOGIN", default_value = "github-actions[bot]")]
+    pub(crate) author: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -33,11 +33,13 @@ pub(crate) struct Failure {
     hint: Option<String>,
     /// What is wrong with the store, where building it again would help.
     damage: Option<String>,
+    /// Whether the store is sound and not for us: of another repository, model or version.
+    foreign: bool,
 }
 
 impl Failure {
     pub(crate) fn new(kind: Kind, message: impl Into<String>) -> Failure {
-        Failure { kind, message: message.into(), hint: None, damage: None }
+        Failure { kind, message: message.into(), hint: None, damage: None, foreign: false }
     }
 
     pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Failure {
@@ -61,6 +63,11 @@ impl Failure {
 
     pub(crate) fn damage(&self) -> Option<&str> {
         self.damage.as_deref()
+    }
+
+    /// Whether a store is there that is sound and not for us.
+    pub(crate) fn is_foreign(&self) -> bool {
+        self.foreign
     }
 
     pub(crate) fn interrupted() -> Failure {
@@ -118,7 +125,13 @@ impl From<PipelineError> for Failure {
             PipelineError::Store(StoreError::Damaged { what, why }) => Some(format!("{what} is damaged ({why})")),
             _ => None,
         };
-        Failure { kind, message: chain(&error), hint, damage }
+        let foreign = matches!(
+            &error,
+            PipelineError::OtherRepository { .. }
+                | PipelineError::OtherMaker { .. }
+                | PipelineError::Store(StoreError::Version { .. })
+        );
+        Failure { kind, message: chain(&error), hint, damage, foreign }
     }
 }
 
@@ -149,7 +162,7 @@ impl From<PostError> for Failure {
             PostError::ForeignPending(_) => Some("send or discard it on GitHub, then run this again".into()),
             PostError::RefusedTwice(_) | PostError::Lost(_) => None,
         };
-        Failure { kind: Kind::GitHub, message: chain(&error), hint, damage: None }
+        Failure { kind: Kind::GitHub, message: chain(&error), hint, damage: None, foreign: false }
     }
 }
 
@@ -159,7 +172,7 @@ impl From<EventError> for Failure {
             EventError::WrongEvent(_) => Some("run it on `pull_request_target` or `pull_request`".to_owned()),
             _ => None,
         };
-        Failure { kind: Kind::Usage, message: error.to_string(), hint, damage: None }
+        Failure { kind: Kind::Usage, message: error.to_string(), hint, damage: None, foreign: false }
     }
 }
 

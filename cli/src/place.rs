@@ -44,6 +44,11 @@ impl Place {
         Ok(Place { repository, locations })
     }
 
+    /// The same repository with its store in another folder.
+    pub(crate) fn with_folder(self, folder: PathBuf) -> Place {
+        Place { locations: vec![Location::folder(folder)], ..self }
+    }
+
     /// The place of the store that would be used first.
     pub(crate) fn location(&self) -> &Location {
         &self.locations[0]

@@ -26,6 +26,7 @@ pub(crate) struct Runner {
     event_path: Option<PathBuf>,
     step_summary: Option<PathBuf>,
     output: Option<PathBuf>,
+    temporary: Option<PathBuf>,
 }
 
 fn variable(name: &str) -> Option<String> {
@@ -43,6 +44,7 @@ impl Runner {
             event_path: variable("GITHUB_EVENT_PATH").map(PathBuf::from),
             step_summary: variable("GITHUB_STEP_SUMMARY").map(PathBuf::from),
             output: variable("GITHUB_OUTPUT").map(PathBuf::from),
+            temporary: variable("RUNNER_TEMP").map(PathBuf::from),
         }
     }
 
@@ -58,6 +60,11 @@ impl Runner {
         let payload = std::fs::read(path)
             .map_err(|error| Failure::new(Kind::Usage, format!("cannot read `{}`: {error}", path.display())))?;
         Ok(Event::read(&payload, name, repository)?)
+    }
+
+    /// A folder that lasts as long as the job.
+    pub(crate) fn temporary(&self) -> PathBuf {
+        self.temporary.clone().unwrap_or_else(env::temp_dir)
     }
 
     /// The repository that the run is in.

@@ -11,6 +11,8 @@ mod tree;
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
+use rustc_hash::{FxHashMap, FxHashSet};
+
 pub(crate) use places::Gathered;
 pub use places::Places;
 pub use snapshot::{Place, Snapshot};
@@ -25,9 +27,9 @@ use crate::shard::{ChunkHead, ChunkId, CommitRow, EditRow, ObjectId, Store, Stor
 pub struct Archive {
     snapshot: Snapshot,
     commits: Vec<CommitRow>,
-    numbers: HashMap<ObjectId, u32>,
+    numbers: FxHashMap<ObjectId, u32>,
     edits: Vec<EditRow>,
-    by_path: HashMap<Arc<str>, Vec<u32>>,
+    by_path: FxHashMap<Arc<str>, Vec<u32>>,
     /// Removals by text, made when first asked for.
     removals: OnceLock<HashMap<u32, Vec<u32>>>,
     /// For each commit its date, put after those of its parents where a clock was wrong.
@@ -76,7 +78,9 @@ impl Archive {
     /// # Errors
     /// [`StoreError::Damaged`] naming the shard that cannot be read.
     pub fn open(store: Store) -> Result<Archive, StoreError> {
-        let commits = store.commits()?;
+        let (edits, (commits, heads)) =
+            rayon::join(|| store.edits(), || rayon::join(|| store.commits(), || snapshot::heads(&store)));
+        let (edits, commits) = (edits?, commits?);
         for (at, commit) in commits.iter().enumerate() {
             if commit.number as usize != at {
                 return Err(StoreError::Damaged {
@@ -85,8 +89,7 @@ impl Archive {
                 });
             }
         }
-        let edits = store.edits()?;
-        let snapshot = Snapshot::open(store)?;
+        let snapshot = Snapshot::with(store, heads?);
         let in_range = |chunk: Option<u32>| chunk.is_none_or(|chunk| (chunk as usize) < snapshot.chunk_count());
         for edit in &edits {
             if edit.commit as usize >= commits.len() || !in_range(edit.before) || !in_range(edit.after) {
@@ -96,11 +99,11 @@ impl Archive {
                 });
             }
         }
-        let mut by_path: HashMap<Arc<str>, Vec<u32>> = HashMap::new();
+        let mut by_path: FxHashMap<Arc<str>, Vec<u32>> = FxHashMap::default();
         for (at, edit) in edits.iter().enumerate() {
             by_path.entry(edit.path.clone()).or_default().push(at as u32);
         }
-        let numbers: HashMap<ObjectId, u32> = commits.iter().map(|commit| (commit.id, commit.number)).collect();
+        let numbers: FxHashMap<ObjectId, u32> = commits.iter().map(|commit| (commit.id, commit.number)).collect();
         let mut dates: Vec<i64> = Vec::with_capacity(commits.len());
         for commit in &commits {
             let parents = commit.parents.iter().filter_map(|parent| dates.get(*numbers.get(parent)? as usize));
@@ -205,9 +208,10 @@ impl Archive {
         }
     }
 
-    /// The number of each text, by its identity.
-    pub fn chunk_numbers(&self) -> HashMap<ChunkId, u32> {
-        self.snapshot.heads().iter().map(|head| (head.id, head.number)).collect()
+    /// The numbers of some texts, by their identities.
+    pub fn chunk_numbers(&self, wanted: &FxHashSet<ChunkId>) -> FxHashMap<ChunkId, u32> {
+        let heads = self.snapshot.heads().iter().filter(|head| wanted.contains(&head.id));
+        heads.map(|head| (head.id, head.number)).collect()
     }
 
     /// Every node in the tree of `commit`.

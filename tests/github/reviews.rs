@@ -193,3 +193,29 @@ fn without_an_index_or_a_name_it_says_what_to_do() {
     let bare = runner.run(&fixture.repo(), &["reviews", "fetch", "--from", REPOSITORY, "--store", &store]);
     assert_eq!(bare.code, 3, "{}", bare.stderr);
 }
+
+#[test]
+fn what_people_made_of_own_comments_is_kept_and_may_silence_a_check() {
+    let (fixture, github, runner) = scene();
+    assert_eq!(runner.findings_of(&fixture)["findings"][0]["check"], "stale-doc");
+    let own = |id: u64, down: u64| {
+        let mut own = with(
+            comment(id, 3, "2020-01-03T00:00:00Z"),
+            "user",
+            json!({"login": "github-actions[bot]", "id": 2, "type": "Bot"}),
+        );
+        own["body"] = "Words.\n\n<!-- precedent:1 finding 0123456789abcdef stale-doc -->".into();
+        own["reactions"] = json!({"+1": 0, "-1": down});
+        own
+    };
+    github.state().past_comments = (20..24).map(|id| own(id, 1)).chain([own(24, 0)]).collect();
+    let first = fetched(&fixture, &runner);
+    assert_eq!(first["heard"]["stale-doc"], json!({"taken_up": 0, "turned_down": 4, "open": 1}));
+    let stated = |found: &Value| found["findings"][0]["confidence"].clone();
+    assert_eq!(stated(&runner.findings_of(&fixture))["basis"], "labels", "four are too few");
+    github.state().past_comments.push(own(25, 2));
+    let ran = runner.run(&fixture.repo(), &["reviews", "fetch"]);
+    assert!(ran.stdout.contains("own comments of stale-doc: 0 taken up, 5 turned down, 1 open"), "{}", ran.stdout);
+    // Its owners ask to hear this check; otherwise it would be silent now.
+    assert_eq!(stated(&runner.findings_of(&fixture)), Value::Null, "nobody wanted it here");
+}

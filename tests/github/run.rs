@@ -56,6 +56,13 @@ impl Runner {
         self.run(repository, &["review", "--event", &event, "--out", &out])
     }
 
+    /// What a review finds now.
+    pub(super) fn findings_of(&self, fixture: &Fixture) -> Value {
+        let reviewed = self.review(&fixture.repo());
+        assert_eq!(reviewed.code, 0, "{}", reviewed.stderr);
+        self.findings()
+    }
+
     fn post(&self, repository: &Path) -> Ran {
         let findings = self.path("findings.json").display().to_string();
         self.run(repository, &["post", &findings, "--json"])
@@ -244,6 +251,42 @@ fn case_16_and_17_a_review_goes_on_without_a_store_that_cannot_be_used() {
         assert_eq!(reviewed.code, 0, "{}", reviewed.stderr);
         assert!(reviewed.stderr.contains("note: "), "{}", reviewed.stderr);
         assert_eq!(runner.findings()["findings"][0]["check"], "stale-doc");
+    }
+}
+
+#[test]
+fn case_17_an_index_of_another_version_or_repository_is_left_alone_and_another_made() {
+    let fixture = Fixture::new("review");
+    let github = github_of(&fixture);
+    let other = Fixture::new("lineage");
+    let newer = |store: &Path| {
+        let path = store.join("manifest.json");
+        let manifest = std::fs::read_to_string(&path).expect("a manifest");
+        let mut manifest: Value = serde_json::from_str(&manifest).expect("JSON");
+        manifest["format"] = 99.into();
+        std::fs::write(&path, manifest.to_string()).expect("written");
+    };
+    let foreign = |store: &Path| {
+        assert_eq!(other.run(&["index", "--store", &store.to_string_lossy()]).code, 0);
+    };
+    let spoils: [&dyn Fn(&Path); 2] = [&newer, &foreign];
+    for (spoil, why) in spoils.into_iter().zip(["format 99", "belongs to another repository"]) {
+        let runner = Runner::new(&payload(&fixture), &github.api());
+        assert_eq!(runner.review(&fixture.repo()).code, 0);
+        if why.starts_with("belongs") {
+            std::fs::remove_dir_all(fixture.store()).expect("a store");
+        }
+        spoil(&fixture.store());
+        let before = std::fs::read(fixture.store().join("manifest.json")).expect("a manifest");
+        let reviewed = runner.review(&fixture.repo());
+        assert_eq!(reviewed.code, 0, "{}", reviewed.stderr);
+        assert!(reviewed.stderr.contains(why) && reviewed.stderr.contains("precedent-index"), "{}", reviewed.stderr);
+        assert_eq!(runner.findings()["findings"][0]["check"], "stale-doc");
+        let summary = runner.read("summary.md");
+        assert!(summary.contains("The index could not be used") && summary.contains(why), "{summary}");
+        let after = std::fs::read(fixture.store().join("manifest.json")).expect("a manifest");
+        assert_eq!(before, after, "what someone else may want is left as it was");
+        std::fs::remove_dir_all(fixture.store()).expect("a store");
     }
 }
 

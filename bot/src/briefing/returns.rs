@@ -25,7 +25,7 @@ const MAX_FIXES: usize = 12;
 
 /// What comes back, and what a fix added and goes away.
 pub(super) fn facts(change: &Change, precedents: &Precedents<'_>, objects: &Objects) -> Vec<Fact> {
-    let numbers = precedents.archive.chunk_numbers();
+    let numbers = &precedents.numbers;
     let is_known = |edit: &EditRow| precedents.known.has(edit.commit);
     let mut facts = Vec::new();
     let nodes = change.nodes.iter().zip(&precedents.traces).zip(&precedents.examined);

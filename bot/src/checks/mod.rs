@@ -26,10 +26,11 @@ use std::collections::HashSet;
 
 use precedent_pipeline::history::Objects;
 
-use crate::calibration::{self, Outcome};
+use crate::calibration;
 use crate::change::Change;
 use crate::config::{self, Config};
 use crate::finding::{Fact, Finding, Side};
+use crate::outcomes::Standing;
 use crate::precedent::Precedents;
 use elsewhere::Spoken;
 use tree::Tree;
@@ -101,6 +102,9 @@ const CHECKS: [Check; 7] = [
     facts::findings,
 ];
 
+/// What makes the claims; changes whenever a check's rules do.
+pub const FINGERPRINT: &str = "checks-1";
+
 /// The names that claims are made under.
 pub const NAMES: [&str; 8] = [
     stale_doc::NAME,
@@ -143,14 +147,14 @@ pub fn alarms(scene: &Scene<'_>) -> Vec<Finding> {
 /// What may be said of a change: the claims of checks that have a voice, with their confidence, and of those that the
 /// repository's owners ask for; not muted, best first.
 ///
-/// `outcome` is what replay knows of a check in this repository, if anything.
-pub fn findings(scene: &Scene<'_>, config: &Config, outcome: impl Fn(&str) -> Option<Outcome>) -> Vec<Finding> {
+/// `standing` is what is known of a check in this repository.
+pub fn findings(scene: &Scene<'_>, config: &Config, standing: impl Fn(&str) -> Standing) -> Vec<Finding> {
     let scores = calibration::shipped(&NAMES);
     let mut said: Vec<Finding> = alarms(scene)
         .into_iter()
         .filter_map(|finding| {
             let score = scores.iter().find(|score| score.check == finding.check)?;
-            let confidence = calibration::voice(score, outcome(finding.check));
+            let confidence = calibration::voice(score, &standing(finding.check));
             // Owners may ask to hear a check that is not right often enough; no confidence is stated then.
             let is_heard = confidence.is_some() || config.speak.iter().any(|check| check == finding.check);
             is_heard.then_some(Finding { confidence, ..finding })

@@ -229,11 +229,7 @@ fn best(tallies: &Tallies) -> (f32, f32) {
 }
 
 /// The latest step of the change's authors at a candidate, and how many there were.
-fn author(
-    question: &Question,
-    all: &std::collections::HashMap<u32, FxHashMap<u32, (u32, u32)>>,
-    id: u32,
-) -> Option<(u32, u32)> {
+fn author(question: &Question, all: &FxHashMap<u32, FxHashMap<u32, (u32, u32)>>, id: u32) -> Option<(u32, u32)> {
     let found = question.authors.iter().filter_map(|author| all.get(author)?.get(&id).copied());
     found.reduce(|one, two| (one.0.max(two.0), one.1 + two.1))
 }

@@ -3,7 +3,7 @@
 //! It reads the edits of a store in the order of the steps that brought them, and never one of a later step, so that
 //! whatever is asked of it is what was known then. A node keeps its number when it is renamed or moved.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use precedent_pipeline::archive::{Archive, Units};
@@ -111,8 +111,8 @@ pub struct Preview {
 pub struct Line<'a> {
     /// Commit of each step, oldest first.
     pub spine: Vec<u32>,
-    edits: HashMap<u32, Vec<&'a EditRow>>,
-    commits: HashMap<u32, Vec<u32>>,
+    edits: FxHashMap<u32, Vec<&'a EditRow>>,
+    commits: FxHashMap<u32, Vec<u32>>,
 }
 
 impl<'a> Line<'a> {
@@ -124,13 +124,13 @@ impl<'a> Line<'a> {
 
     /// The same, where the steps are known.
     pub fn with(archive: &'a Archive, units: &Units, tip: u32) -> Line<'a> {
-        let mut edits: HashMap<u32, Vec<&EditRow>> = HashMap::new();
+        let mut edits: FxHashMap<u32, Vec<&EditRow>> = FxHashMap::default();
         for edit in archive.edits() {
             if let Some(unit) = units.of(edit.commit) {
                 edits.entry(unit).or_default().push(edit);
             }
         }
-        let mut commits: HashMap<u32, Vec<u32>> = HashMap::new();
+        let mut commits: FxHashMap<u32, Vec<u32>> = FxHashMap::default();
         for commit in 0..=tip {
             if let Some(unit) = units.of(commit) {
                 commits.entry(unit).or_default().push(commit);
@@ -142,7 +142,7 @@ impl<'a> Line<'a> {
     }
 
     /// All steps with their edits.
-    pub fn all(&self) -> &HashMap<u32, Vec<&'a EditRow>> {
+    pub fn all(&self) -> &FxHashMap<u32, Vec<&'a EditRow>> {
         &self.edits
     }
 
@@ -168,16 +168,16 @@ pub struct Ledger {
     pub steps: Vec<Step>,
     /// Who is who.
     pub authors: Authors,
-    places: HashMap<Arc<str>, HashMap<Arc<str>, u32>>,
-    paths: HashMap<Arc<str>, u32>,
+    places: FxHashMap<Arc<str>, FxHashMap<Arc<str>, u32>>,
+    paths: FxHashMap<Arc<str>, u32>,
     /// For each author the nodes that they changed: the latest step, and how many.
-    pub by_author: HashMap<u32, FxHashMap<u32, (u32, u32)>>,
+    pub by_author: FxHashMap<u32, FxHashMap<u32, (u32, u32)>>,
     /// The same for files.
-    pub files_by_author: HashMap<u32, FxHashMap<u32, (u32, u32)>>,
+    pub files_by_author: FxHashMap<u32, FxHashMap<u32, (u32, u32)>>,
     /// Nodes by the stem of their name.
-    pub by_name: HashMap<String, Vec<u32>>,
+    pub by_name: FxHashMap<String, Vec<u32>>,
     /// Files by the stem of theirs.
-    pub by_stem: HashMap<String, Vec<u32>>,
+    pub by_stem: FxHashMap<String, Vec<u32>>,
 }
 
 /// Imports change with everything and prose has no name that lasts: neither has companions.
@@ -210,8 +210,8 @@ impl Ledger {
     /// What a step does, seen from before it.
     pub fn preview(&self, edits: &[&EditRow]) -> Preview {
         let mut preview = Preview::default();
-        let mut at: HashMap<(Arc<str>, Arc<str>), usize> = HashMap::new();
-        let mut file_at: HashMap<Arc<str>, usize> = HashMap::new();
+        let mut at: FxHashMap<(Arc<str>, Arc<str>), usize> = FxHashMap::default();
+        let mut file_at: FxHashMap<Arc<str>, usize> = FxHashMap::default();
         for edit in edits {
             let from_path = edit.before_path.clone().unwrap_or_else(|| edit.path.clone());
             let moves = matches!(edit.change, Change::Moved | Change::Renamed);

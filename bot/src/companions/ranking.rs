@@ -156,7 +156,7 @@ impl SomeTexts {
         let chunks = archive.store().chunks_by_number(&numbers)?;
         Ok(SomeTexts {
             identifiers: chunks.into_iter().map(|chunk| (chunk.number, identifiers(&chunk.text).into())).collect(),
-            vectors: ChunkVectors::read(archive.store())?,
+            vectors: ChunkVectors::of(archive.store(), &numbers)?,
         })
     }
 }

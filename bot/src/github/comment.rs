@@ -23,11 +23,11 @@ pub fn finding(finding: &Finding) -> String {
     if let Some(block) = finding.suggestion.as_deref().and_then(suggestion) {
         body.push_str(&format!("\n{block}\n"));
     }
-    with_marker(&body, &Marker::Finding { id: finding.id.clone(), settled: false })
+    with_marker(&body, &Marker::Finding { id: finding.id.clone(), check: Some(finding.check.clone()), settled: false })
 }
 
 /// The body of a comment whose finding is gone, because the code has changed.
-pub fn settled(old_body: &str, id: &str, head: &str) -> String {
+pub fn settled(old_body: &str, id: &str, check: Option<&str>, head: &str) -> String {
     let text = old_body.rsplit_once("<!-- precedent:").map_or(old_body, |(text, _)| text).trim_end();
     // A suggestion that is applied now would undo what was done.
     let text: String = text.replace("```suggestion", "```text");
@@ -35,7 +35,7 @@ pub fn settled(old_body: &str, id: &str, head: &str) -> String {
         "Settled by {}.\n\n<details>\n<summary>what was said</summary>\n\n{text}\n\n</details>\n",
         code(short(head))
     );
-    with_marker(&body, &Marker::Finding { id: id.to_owned(), settled: true })
+    with_marker(&body, &Marker::Finding { id: id.to_owned(), check: check.map(str::to_owned), settled: true })
 }
 
 /// The body of a review: how many comments it has, or the findings themselves where they cannot be comments.

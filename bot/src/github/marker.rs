@@ -21,6 +21,8 @@ pub enum Marker {
     Finding {
         /// The finding.
         id: String,
+        /// The check that made it; markers did not always name it.
+        check: Option<String>,
         /// Whether the code has changed since and the finding is gone.
         settled: bool,
     },
@@ -34,8 +36,10 @@ impl Marker {
             Marker::Review { head, findings } => {
                 [&["review".to_owned(), head.clone()], findings.as_slice()].concat().join(" ")
             }
-            Marker::Finding { id, settled: false } => format!("finding {id}"),
-            Marker::Finding { id, settled: true } => format!("finding {id} settled"),
+            Marker::Finding { id, check, settled } => {
+                let check = check.as_ref().map(|check| format!(" {check}")).unwrap_or_default();
+                format!("finding {id}{check}{}", if *settled { " settled" } else { "" })
+            }
         };
         format!("{PREFIX}1 {words}{SUFFIX}")
     }
@@ -52,9 +56,16 @@ impl Marker {
                 head: (*head).to_owned(),
                 findings: ids.iter().filter(|id| is_hex(id)).map(|id| (*id).to_owned()).collect(),
             }),
-            ["1", "finding", id] if is_hex(id) => Some(Marker::Finding { id: (*id).to_owned(), settled: false }),
-            ["1", "finding", id, "settled"] if is_hex(id) => {
-                Some(Marker::Finding { id: (*id).to_owned(), settled: true })
+            ["1", "finding", id, rest @ ..] if is_hex(id) => {
+                let (check, settled) = match rest {
+                    [] => (None, false),
+                    ["settled"] => (None, true),
+                    [check] => (Some(check), false),
+                    [check, "settled"] => (Some(check), true),
+                    _ => return None,
+                };
+                let check = check.map(|check| (*check).to_owned());
+                Some(Marker::Finding { id: (*id).to_owned(), check, settled })
             }
             _ => None,
         }
@@ -72,8 +83,10 @@ mod tests {
             Marker::Summary,
             Marker::Review { head: "a".repeat(40), findings: vec![id.clone()] },
             Marker::Review { head: "a".repeat(40), findings: vec![] },
-            Marker::Finding { id: id.clone(), settled: false },
-            Marker::Finding { id, settled: true },
+            Marker::Finding { id: id.clone(), check: None, settled: false },
+            Marker::Finding { id: id.clone(), check: None, settled: true },
+            Marker::Finding { id: id.clone(), check: Some("stale-doc".into()), settled: false },
+            Marker::Finding { id, check: Some("stale-doc".into()), settled: true },
         ] {
             assert_eq!(Marker::find(&format!("text\n\n{}", marker.text())), Some(marker));
         }

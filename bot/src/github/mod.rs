@@ -12,6 +12,7 @@ pub mod client;
 pub mod comment;
 pub mod event;
 pub mod fetch;
+pub mod heard;
 pub mod marker;
 pub mod outputs;
 pub mod patch;

@@ -520,14 +520,15 @@ impl Poster<'_> {
         }
         let mut count = 0;
         for old in present.comments.iter().filter(|comment| is_by(comment.user.as_ref(), self.settings)) {
-            let Some(Marker::Finding { id, settled: false }) = marker(old.body.as_ref()) else { continue };
+            let Some(Marker::Finding { id, check, settled: false }) = marker(old.body.as_ref()) else { continue };
             let is_open =
                 current.contains(&*id) || left.contains(&*old.path) || old.original_commit_id == self.report.head;
             if is_open || count == self.settings.max_comments {
                 continue;
             }
             let path = format!("/repos/{}/pulls/comments/{}", self.pull.repository, old.id);
-            self.replace(&path, &comment::settled(old.body.as_deref().unwrap_or(""), &id, &self.report.head))?;
+            let old_body = old.body.as_deref().unwrap_or("");
+            self.replace(&path, &comment::settled(old_body, &id, check.as_deref(), &self.report.head))?;
             count += 1;
         }
         Ok(count)

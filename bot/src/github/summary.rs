@@ -17,7 +17,7 @@ use crate::sanitise::prose;
 const MAX_REASONS: usize = 20;
 
 /// What is known of the index that a review stood on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IndexAge {
     /// Commits in the index before the review; 0 when there was none.
     pub commits_before: u64,
@@ -25,6 +25,8 @@ pub struct IndexAge {
     pub commits_added: u64,
     /// When the newest commit of the index was made, in seconds since 1970; `None` when there was none.
     pub newest: Option<i64>,
+    /// Why the index that was there could not be used, where the review made one of its own.
+    pub unfit: Option<String>,
 }
 
 /// A pull request that was not reviewed, and why.
@@ -59,6 +61,13 @@ pub fn reviewed(pull: &PullRequest, review: &Review, age: &IndexAge) -> String {
 }
 
 fn index(age: &IndexAge) -> String {
+    if let Some(why) = &age.unfit {
+        return format!(
+            "The index could not be used: {}. {} commits were indexed anew for this review.",
+            prose(why),
+            age.commits_added
+        );
+    }
     match age.newest {
         None => format!("There was no index: {} commits were indexed for this review.", age.commits_added),
         Some(newest) => {

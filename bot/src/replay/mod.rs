@@ -10,16 +10,20 @@ use std::collections::{BTreeMap, HashMap};
 
 use precedent_pipeline::PipelineError;
 use precedent_pipeline::archive::Archive;
-use precedent_pipeline::history::Repository;
-use precedent_pipeline::shard::ObjectId;
+use precedent_pipeline::history::{Objects, Repository};
+use precedent_pipeline::shard::{CommitRow, ObjectId};
 use serde::Serialize;
 
+use crate::change::Change;
+use crate::checks::tree::{Library, Tree};
+use crate::checks::{Scene, alarms, may_claim};
 use crate::companions::authors::Authors;
 use crate::companions::features::{FILE_COLUMNS, NODE_COLUMNS};
 use crate::companions::ledger::{Ledger, Line};
 use crate::companions::protocol::{Query, file_queries, node_queries, walk};
 use crate::companions::ranking::{Weights, mailmap};
 use crate::companions::texts::AllTexts;
+use crate::finding::{self, Finding};
 
 pub use figures::{Figure, Figures};
 pub use outcome::Outcome;
@@ -97,6 +101,8 @@ pub fn replay(
     let mut weights = Weights::built_in();
     let mut tasks = [Task::new(NODE_COLUMNS.len()), Task::new(FILE_COLUMNS.len())];
     let mut alarms: Vec<Alarm> = Vec::new();
+    let library = Library::default();
+    let mut failure = None;
     let wants = |at: usize| at + WARM_UP_STEPS >= first;
     walk(archive, &line, &mut ledger, &texts, wants, &mut |asked| {
         let is_scored = asked.at >= first;
@@ -115,10 +121,18 @@ pub fn replay(
                 }
             }
         }
-        if is_scored {
+        if is_scored && failure.is_none() {
             alarms.extend(Alarm::companions(asked));
+            let head = archive.commit(line.spine[asked.at]);
+            match claims(repository, &objects, &library, head) {
+                Ok(findings) => alarms.extend(Alarm::claims(asked, &findings, &head.id)),
+                Err(error) => failure = Some(error),
+            }
         }
     });
+    if let Some(error) = failure {
+        return Err(error);
+    }
     let [nodes, files] = tasks;
     Ok(Some(Replay {
         steps,
@@ -128,6 +142,27 @@ pub fn replay(
         files: files.found(),
         outcomes: outcome::outcomes(&ledger, &alarms),
     }))
+}
+
+/// What the checks, silent or not, claim of the step that a commit is. They look at its tree and at nothing after it.
+fn claims(
+    repository: &Repository,
+    objects: &Objects,
+    library: &Library,
+    head: &CommitRow,
+) -> Result<Vec<Finding>, PipelineError> {
+    let Some(parent) = head.parents.first() else { return Ok(Vec::new()) };
+    // Beyond where a shallow clone ends there is nothing to compare with.
+    if !objects.contains(parent) {
+        return Ok(Vec::new());
+    }
+    let change = Change::of_files(repository, *parent, head.id)?;
+    let tree = Tree::of(None, objects, library, &head.id);
+    if !may_claim(&Scene::new(&change, objects, &tree, None)) {
+        return Ok(Vec::new());
+    }
+    let change = change.with_nodes();
+    Ok(finding::verified(alarms(&Scene::new(&change, objects, &tree, None)), objects).0)
 }
 
 /// Simple rankings: their names, and the columns that they sort by, for nodes and for files.

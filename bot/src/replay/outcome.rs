@@ -2,15 +2,17 @@
 //!
 //! The strict proxy: the same author, within 14 days, touches again a node of the change *and* what the alarm pointed at.
 //! Beside it stands how often the same happened to matched nodes that no alarm pointed at: of the same file, about as
-//! often changed.
+//! often changed. What a claim points at is the file whose words it calls untrue.
 
 use std::collections::{BTreeMap, HashSet};
 
+use precedent_pipeline::shard::ObjectId;
 use serde::Serialize;
 
 use crate::companions::ledger::{Ledger, counts};
 use crate::companions::protocol::Asked;
 use crate::companions::question::{Tallies, candidates, file_tallies};
+use crate::finding::Finding;
 
 /// How long what happened next counts.
 const SECONDS: i64 = 14 * 24 * 60 * 60;
@@ -83,24 +85,35 @@ impl Alarm {
         let files = file_tallies(ledger, question);
         let own: HashSet<u32> = question.files.iter().filter_map(|(id, _)| *id).collect();
         if let Some(candidate) = surest(&files, MIN_FILE_SHARE, |id| ledger.files[id as usize].alive) {
-            let steps = ledger.files[candidate as usize].steps.len();
-            let matched = (0..ledger.files.len() as u32)
-                .filter(|id| {
-                    let other = &ledger.files[*id as usize];
-                    *id != candidate && !own.contains(id) && other.alive && is_alike(other.steps.len(), steps)
-                })
-                .take(MATCHED)
-                .collect();
-            alarms.push(Alarm {
-                check: "companion-file",
-                step: asked.at,
-                candidate,
-                is_file: true,
-                touched: own,
-                matched,
-            });
+            alarms.push(Alarm::of_file("companion-file", asked.at, ledger, candidate, own));
         }
         alarms
+    }
+
+    /// The claims that the checks have about a step, each for the file that it cites as of the step; one for a check and a
+    /// file.
+    pub(super) fn claims(asked: &Asked<'_>, findings: &[Finding], head: &ObjectId) -> Vec<Alarm> {
+        let ledger = asked.ledger;
+        let own: HashSet<u32> = asked.question.files.iter().filter_map(|(id, _)| *id).collect();
+        let mut seen = HashSet::new();
+        let pointed = findings.iter().filter_map(|finding| {
+            let cited = finding.citations.iter().find(|citation| citation.commit == *head)?;
+            let file = ledger.file_at(&cited.path)?;
+            seen.insert((finding.check, file)).then_some((finding.check, file))
+        });
+        pointed.map(|(check, file)| Alarm::of_file(check, asked.at, ledger, file, own.clone())).collect()
+    }
+
+    fn of_file(check: &'static str, step: usize, ledger: &Ledger, candidate: u32, own: HashSet<u32>) -> Alarm {
+        let steps = ledger.files[candidate as usize].steps.len();
+        let matched = (0..ledger.files.len() as u32)
+            .filter(|id| {
+                let other = &ledger.files[*id as usize];
+                *id != candidate && !own.contains(id) && other.alive && is_alike(other.steps.len(), steps)
+            })
+            .take(MATCHED)
+            .collect();
+        Alarm { check, step, candidate, is_file: true, touched: own, matched }
     }
 
     /// Whether the same author came back to a node of the change and to this one.

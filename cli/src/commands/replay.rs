@@ -2,8 +2,10 @@
 
 use std::process::ExitCode;
 
+use precedent_bot::outcomes::{BLOB, Outcomes};
 use precedent_bot::render::visible;
 use precedent_bot::replay::{self, Figure, Found, Last, Replay};
+use precedent_pipeline::shard::Store;
 use serde::Serialize;
 
 use super::json_line;
@@ -25,6 +27,9 @@ pub(crate) fn run(settings: &Settings, options: &ReplayArguments) -> Result<Exit
         return Err(Failure::new(Kind::Data, format!("`{tip}` is not indexed"))
             .with_hint("bring the index up to it: precedent index --tip REV"));
     };
+    if options.keep {
+        keep(&place, &found)?;
+    }
     let name = super::eval::name(&place.repository);
     let text = match settings.json {
         true => json_line(&Document {
@@ -44,6 +49,16 @@ pub(crate) fn run(settings: &Settings, options: &ReplayArguments) -> Result<Exit
     };
     screen::print(&text)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Puts what became of the claims into the store.
+fn keep(place: &Place, found: &Replay) -> Result<(), Failure> {
+    let store = super::store::existing(place)?;
+    let lock = store.lock()?;
+    let mut store = Store::open(store.location())?.unwrap_or(store);
+    let outcomes = Outcomes::of(&store).with(found);
+    store.put_blob(&lock, BLOB, outcomes.to_value())?;
+    Ok(())
 }
 
 #[derive(Serialize)]

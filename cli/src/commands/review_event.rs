@@ -22,6 +22,9 @@ use crate::runner::Runner;
 use crate::screen;
 use crate::voice::Speaker;
 
+/// The folder of an index that only one job has, in the job's temporary folder.
+const OWN_INDEX: &str = "precedent-index";
+
 pub(super) fn run(settings: &Settings, options: &ReviewArguments, event: &Path) -> Result<ExitCode, Failure> {
     let runner = Runner::from_environment();
     let done = attempt(settings, options, event, &runner);
@@ -42,16 +45,34 @@ fn attempt(settings: &Settings, options: &ReviewArguments, event: &Path, runner:
         }
     };
     let speaker = Speaker::open(options)?;
-    let place = bring(settings, options, runner, &pull)?;
-    let before = held(&place);
+    let mut place = bring(settings, options, runner, &pull)?;
     let quiet = Settings { json: true, ..settings.clone() };
-    let (review, commits) = place.with_archive(&quiet, &[pull.base], |archive, embedder| {
-        let change = Change::between(&place.repository, pull.base, pull.head)?;
-        let review = reviewed(&speaker, &place, archive, embedder, change)?;
-        Ok((review, u64::from(archive.store().manifest().next_commit)))
-    })?;
-    let (commits_before, newest) = before.unwrap_or((0, None));
-    let age = IndexAge { commits_before, commits_added: commits.saturating_sub(commits_before), newest };
+    let mut age = age(&place);
+    let attempt = |place: &Place| {
+        place.with_archive(&quiet, &[pull.base], |archive, embedder| {
+            let change = Change::between(&place.repository, pull.base, pull.head)?;
+            let review = reviewed(&speaker, place, archive, embedder, change)?;
+            Ok((review, u64::from(archive.store().manifest().next_commit)))
+        })
+    };
+    let mut done = attempt(&place);
+    if let Err(failure) = &done
+        && failure.is_foreign()
+    {
+        // What was restored may come from another version, model or repository: no reason to leave the change unreviewed.
+        let folder = runner.temporary().join(OWN_INDEX);
+        screen::tell(&format!(
+            "note: {}; this review makes an index of its own in `{}`",
+            failure.message(),
+            folder.display()
+        ));
+        let why = failure.message().to_owned();
+        place = place.with_folder(folder);
+        age = IndexAge { unfit: Some(why), ..self::age(&place) };
+        done = attempt(&place);
+    }
+    let (review, commits) = done?;
+    age.commits_added = commits.saturating_sub(age.commits_before);
     let text = match options.format {
         None | Some(Format::Json) => render::json_of(&review, Some(&pull)),
         Some(Format::Markdown) => render::markdown(&review),
@@ -101,13 +122,16 @@ fn bring(
     Place::open(settings)
 }
 
-/// How many commits the index holds, and when the newest was made.
-fn held(place: &Place) -> Option<(u64, Option<i64>)> {
-    let store = place.existing().ok()??;
+/// What the index holds before the review.
+fn age(place: &Place) -> IndexAge {
+    let Ok(Some(store)) = place.existing() else {
+        return IndexAge { commits_before: 0, commits_added: 0, newest: None, unfit: None };
+    };
     let manifest = store.manifest();
     let objects = place.repository.objects();
     let times = manifest.tips.iter().filter_map(|tip| objects.commit(&place.repository, tip).ok());
-    Some((u64::from(manifest.next_commit), times.map(|commit| commit.commit_time).max()))
+    let newest = times.map(|commit| commit.commit_time).max();
+    IndexAge { commits_before: u64::from(manifest.next_commit), commits_added: 0, newest, unfit: None }
 }
 
 fn outputs(options: &ReviewArguments, review: &Review) -> Vec<(&'static str, String)> {

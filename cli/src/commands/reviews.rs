@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use precedent_bot::github::client::{Client, Settings as Access};
+use precedent_bot::github::heard;
 use precedent_bot::github::post::PostError;
 use precedent_bot::github::reviews::{self, Said, code_of};
+use precedent_bot::outcomes::{BLOB, Heard, Outcomes};
 use precedent_model::{Document, Embedder};
 use precedent_pipeline::shard::{ReviewRow, Store, VectorRow};
 
@@ -25,6 +27,7 @@ struct Printed<'a> {
     left_out: &'a BTreeMap<&'static str, usize>,
     total: usize,
     more: bool,
+    heard: &'a BTreeMap<String, Heard>,
     requests: u32,
 }
 
@@ -46,12 +49,15 @@ pub(crate) fn fetch(settings: &Settings, options: &FetchReviewsArguments) -> Res
     let client = Client::new(Access::new(&*runner.api, &*runner.token)).map_err(PostError::from)?;
     let fetched =
         reviews::fetch(&client, from, place, usize::from(options.max_pages), &commits).map_err(PostError::from)?;
+    let heard = heard::heard(&client, from, &options.author).map_err(PostError::from)?;
     let kept = fetched.said.len();
     let rows = rows(fetched.said, &*embedder)?;
     // The lock is taken for the write alone: nobody waits for GitHub.
     let lock = store.lock()?;
     let mut store = Store::open(store.location())?.unwrap_or(store);
     store.put_reviews(&lock, rows, fetched.place)?;
+    let outcomes = Outcomes { heard, ..Outcomes::of(&store) };
+    store.put_blob(&lock, BLOB, outcomes.to_value())?;
     let total = store.reviews()?.len();
     let printed = Printed {
         repository: from,
@@ -60,6 +66,7 @@ pub(crate) fn fetch(settings: &Settings, options: &FetchReviewsArguments) -> Res
         left_out: &fetched.left_out,
         total,
         more: fetched.more,
+        heard: &outcomes.heard,
         requests: client.requests(),
     };
     screen::print(&if settings.json { json_line(&printed) } else { shown(&printed) })?;
@@ -105,6 +112,11 @@ fn shown(printed: &Printed<'_>) -> String {
     let mut out = format!("  {repository}: {read} comments read, {kept} kept; the index has {total}\n");
     for (why, count) in printed.left_out {
         out.push_str(&format!("  left out {count:>6}  {why}\n"));
+    }
+    for (check, Heard { taken_up, turned_down, open }) in printed.heard {
+        out.push_str(&format!(
+            "  own comments of {check}: {taken_up} taken up, {turned_down} turned down, {open} open\n"
+        ));
     }
     if *more {
         out.push_str("  there are more: run it again\n");

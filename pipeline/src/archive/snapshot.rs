@@ -44,6 +44,11 @@ impl Snapshot {
         Ok(Snapshot { store, heads })
     }
 
+    /// A store with its heads, as [`heads`] gives them.
+    pub(super) fn with(store: Store, heads: Vec<ChunkHead>) -> Snapshot {
+        Snapshot { store, heads }
+    }
+
     /// The store underneath.
     pub fn store(&self) -> &Store {
         &self.store

@@ -5,11 +5,12 @@
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use gix::bstr::BStr;
 use gix::odb::pack::cache::lru::MemoryCappedHashmap;
 use gix::prelude::FindExt;
+use rustc_hash::FxHashMap;
 
 use super::{Entry, Mode, path_from_bytes, path_to_bytes};
 use crate::shard::ObjectId;
@@ -18,6 +19,8 @@ use crate::shard::ObjectId;
 const OBJECT_CACHE_BYTES: usize = 32 << 20;
 /// Bytes of objects that each thread keeps as bases of deltas. Versions of one file are stored as deltas of each other.
 const DELTA_CACHE_BYTES: usize = 32 << 20;
+/// Bytes of files' contents that a handle keeps, from which on it forgets them.
+const CONTENT_BYTES: usize = 32 << 20;
 
 /// Why history could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -259,6 +262,14 @@ pub struct Objects {
     pub(super) repo: gix::Repository,
     /// Trees that are compared are decoded into these, one a side.
     pub(super) tree_buffers: RefCell<Vec<Vec<u8>>>,
+    contents: RefCell<Contents>,
+}
+
+/// Contents of files that were asked for, by commit and path.
+#[derive(Default)]
+struct Contents {
+    of: FxHashMap<(ObjectId, String), Option<Arc<Vec<u8>>>>,
+    bytes: usize,
 }
 
 impl Objects {
@@ -266,14 +277,14 @@ impl Objects {
     pub fn for_trees(repository: &Repository) -> Objects {
         let mut repo = repository.inner.to_thread_local();
         repo.object_cache_size(OBJECT_CACHE_BYTES);
-        Objects { repo, tree_buffers: RefCell::default() }
+        Objects { repo, tree_buffers: RefCell::default(), contents: RefCell::default() }
     }
 
     /// A handle that keeps what blobs are stored as differences from, and not the blobs.
     pub fn for_blobs(repository: &Repository) -> Objects {
         let mut repo = repository.inner.to_thread_local();
         repo.objects.set_pack_cache(|| Box::new(MemoryCappedHashmap::new(DELTA_CACHE_BYTES)));
-        Objects { repo, tree_buffers: RefCell::default() }
+        Objects { repo, tree_buffers: RefCell::default(), contents: RefCell::default() }
     }
 
     /// The bytes of a blob; `None` when it is missing or not a blob.
@@ -281,6 +292,23 @@ impl Objects {
         let mut buffer = Vec::new();
         self.repo.objects.find_blob(&to_gix(id), &mut buffer).ok()?;
         Some(buffer)
+    }
+
+    /// What the file at `path` holds in the tree of `commit`; `None` when it is missing or no blob. What was asked for
+    /// lately is kept, since the places that are cited lie in few files.
+    pub fn content(&self, commit: &ObjectId, path: &str) -> Option<Arc<Vec<u8>>> {
+        let key = (*commit, path.to_owned());
+        if let Some(known) = self.contents.borrow().of.get(&key) {
+            return known.clone();
+        }
+        let content = self.entry(commit, path).and_then(|entry| self.blob(&entry.id)).map(Arc::new);
+        let mut contents = self.contents.borrow_mut();
+        if contents.bytes > CONTENT_BYTES {
+            *contents = Contents::default();
+        }
+        contents.bytes += path.len() + content.as_ref().map_or(0, |content| content.len());
+        contents.of.insert(key, content.clone());
+        content
     }
 
     /// Why a blob cannot be had; `None` when it is left out on purpose, as in a partial clone.

@@ -275,16 +275,28 @@ fn times(seconds: impl Iterator<Item = i64>) -> ArrayRef {
 /// Puts the blobs of spans into the order of their first chunk, and leaves the spans of a blob as they are. Versions
 /// of one file mostly begin with the same chunk, so they become neighbours, and compression finds what they repeat
 /// however long the history between them: 2.9 bytes a row, against 3.4 in order of history and 4.5 in order of id.
-fn order_spans(spans: &mut Vec<SpanRow>) {
-    let mut blobs: Vec<Vec<SpanRow>> = Vec::new();
-    for span in spans.drain(..) {
-        match blobs.last_mut() {
-            Some(blob) if blob[0].blob == span.blob => blob.push(span),
-            _ => blobs.push(vec![span]),
-        }
+fn order_spans(spans: &mut [SpanRow]) {
+    let mut order: Vec<(u32, u32)> = Vec::with_capacity(spans.len());
+    for (at, span) in (0_u32..).zip(spans.iter()) {
+        let first = match order.last() {
+            Some(last) if spans[at as usize - 1].blob == span.blob => last.0,
+            _ => span.chunk,
+        };
+        order.push((first, at));
     }
-    blobs.sort_by_key(|blob| blob[0].chunk);
-    spans.extend(blobs.into_iter().flatten());
+    order.sort_unstable();
+    // The rows take their places in circles, without a second list of them.
+    let mut source: Vec<u32> = order.into_iter().map(|(_, at)| at).collect();
+    for start in 0..source.len() {
+        let mut place = start;
+        while source[place] as usize != start {
+            let from = source[place] as usize;
+            spans.swap(place, from);
+            source[place] = place as u32;
+            place = from;
+        }
+        source[place] = place as u32;
+    }
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@
 
 mod store;
 
+mod blobs;
 mod check;
 mod clear;
 mod commit;

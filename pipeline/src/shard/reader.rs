@@ -4,7 +4,6 @@
 //! against the table's columns and the manifest's counts, then its pages. The hash is taken once for each opened
 //! store; a shard never changes after it is written.
 
-use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -13,6 +12,7 @@ use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, RowSelection};
 use parquet::arrow::{ArrowSchemaConverter, ProjectionMask, parquet_to_arrow_field_levels};
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use rayon::prelude::*;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::bytes::ShardBytes;
 use super::decode::{Decode, Strings, decode_chunk_heads, decode_chunk_ids, object_id, required};
@@ -26,6 +26,8 @@ use super::store::Store;
 
 /// Rows that are decoded at a time.
 const BATCH_ROWS: usize = 8192;
+/// Rows that room is made for because a manifest states them.
+const MOST_RESERVED: u64 = 1 << 21;
 
 /// All vectors of a store, one row a chunk, as parallel arrays.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -157,22 +159,21 @@ impl Store {
     /// The chunks with these numbers, one for each and in the same order. Only pages that hold one of them are
     /// decompressed. A number that no chunk has is damage, since numbers come from other tables of the store.
     pub fn chunks_by_number(&self, numbers: &[u32]) -> Result<Vec<ChunkRow>, StoreError> {
-        let wanted: HashSet<u32> = numbers.iter().copied().collect();
-        let mut found: HashMap<u32, ChunkRow> = HashMap::with_capacity(wanted.len());
-        let mut strings = Strings::default();
-        for shard in self.shards(Table::Chunks) {
-            if found.len() == wanted.len() {
-                break;
-            }
+        let wanted: FxHashSet<u32> = numbers.iter().copied().collect();
+        if wanted.is_empty() {
+            return Ok(Vec::new());
+        }
+        let chunks = self.side_by_side(Table::Chunks, |shard| {
             let rows = self.rows_numbered(shard, &wanted)?;
-            let mut chunks: Vec<ChunkRow> = Vec::new();
+            let (mut chunks, mut strings): (Vec<ChunkRow>, _) = (Vec::new(), Strings::default());
             if rows.selects_any() {
                 let part = Part { columns: None, rows: Some(rows), ..Part::default() };
                 let decode = |batch: &RecordBatch| ChunkRow::decode(batch, &mut strings, &mut chunks);
                 self.read_shard(Table::Chunks, shard, part, decode)?;
             }
-            found.extend(chunks.into_iter().map(|chunk| (chunk.number, chunk)));
-        }
+            Ok(chunks)
+        })?;
+        let found: FxHashMap<u32, ChunkRow> = chunks.into_iter().map(|chunk| (chunk.number, chunk)).collect();
         let chunk = |number: &u32| {
             let missing = || StoreError::damaged("chunks", format!("no chunk has the number {number}"));
             found.get(number).cloned().ok_or_else(missing)
@@ -229,7 +230,7 @@ impl Store {
     }
 
     /// The rows of a shard of chunks whose number is wanted.
-    fn rows_numbered(&self, shard: &ShardEntry, wanted: &HashSet<u32>) -> Result<RowSelection, StoreError> {
+    fn rows_numbered(&self, shard: &ShardEntry, wanted: &FxHashSet<u32>) -> Result<RowSelection, StoreError> {
         let (mut ranges, mut row) = (Vec::new(), 0);
         let part = Part { columns: Some(&["number"]), rows: None, ..Part::default() };
         self.read_shard(Table::Chunks, shard, part, |batch| {
@@ -289,7 +290,9 @@ impl Store {
     }
 
     pub(super) fn table<R: Decode>(&self) -> Result<Vec<R>, StoreError> {
-        let (mut rows, mut strings) = (Vec::new(), Strings::default());
+        // Room for all of them at once: growing would clear and copy pages over and over.
+        let stated: u64 = self.shards(R::TABLE).map(|shard| shard.rows).sum();
+        let (mut rows, mut strings) = (Vec::with_capacity(stated.min(MOST_RESERVED) as usize), Strings::default());
         for shard in self.shards(R::TABLE) {
             self.read_rows(shard, &mut strings, &mut rows)?;
         }

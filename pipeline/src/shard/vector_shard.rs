@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use parquet::basic::Compression;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
+use rayon::prelude::*;
 
 use super::bytes::ShardBytes;
 use super::clusters::code;
@@ -90,6 +91,19 @@ impl Store {
             .collect()
     }
 
+    /// The vectors of some chunks, in an order of the store's choosing. Only their rows are read, and each is compared with
+    /// its step; a chunk without a vector has no row.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] naming the shard.
+    pub fn vectors_of(&self, wanted: impl Fn(u32) -> bool + Sync) -> Result<Vec<VectorRow>, StoreError> {
+        let shards = self.vector_shards()?;
+        let read: Vec<Result<Vec<VectorRow>, StoreError>> = shards.par_iter().map(|shard| shard.of(&wanted)).collect();
+        let mut found = Vec::new();
+        read.into_iter().try_for_each(|rows| rows.map(|rows| found.extend(rows)))?;
+        Ok(found)
+    }
+
     /// Compares a shard's bytes with its hash, unless that was done before.
     ///
     /// # Errors
@@ -142,6 +156,20 @@ impl VectorShard {
             (next, at) = (upto, at + 1);
         }
         Ok(())
+    }
+
+    fn of(&self, wanted: impl Fn(u32) -> bool) -> Result<Vec<VectorRow>, StoreError> {
+        let (mut chunks, mut step, mut asked) = (Vec::new(), Vec::new(), Vec::new());
+        self.read(Column::Chunk, 0..self.rows(), &mut chunks)?;
+        for (row, chunk) in (0..).zip(chunks.chunks_exact(4)) {
+            let chunk = u32::from_le_bytes([chunk[0], chunk[1], chunk[2], chunk[3]]);
+            if wanted(chunk) {
+                step.clear();
+                self.read(Column::Step, row..row + 1, &mut step)?;
+                asked.push((row, chunk, f32::from_le_bytes([step[0], step[1], step[2], step[3]])));
+            }
+        }
+        self.some_rows(&asked)
     }
 
     /// One row, after comparing it with its step and the cluster that it is of.
@@ -337,6 +365,17 @@ mod tests {
         let mut across = Vec::new();
         shard.read(Column::Vector, 0..2500, &mut across).unwrap();
         assert_eq!(across.len(), 2500 * DIMENSION);
+    }
+
+    #[test]
+    fn the_vectors_of_some_chunks_are_those_that_were_stored() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, vectors) = store_of(dir.path(), 2500);
+        let mut found = store.vectors_of(|chunk| chunk % 7 == 3 || chunk > 2490).unwrap();
+        found.sort_by_key(|row| row.chunk);
+        let expected: Vec<VectorRow> =
+            vectors.into_iter().filter(|row| row.chunk % 7 == 3 || row.chunk > 2490).collect();
+        assert_eq!(found, expected);
     }
 
     #[test]
