@@ -5,6 +5,7 @@ use precedent_pipeline::lineage::last_name;
 use precedent_pipeline::syntax::Kind;
 
 use crate::change::Change;
+use crate::companions::features::is_test;
 use crate::finding::{Citation, Fact, FactKind, NodeName};
 use crate::precedent::Precedents;
 use crate::render::code;
@@ -12,6 +13,11 @@ use crate::render::code;
 /// Shared tokens from which a candidate is listed, and from which people see it.
 const MIN_LISTED_OVERLAP: f32 = 0.6;
 const MIN_SHOWN_OVERLAP: f32 = 0.85;
+/// From this overlap on a candidate is of the same pattern. One more of a pattern that stands there several times, as
+/// `get_u16` beside `get_u8`, `get_u32` and `get_u64`, is no news.
+const PATTERN_OVERLAP: f32 = 0.75;
+/// A shorter node is quicker written than shared, in lines.
+const MIN_SHOWN_LINES: u32 = 8;
 
 /// Living nodes that are like a changed one.
 pub(super) fn facts(change: &Change, precedents: &Precedents<'_>, objects: &Objects) -> Vec<Fact> {
@@ -20,6 +26,14 @@ pub(super) fn facts(change: &Change, precedents: &Precedents<'_>, objects: &Obje
         let Some((path, piece)) = &node.after else { continue };
         // The same resemblance before this change is no news.
         let is_new = node.before.is_none();
+        let is_pattern = neighbours.iter().filter(|near| near.overlap >= PATTERN_OVERLAP).count() > 1;
+        let is_long = piece.end_line + 1 - piece.start_line >= MIN_SHOWN_LINES;
+        // Tests repeat each other so that each can be read alone.
+        let is_worth_a_look = is_new
+            && !is_pattern
+            && is_long
+            && piece.kind == Kind::Function
+            && !is_test(piece.kind.as_str(), path);
         for (at, near) in neighbours.iter().filter(|near| near.overlap >= MIN_LISTED_OVERLAP).enumerate() {
             let place = &near.place;
             let Some(citation) = Citation::read(objects, &change.base, &place.path, place.start_line, place.end_line)
@@ -35,8 +49,7 @@ pub(super) fn facts(change: &Change, precedents: &Precedents<'_>, objects: &Obje
                 text: format!("{:.0} % like {}, by the tokens of both", near.overlap * 100.0, code(&place.symbol)),
                 score: f64::from(near.overlap),
                 shown: at == 0
-                    && is_new
-                    && piece.kind == Kind::Function
+                    && is_worth_a_look
                     && !is_boilerplate
                     && near.overlap >= MIN_SHOWN_OVERLAP,
                 here: None,

@@ -257,7 +257,8 @@ fn path_columns(path: &str, question: &Question) -> [f32; 3] {
     columns
 }
 
-fn is_test(kind: &str, path: &str) -> bool {
+/// Whether a node, or with an empty kind a file, is of the tests, by its kind and path.
+pub fn is_test(kind: &str, path: &str) -> bool {
     kind == Kind::Test.as_str()
         || path.starts_with("tests/")
         || path.contains("/tests/")
