@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use precedent_bot::github::post::Outcome;
 
-use super::fake::GitHub;
+use super::fake::{GitHub, file};
 use super::proxy::{Fault, Proxy};
 use super::{HEAD, finding, post_to, report};
 
@@ -78,6 +78,54 @@ fn a_second_run_on_the_same_head_writes_nothing() {
         assert_eq!((&again.posted().outcome, again.posted().summary), (&Outcome::NothingNew, "unchanged"));
         assert_eq!(writes(&github.state()), before, "{count} findings");
     }
+}
+
+/// A thousand changes of any shape, findings in and beyond their hunks, and then the same findings in other words and in
+/// another order, as a language model or a later version may put them.
+#[test]
+fn a_second_run_says_nothing_on_a_thousand_changes() {
+    let mut state = 1_u32;
+    let mut random = move |below: u32| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 16) % below
+    };
+    let mut commented = 0;
+    for change in 0..1000 {
+        let (start, before, after) = (1 + random(50), random(4), random(4));
+        let context = |at: u32| format!(" line {at}\n");
+        let mut patch = format!("@@ -{start},{} +{start},{} @@\n", before + 6, after + 6);
+        (0..3).for_each(|at| patch.push_str(&context(at)));
+        (0..before).for_each(|at| patch.push_str(&format!("-old {at}\n")));
+        (0..after).for_each(|at| patch.push_str(&format!("+new {at}\n")));
+        (3..6).for_each(|at| patch.push_str(&context(at)));
+        let mut findings: Vec<_> = (0..random(6))
+            .map(|key| {
+                let mut finding = finding(&format!("{change} {key}"), start + random(after + 9));
+                if random(4) == 0 {
+                    finding["side"] = "LEFT".into();
+                }
+                finding
+            })
+            .collect();
+        let github = GitHub::new(HEAD);
+        github.state().files = vec![file("src/a.rs", Some(patch.trim_end()))];
+        let first = post_to(&github.api(), HEAD, &report(HEAD, &findings));
+        if let Outcome::Posted { comments } = first.posted().outcome {
+            commented += comments;
+        }
+        // What could stand on no line is in the summary, whose words may change in their place.
+        let writes =
+            |state: &super::fake::State| (state.count("POST"), state.comments.len(), state.issue_comments.len());
+        let before = writes(&github.state());
+        findings.reverse();
+        for finding in &mut findings {
+            finding["title"] = "the same in other words".into();
+            finding["body"] = "The same in other words.".into();
+        }
+        post_to(&github.api(), HEAD, &report(HEAD, &findings)).posted();
+        assert_eq!(writes(&github.state()), before, "{patch}");
+    }
+    assert!(commented > 500, "{commented} comments");
 }
 
 #[test]

@@ -29,11 +29,8 @@ pub(super) fn facts(change: &Change, precedents: &Precedents<'_>, objects: &Obje
         let is_pattern = neighbours.iter().filter(|near| near.overlap >= PATTERN_OVERLAP).count() > 1;
         let is_long = piece.end_line + 1 - piece.start_line >= MIN_SHOWN_LINES;
         // Tests repeat each other so that each can be read alone.
-        let is_worth_a_look = is_new
-            && !is_pattern
-            && is_long
-            && piece.kind == Kind::Function
-            && !is_test(piece.kind.as_str(), path);
+        let is_worth_a_look =
+            is_new && !is_pattern && is_long && piece.kind == Kind::Function && !is_test(piece.kind.as_str(), path);
         for (at, near) in neighbours.iter().filter(|near| near.overlap >= MIN_LISTED_OVERLAP).enumerate() {
             let place = &near.place;
             let Some(citation) = Citation::read(objects, &change.base, &place.path, place.start_line, place.end_line)
@@ -48,10 +45,7 @@ pub(super) fn facts(change: &Change, precedents: &Precedents<'_>, objects: &Obje
                 about: NodeName { path: path.to_string(), symbol: piece.symbol.clone() },
                 text: format!("{:.0} % like {}, by the tokens of both", near.overlap * 100.0, code(&place.symbol)),
                 score: f64::from(near.overlap),
-                shown: at == 0
-                    && is_worth_a_look
-                    && !is_boilerplate
-                    && near.overlap >= MIN_SHOWN_OVERLAP,
+                shown: at == 0 && is_worth_a_look && !is_boilerplate && near.overlap >= MIN_SHOWN_OVERLAP,
                 here: None,
                 citations: vec![citation],
             });
