@@ -332,6 +332,24 @@ fn a_server_without_schemas_is_asked_without() {
     assert_eq!(formats, [json!("json_schema"), json!("json_object"), Value::Null, Value::Null]);
 }
 
+/// As the server of llama.cpp's Python bindings answers.
+#[test]
+fn a_server_that_fails_on_one_form_of_schema_is_asked_in_another() {
+    let fixture = one_file();
+    let model = Scripted::new(|body, _| match body["response_format"]["type"].as_str() {
+        Some("json_object") => Some(said(body, &first_or_second(body, &json!([claim()])))),
+        _ => Some(Response::json(
+            500,
+            &json!({"error": {"message": "('body', 'response_format', 'type'): Input should be 'text' or 'json_object'"}}),
+        )),
+    });
+    let review = model.json(&fixture, &[]);
+    assert_eq!(review["findings"].as_array().map(Vec::len), Some(1), "{review:#}");
+    let bodies = model.bodies();
+    assert_eq!(bodies.len(), 3, "it is learned once");
+    assert_eq!(bodies[1]["response_format"]["schema"], bodies[0]["response_format"]["json_schema"]["schema"]);
+}
+
 /// [11] Secrets of the code are in no request.
 #[test]
 fn no_secret_reaches_the_request_log() {

@@ -68,6 +68,8 @@ enum Format {
     /// By a JSON schema.
     #[default]
     Schema,
+    /// As a JSON object with the schema beside, which servers of llama.cpp's Python bindings know and no other form.
+    ObjectOfSchema,
     /// As any JSON object; the rules describe it.
     Object,
     /// By the rules alone.
@@ -146,6 +148,9 @@ impl OpenAi {
                     "json_schema": {"name": ask.shape.name, "strict": true, "schema": unbounded(&ask.shape.schema)},
                 });
             }
+            Format::ObjectOfSchema => {
+                body["response_format"] = json!({"type": "json_object", "schema": unbounded(&ask.shape.schema)});
+            }
             Format::Object => body["response_format"] = json!({"type": "json_object"}),
             Format::Words => {}
         }
@@ -222,6 +227,17 @@ impl OpenAi {
     fn refused(&self, status: StatusCode, headers: &HeaderMap, body: &[u8], dialect: Dialect) -> Outcome {
         let said = said(body);
         let refusal = Refusal::Refused { status: status.as_u16(), message: self.harmless(&said) };
+        // A form that a server does not know may make it fail in place of refusing.
+        if status == StatusCode::INTERNAL_SERVER_ERROR && said.contains("response_format") {
+            let format = match dialect.format {
+                Format::Schema => Format::ObjectOfSchema,
+                Format::ObjectOfSchema => Format::Object,
+                Format::Object | Format::Words => Format::Words,
+            };
+            if format != dialect.format {
+                return Outcome::Otherwise(refusal, Dialect { format, ..dialect });
+            }
+        }
         if matches!(status.as_u16(), 408 | 409 | 425 | 429 | 500 | 502 | 503 | 504 | 529) {
             return Outcome::Again(refusal, wait(headers));
         }
@@ -235,7 +251,7 @@ impl OpenAi {
                 }
                 () if status != StatusCode::NOT_FOUND => {
                     other.format = match dialect.format {
-                        Format::Schema => Format::Object,
+                        Format::Schema | Format::ObjectOfSchema => Format::Object,
                         Format::Object | Format::Words => Format::Words,
                     };
                 }
