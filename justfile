@@ -106,6 +106,19 @@ tiny-writers:
     target/tiny/bin/pip install --quiet --requirement training/tiny/requirements.txt
     target/tiny/bin/python training/tiny/decoders.py fixtures/models/writers
 
+# Compare the speed of a local decoder with llama.cpp's, with random weights of full size. Needs 25 GB of disk and 14 GB of memory.
+llama-speed:
+    cargo build --release
+    cargo build --release --package precedent-model --example write
+    PRECEDENT_DATA=$PWD/target/test-data target/release/precedent runtime install
+    python3 -m venv target/llama
+    target/llama/bin/pip install --quiet --requirement benches/voice/requirements.txt
+    python3 -m venv target/tiny
+    target/tiny/bin/pip install --quiet --requirement training/tiny/requirements.txt gguf==0.19.0
+    target/tiny/bin/python benches/voice/speed.py make target/llama/full
+    ORT_DYLIB_PATH=$PWD/target/test-data/runtime/onnxruntime-1.31.1/libonnxruntime.so.1.31.1 target/llama/bin/python \
+        benches/voice/speed.py run target/llama/full --write target/release/examples/write --kinds fp32,int8,blocks4
+
 # Review this repository's last change with llama.cpp's own server and a tiny random model. Needs Python 3 with venv and a C++ compiler.
 llama-server:
     cargo build

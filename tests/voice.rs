@@ -417,6 +417,25 @@ fn what_is_explained_is_what_is_sent() {
     }
 }
 
+#[test]
+fn tokens_are_counted_by_the_models_own_tokenizer_where_it_is_given() {
+    let fixture = one_file();
+    let model = Scripted::claiming(json!([]));
+    let explained = |more: &[&str]| {
+        let ran = model.review(&fixture, &[&["--explain-prompt"], more].concat());
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        let (_, sum) = ran.stdout.split_once("1 questions to tiny-coder, ").expect("the sum");
+        sum.split_once(" tokens to read").expect("a number").0.to_owned()
+    };
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/models/writers/deepseek/tokenizer.json");
+    let (by_length, by_tokenizer) = (explained(&[]), explained(&["--llm-tokenizer", file]));
+    assert_ne!(by_length, by_tokenizer, "{by_length:?}");
+    let none = model.review(&fixture, &["--llm-tokenizer", "no-such-file.json"]);
+    assert_eq!(none.code, 2, "{}", none.stderr);
+    assert!(none.stderr.contains("no-such-file.json"), "{}", none.stderr);
+    assert!(model.asked().is_empty());
+}
+
 /// [2, 3, 5, 12] What stands in the code is data: it closes no fence, and what is hidden in it is shown.
 #[test]
 fn code_cannot_speak_to_the_model() {

@@ -92,7 +92,9 @@ class Ours:
     """The store, asked by the example program."""
 
     name = "precedent"
-    efforts = [(share, 4096, compared) for compared in (160, 320, 640) for share in (0.03, 0.1, 0.15, 0.2, 0.3, 0.45, 0.6, 0.8)]
+    efforts = [
+        (share, 4096, compared) for compared in (160, 320, 640) for share in (0.03, 0.1, 0.2, 0.3, 0.45, 0.6, 0.7, 0.8, 1.0)
+    ]
 
     def __init__(self, binary: pathlib.Path, work: pathlib.Path):
         self.binary, self.work, self.store = binary, work, work / "store"

@@ -5,6 +5,7 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program of its own")]
 
+use std::cell::RefCell;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -46,21 +47,25 @@ fn run() -> Result<String, Box<dyn std::error::Error>> {
         3 + ((state >> 33) % 500) as u32
     };
     let asked: Vec<u32> = (0..prompt).map(|_| next()).collect();
-    let write = |max_tokens: usize| -> Result<(f64, usize), String> {
-        let request = Request { max_tokens, ..Request::default() };
-        let started = Instant::now();
-        let written = decoder.continue_from(&asked, &request, &|| false)?;
-        Ok((started.elapsed().as_secs_f64(), written.tokens.len()))
-    };
     let mut rounds = Vec::new();
     for _ in 0..repeat {
-        let (first, _) = write(1)?;
-        let (all, count) = write(tokens)?;
+        // It asks before each part of the prompt and each token whether it is over.
+        let times = RefCell::new(Vec::new());
+        let is_over = || {
+            times.borrow_mut().push(Instant::now());
+            false
+        };
+        let request = Request { max_tokens: tokens, ..Request::default() };
+        let started = Instant::now();
+        let count = decoder.continue_from(&asked, &request, &is_over)?.tokens.len();
+        let times = times.into_inner();
+        let steps = &times[times.len() - count..];
+        let writing = steps[count - 1].duration_since(steps[0]).as_secs_f64();
         rounds.push(serde_json::json!({
             "prompt_tokens": prompt,
-            "first_token_seconds": first,
+            "first_token_seconds": steps[0].duration_since(started).as_secs_f64(),
             "tokens": count,
-            "tokens_a_second": (count.saturating_sub(1)) as f64 / (all - first),
+            "tokens_a_second": (count - 1) as f64 / writing,
         }));
     }
     Ok(serde_json::to_string(&serde_json::json!({ "device": decoder.device(), "rounds": rounds }))?)

@@ -298,6 +298,10 @@ pub(crate) struct ReviewArguments {
     #[arg(long, value_name = "TOKENS", help_heading = "Language model")]
     pub(crate) llm_context: Option<usize>,
 
+    /// With --llm-url, the model's tokenizer.json, to count its tokens with [default: a token for every 3 bytes]
+    #[arg(long, value_name = "FILE", help_heading = "Language model")]
+    pub(crate) llm_tokenizer: Option<PathBuf>,
+
     /// Tokens read and written, at the most [default: 60000]
     #[arg(long, value_name = "N", help_heading = "Language model")]
     pub(crate) llm_tokens: Option<u64>,

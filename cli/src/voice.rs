@@ -119,6 +119,7 @@ mod opened {
     use precedent_bot::llm::{self, Address, Cache, Limits, Local, Model, OpenAi, Settings};
     use precedent_bot::voice::{Material, Spoken};
     use precedent_model::embed::Options;
+    use precedent_model::generate::Counter;
     use precedent_model::open::Source;
 
     use crate::args::ReviewArguments;
@@ -181,10 +182,15 @@ mod opened {
         let key = variable("PRECEDENT_LLM_KEY").unwrap_or_default();
         let context_tokens = options.llm_context.unwrap_or(8192);
         let address = Address { url, model: name.to_owned(), key: key.trim().to_owned(), context_tokens };
-        OpenAi::new(address).map_err(|why| {
+        let model = OpenAi::new(address).map_err(|why| {
             Failure::new(Kind::Usage, why)
                 .with_hint("give the address up to `/chat/completions`, as in: --llm-url http://localhost:8080/v1")
-        })
+        })?;
+        let tokenizer =
+            options.llm_tokenizer.clone().or_else(|| variable("PRECEDENT_LLM_TOKENIZER").map(PathBuf::from));
+        let Some(file) = tokenizer else { return Ok(model) };
+        let counter = Counter::open(&file).map_err(|why| Failure::new(Kind::Usage, why))?;
+        Ok(model.counting_with(counter))
     }
 
     fn local(name: &str) -> Result<Local, Failure> {

@@ -80,6 +80,38 @@ pub struct Written {
     pub ending: Ending,
 }
 
+/// A model's tokenizer alone, to count with.
+#[derive(Debug, Clone)]
+pub struct Counter(Tokenizer);
+
+impl Counter {
+    /// Reads a `tokenizer.json`.
+    ///
+    /// # Errors
+    /// What is wrong with it, in a sentence.
+    pub fn open(file: &Path) -> Result<Counter, String> {
+        plain_tokenizer(file).map(Counter)
+    }
+
+    /// How many tokens a text is.
+    pub fn count(&self, text: &str) -> usize {
+        tokens_of(&self.0, text)
+    }
+}
+
+/// A tokenizer that neither pads nor cuts.
+fn plain_tokenizer(file: &Path) -> Result<Tokenizer, String> {
+    let mut tokenizer = Tokenizer::from_file(file)
+        .map_err(|error| format!("`{}` is not a readable tokenizer: {error}", file.display()))?;
+    tokenizer.with_padding(None);
+    let _ = tokenizer.with_truncation(None);
+    Ok(tokenizer)
+}
+
+fn tokens_of(tokenizer: &Tokenizer, text: &str) -> usize {
+    tokenizer.encode_fast(text, false).map_or(text.len(), |encoding| encoding.len())
+}
+
 /// A decoder, ready to run.
 pub struct Decoder {
     name: String,
@@ -126,10 +158,7 @@ impl Decoder {
         let file = places.iter().map(|graph| directory.join(graph)).find(|file| file.is_file());
         let file = file.ok_or_else(|| refused(format!("it has no graph (`{}`)", places[0])))?;
         let tokenizer_file = directory.join("tokenizer.json");
-        let mut tokenizer = Tokenizer::from_file(&tokenizer_file)
-            .map_err(|error| refused(format!("`tokenizer.json` is not a readable tokenizer: {error}")))?;
-        tokenizer.with_padding(None);
-        let _ = tokenizer.with_truncation(None);
+        let tokenizer = plain_tokenizer(&tokenizer_file).map_err(refused)?;
         let template = Template::read(directory, &settings).map_err(refused)?;
         let ends = ends(&tokenizer, &config, &generation, &settings);
         let runtime = runtime::load(library)?;
@@ -174,7 +203,7 @@ impl Decoder {
 
     /// How many tokens a text is.
     pub fn count(&self, text: &str) -> usize {
-        self.tokenizer.encode_fast(text, false).map_or(text.len(), |encoding| encoding.len())
+        tokens_of(&self.tokenizer, text)
     }
 
     /// Tokens that the template adds to a message of rules and one of a user.

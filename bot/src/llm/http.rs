@@ -12,6 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use precedent_model::generate::Counter;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, StatusCode, Url};
 use serde_json::{Value, json};
@@ -82,6 +83,7 @@ pub struct OpenAi {
     endpoint: Url,
     client: Client,
     dialect: Mutex<Dialect>,
+    counter: Option<Counter>,
 }
 
 impl OpenAi {
@@ -122,7 +124,13 @@ impl OpenAi {
             builder = builder.no_proxy();
         }
         let client = builder.build().map_err(|error| unusable(&cause(&error)))?;
-        Ok(OpenAi { address, endpoint, client, dialect: Mutex::default() })
+        Ok(OpenAi { address, endpoint, client, dialect: Mutex::default(), counter: None })
+    }
+
+    /// Counts tokens as the model does, and not by their usual length.
+    #[must_use]
+    pub fn counting_with(self, counter: Counter) -> OpenAi {
+        OpenAi { counter: Some(counter), ..self }
     }
 
     fn dialect(&self) -> MutexGuard<'_, Dialect> {
@@ -297,7 +305,7 @@ impl Model for OpenAi {
     }
 
     fn count(&self, text: &str) -> usize {
-        text.len().div_ceil(BYTES_A_TOKEN)
+        self.counter.as_ref().map_or_else(|| text.len().div_ceil(BYTES_A_TOKEN), |counter| counter.count(text))
     }
 
     fn parallel(&self) -> usize {

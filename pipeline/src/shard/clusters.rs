@@ -95,17 +95,17 @@ impl Trainer<'_> {
             .collect();
         let count = fine.iter().map(Vec::len).sum::<usize>() / self.dimension;
         let mut groups = vec![Vec::new(); count];
-        let mut near = Vec::new();
+        let (mut near, mut products) = (Vec::new(), Vec::new());
         for member in members {
             let row = &self.rows[*member as usize].vector;
-            let products = coarse.chunks_exact(self.dimension).map(|centre| kernels::product(centre, row));
+            kernels::products(row, coarse, &mut products);
             near.clear();
-            near.extend(products.enumerate().map(|(at, product)| (std::cmp::Reverse(product), at)));
+            near.extend(products.iter().enumerate().map(|(at, product)| (std::cmp::Reverse(*product), at)));
             let last = COARSE_COMPARED.min(near.len()) - 1;
             near.select_nth_unstable(last);
             let mut best = (i32::MIN, 0);
             for (_, cell) in &near[..=last] {
-                let (at, product) = greatest(&fine[*cell], row);
+                let (at, product) = greatest(&fine[*cell], row, &mut products);
                 if product > best.0 {
                     best = (product, firsts[*cell] + at);
                 }
@@ -147,7 +147,9 @@ impl Trainer<'_> {
     }
 
     fn nearest(&self, members: &[u32], centres: &[i16]) -> Vec<usize> {
-        members.iter().map(|member| greatest(centres, &self.rows[*member as usize].vector).0).collect()
+        let mut products = Vec::new();
+        let rows = members.iter().map(|member| &self.rows[*member as usize].vector);
+        rows.map(|row| greatest(centres, row, &mut products).0).collect()
     }
 
     fn values(&self, member: Option<u32>) -> Vec<f32> {
@@ -163,12 +165,12 @@ impl Trainer<'_> {
 }
 
 /// The centre whose product with a vector is greatest, the first of equals, and the product.
-fn greatest(centres: &[i16], row: &[i8]) -> (usize, i32) {
+fn greatest(centres: &[i16], row: &[i8], products: &mut Vec<i32>) -> (usize, i32) {
+    kernels::products(row, centres, products);
     let mut best = (0, i32::MIN);
-    for (at, centre) in centres.chunks_exact(row.len()).enumerate() {
-        let product = kernels::product(centre, row);
-        if product > best.1 {
-            best = (at, product);
+    for (at, product) in products.iter().enumerate() {
+        if *product > best.1 {
+            best = (at, *product);
         }
     }
     best

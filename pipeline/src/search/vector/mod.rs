@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use precedent_model::Embedder;
 
-use crate::kernels::{product, widened, widest};
+use crate::kernels::{Blocks, product, widened, widest};
 use crate::shard::{Column, Store, StoreError, VectorRow, VectorShard};
 
 pub use explain::{Explanation, Method};
@@ -50,7 +50,7 @@ struct Memory {
     norm: Vec<f32>,
     scale: Vec<f32>,
     step: Vec<f32>,
-    codes: Vec<u8>,
+    codes: Blocks,
     values: Vec<i8>,
 }
 
@@ -97,7 +97,7 @@ impl VectorIndex {
     /// [`StoreError::Damaged`] naming the shard.
     pub fn load(store: &Store) -> Result<VectorIndex, StoreError> {
         let index = VectorIndex::open(store)?;
-        let mut memory = Memory::default();
+        let (mut memory, mut codes) = (Memory::default(), Vec::new());
         for shard in &index.shards {
             store.verify(shard)?;
             let rows = 0..shard.rows();
@@ -105,11 +105,12 @@ impl VectorIndex {
             memory.norm.extend(words(shard, Column::Norm, rows.clone())?.map(f32::from_le_bytes));
             memory.scale.extend(words(shard, Column::Scale, rows.clone())?.map(f32::from_le_bytes));
             memory.step.extend(words(shard, Column::Step, rows.clone())?.map(f32::from_le_bytes));
-            shard.read(Column::Code, rows.clone(), &mut memory.codes)?;
+            shard.read(Column::Code, rows.clone(), &mut codes)?;
             let mut bytes = Vec::new();
             shard.read(Column::Vector, rows, &mut bytes)?;
             memory.values.extend(bytes.iter().map(|byte| *byte as i8));
         }
+        memory.codes = Blocks::new(&codes, index.dimension.div_ceil(8));
         Ok(VectorIndex { memory: Some(memory), ..index })
     }
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::{Column, Explanation, Method, Rows, Scored, StoreError, VectorIndex, VectorRow};
 use super::{product, widened, widest, words};
-use crate::kernels::CodeTable;
+use crate::kernels::{BLOCK, Blocks, CodeTable};
 
 /// How much a search looks at. More of it finds more of the nearest and takes longer.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -25,7 +25,7 @@ pub struct Effort {
 impl Default for Effort {
     /// Chosen on questions that people wrote, so that over .97 of the ten nearest are found: see `docs/search.md`.
     fn default() -> Self {
-        Effort { exact: 1024, share: 0.5, least: 16_384, compared_a_result: 4, compared: 640 }
+        Effort { exact: 1024, share: 0.7, least: 16_384, compared_a_result: 4, compared: 640 }
     }
 }
 
@@ -43,11 +43,11 @@ struct Candidate {
     step: f32,
 }
 
-/// Chunks, steps and codes of consecutive rows.
+/// Chunks and steps of consecutive rows, and where the first of them is in the sums over their codes.
 struct Block<'a> {
     chunk: Cow<'a, [u32]>,
     step: Cow<'a, [f32]>,
-    codes: Cow<'a, [u8]>,
+    first_sum: usize,
 }
 
 impl VectorIndex {
@@ -98,8 +98,7 @@ impl VectorIndex {
         unestimated: bool,
         how: &mut Explanation,
     ) -> Result<Vec<Candidate>, StoreError> {
-        let table = CodeTable::new(question);
-        let width = table.width();
+        let (table, mut sums) = (CodeTable::new(question), Vec::new());
         let mut best = Best { keep, least: f32::NEG_INFINITY, found: Vec::new() };
         let mut wanted = Vec::new();
         for (similarity, at) in self.clusters_by_similarity(question, budget) {
@@ -114,15 +113,19 @@ impl VectorIndex {
             how.probed += 1;
             how.scanned += wanted.len();
             let first = cluster.rows.start;
-            let block = self.block(cluster.shard, cluster.rows.clone())?;
-            for row in &wanted {
-                let at = (row - first) as usize;
-                let step = block.step[at];
-                let code = &block.codes[at * width..][..width];
-                let estimate = if unestimated { 0.0 } else { similarity + step * table.sum(code) };
+            let block = self.block(cluster.shard, cluster.rows.clone(), &table, &mut sums)?;
+            let sums = &sums[block.first_sum..][..block.step.len()];
+            let mut consider = |at: usize, step: f32, sum: f32| {
+                let estimate = if unestimated { 0.0 } else { similarity + step * sum };
                 if estimate > best.least {
-                    best.push(Candidate { estimate, row: *row, chunk: block.chunk[at], step });
+                    best.push(Candidate { estimate, row: first + at as u32, chunk: block.chunk[at], step });
                 }
+            };
+            if wanted.len() == sums.len() {
+                block.step.iter().zip(sums).enumerate().for_each(|(at, (step, sum))| consider(at, *step, *sum));
+            } else {
+                let places = wanted.iter().map(|row| (row - first) as usize);
+                places.for_each(|at| consider(at, block.step[at], sums[at]));
             }
         }
         Ok(best.finish())
@@ -147,23 +150,31 @@ impl VectorIndex {
         clusters
     }
 
-    fn block(&self, shard: usize, rows: Range<u32>) -> Result<Block<'_>, StoreError> {
-        let width = self.dimension.div_ceil(8);
+    /// Rows of a cluster, with the sums over their codes.
+    fn block(
+        &self,
+        shard: usize,
+        rows: Range<u32>,
+        table: &CodeTable,
+        sums: &mut Vec<f32>,
+    ) -> Result<Block<'_>, StoreError> {
         if let Some(memory) = &self.memory {
             let (first, end) = (rows.start as usize, rows.end as usize);
+            table.sums(&memory.codes, first / BLOCK..end.div_ceil(BLOCK), sums);
             return Ok(Block {
                 chunk: Cow::Borrowed(&memory.chunk[first..end]),
                 step: Cow::Borrowed(&memory.step[first..end]),
-                codes: Cow::Borrowed(&memory.codes[first * width..end * width]),
+                first_sum: first % BLOCK,
             });
         }
         let first = self.firsts[shard];
         let (shard, rows) = (&self.shards[shard], rows.start - first..rows.end - first);
         let mut codes = Vec::new();
         shard.read(Column::Code, rows.clone(), &mut codes)?;
+        table.sums(&Blocks::new(&codes, table.width()), 0..rows.len().div_ceil(BLOCK), sums);
         let step = words(shard, Column::Step, rows.clone())?.map(f32::from_le_bytes).collect();
         let chunk = words(shard, Column::Chunk, rows)?.map(u32::from_le_bytes).collect();
-        Ok(Block { chunk: Cow::Owned(chunk), step: Cow::Owned(step), codes: Cow::Owned(codes) })
+        Ok(Block { chunk: Cow::Owned(chunk), step: Cow::Owned(step), first_sum: 0 })
     }
 
     /// The best of some candidates by their vectors.
