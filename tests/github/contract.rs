@@ -106,6 +106,21 @@ fn what_reviewers_said_is_asked_for_as_github_describes() {
 }
 
 #[test]
+fn objects_are_asked_for_as_github_describes() {
+    let Some(contract) = contract() else { return };
+    for truncates in [false, true] {
+        let scene = super::objects::Scene::new();
+        scene.github.state().truncates = truncates;
+        let prism = Prism::start(&contract, &scene.github.api());
+        let proxy = Proxy::new(&prism.address, HashMap::new());
+        let ran = scene.runner(&proxy.api()).review(&scene.clone);
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        assert_eq!(proxy.violations(), Vec::<String>::new());
+        assert!(proxy.seen() >= 5, "{}", proxy.seen());
+    }
+}
+
+#[test]
 fn the_chain_holds_under_faults() {
     let Some(contract) = contract() else { return };
     let github = GitHub::new(HEAD);

@@ -5,10 +5,12 @@
 //! check them.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use serde_json::{Value, json};
 
+use super::git_data;
 use super::http::{Request, Response, Server, header};
 
 pub(crate) const REPOSITORY: &str = "octo/hello";
@@ -31,6 +33,10 @@ pub(crate) struct State {
     pub(crate) past_comments: Vec<Value>,
     /// Pull requests that were merged, with the commits that brought them in.
     pub(crate) merged: HashMap<u64, String>,
+    /// The repository whose objects are given.
+    pub(crate) repository: Option<PathBuf>,
+    /// Whether a list of all trees is cut off.
+    pub(crate) truncates: bool,
     /// Whether the token may write.
     pub(crate) may_write: bool,
     /// Refuse every comment on a line, whatever the rules say.
@@ -58,6 +64,8 @@ impl GitHub {
             issue_comments: Vec::new(),
             past_comments: Vec::new(),
             merged: HashMap::new(),
+            repository: None,
+            truncates: false,
             may_write: true,
             refuses_comments: false,
             log: Vec::new(),
@@ -142,6 +150,15 @@ impl State {
             ("DELETE", ["pulls", n, "reviews", id]) if *n == number => self.delete_review(id),
             ("PATCH", ["issues", "comments", id]) => edit(&mut self.issue_comments, id, &body, "issue-comment"),
             ("PATCH", ["pulls", "comments", id]) => edit(&mut self.comments, id, &body, "comment"),
+            ("GET", ["git", ..] | ["compare", ..]) => {
+                let repository = self.repository.as_deref();
+                let given =
+                    repository.and_then(|repository| git_data::given(repository, &parts, query, self.truncates));
+                given.map_or_else(
+                    || refusal(404, "Not Found"),
+                    |(kind, value)| Response::json(200, &shaped(kind, value)),
+                )
+            }
             _ => refusal(404, "Not Found"),
         }
     }

@@ -50,7 +50,7 @@ impl Runner {
         Ran::of(precedent(repository, arguments).envs(&self.variables).output().expect("the binary"))
     }
 
-    fn review(&self, repository: &Path) -> Ran {
+    pub(super) fn review(&self, repository: &Path) -> Ran {
         let (event, out) =
             (self.variables["GITHUB_EVENT_PATH"].clone(), self.path("findings.json").display().to_string());
         self.run(repository, &["review", "--event", &event, "--out", &out])
@@ -63,12 +63,12 @@ impl Runner {
         self.findings()
     }
 
-    fn post(&self, repository: &Path) -> Ran {
+    pub(super) fn post(&self, repository: &Path) -> Ran {
         let findings = self.path("findings.json").display().to_string();
         self.run(repository, &["post", &findings, "--json"])
     }
 
-    fn findings(&self) -> Value {
+    pub(super) fn findings(&self) -> Value {
         serde_json::from_str(&self.read("findings.json")).expect("JSON")
     }
 }

@@ -216,6 +216,11 @@ impl Client {
         self.requests.get()
     }
 
+    /// Requests that this run may still make.
+    pub fn left(&self) -> u32 {
+        self.settings.max_requests.saturating_sub(self.requests.get())
+    }
+
     /// Reads one object.
     ///
     /// # Errors

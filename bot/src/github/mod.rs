@@ -14,6 +14,7 @@ pub mod event;
 pub mod fetch;
 pub mod heard;
 pub mod marker;
+pub mod objects;
 pub mod outputs;
 pub mod patch;
 pub mod post;
