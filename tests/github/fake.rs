@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use serde_json::{Value, json};
 
-use super::git_data;
 use super::http::{Request, Response, Server, header};
+use super::{git_data, graph};
 
 pub(crate) const REPOSITORY: &str = "octo/hello";
 pub(crate) const NUMBER: u64 = 7;
@@ -33,6 +33,8 @@ pub(crate) struct State {
     pub(crate) past_comments: Vec<Value>,
     /// Pull requests that were merged, with the commits that brought them in.
     pub(crate) merged: HashMap<u64, String>,
+    /// Conversations that GraphQL tells of, by pull request.
+    pub(crate) threads: Vec<(u64, Value)>,
     /// The repository whose objects are given.
     pub(crate) repository: Option<PathBuf>,
     /// Whether a list of all trees is cut off.
@@ -64,6 +66,7 @@ impl GitHub {
             issue_comments: Vec::new(),
             past_comments: Vec::new(),
             merged: HashMap::new(),
+            threads: Vec::new(),
             repository: None,
             truncates: false,
             may_write: true,
@@ -117,9 +120,12 @@ impl State {
         if !authorised {
             return refusal(401, "Bad credentials");
         }
+        let body: Value = serde_json::from_slice(&request.body).unwrap_or(Value::Null);
+        if let ("POST", "/graphql" | "/api/graphql") = (&*request.method, path) {
+            return Response::json(200, &graph::answered(&body, REPOSITORY, &self.threads));
+        }
         let Some(rest) = path.strip_prefix(&format!("/repos/{REPOSITORY}/")) else { return refusal(404, "Not Found") };
         let parts: Vec<&str> = rest.split('/').collect();
-        let body: Value = serde_json::from_slice(&request.body).unwrap_or(Value::Null);
         let number = NUMBER.to_string();
         if request.method != "GET" && !self.may_write {
             return refusal(403, "Resource not accessible by integration");

@@ -24,6 +24,7 @@ impl Runner {
             ("GITHUB_API_URL", api.to_owned()),
             ("GITHUB_EVENT_NAME", "pull_request_target".to_owned()),
             ("GITHUB_EVENT_PATH", path("event.json")),
+            ("GITHUB_GRAPHQL_URL", format!("{api}/graphql")),
             ("GITHUB_OUTPUT", path("output")),
             ("GITHUB_PATH", path("path")),
             ("GITHUB_REPOSITORY", REPOSITORY.to_owned()),

@@ -21,3 +21,4 @@ pub mod post;
 pub mod report;
 pub mod reviews;
 pub mod summary;
+pub mod threads;
