@@ -185,6 +185,16 @@ impl Change {
         self.files.iter().find(|file| &*file.path == path)
     }
 
+    /// Says of files that are not in the repository for their size that this is why.
+    pub fn with_huge(mut self, paths: &[Arc<str>]) -> Change {
+        for file in self.files.iter_mut().filter(|file| paths.contains(&file.path)) {
+            if file.language == Err(Skip::Missing.as_str()) {
+                file.language = Err(Skip::Huge.as_str());
+            }
+        }
+        self
+    }
+
     /// Files that were not looked into, by reason.
     pub fn skipped(&self) -> Vec<Left> {
         self.files

@@ -37,6 +37,7 @@ use precedent_model::Embedder;
 use precedent_pipeline::PipelineError;
 use precedent_pipeline::archive::Archive;
 use precedent_pipeline::history::Repository;
+use precedent_pipeline::shard::ObjectId;
 
 use briefing::Timeline;
 use change::Change;
@@ -66,6 +67,20 @@ pub struct Review {
     pub voice: Option<Account>,
     /// Wall-clock time of the review in seconds, without indexing.
     pub seconds: f64,
+}
+
+impl Review {
+    /// The same review under the id that people know its head by, where the commit that was read has another and the same
+    /// files.
+    pub fn of_head(mut self, head: ObjectId) -> Review {
+        let read = std::mem::replace(&mut self.change.head, head);
+        let facts = self.briefing.iter_mut().flat_map(|fact| &mut fact.citations);
+        let all = facts.chain(self.findings.iter_mut().flat_map(|finding| &mut finding.citations));
+        for citation in all.filter(|citation| citation.commit == read) {
+            citation.commit = head;
+        }
+        self
+    }
 }
 
 /// Reviews a change against what is known at its base.

@@ -48,9 +48,10 @@ pub struct Replayed {
 /// What people made of comments.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Heard {
-    /// Comments that were taken up: thanked for, or followed by a change of the lines.
+    /// Comments that were taken up: thanked for, or followed by a change of the lines. [`crate::github::heard`] has the
+    /// rules.
     pub taken_up: u32,
-    /// Comments that were turned down: by a reaction, or by a member's words.
+    /// Comments that were turned down: by a reaction, by a member's words, or resolved without a change.
     pub turned_down: u32,
     /// Comments of which nothing is known.
     pub open: u32,

@@ -112,8 +112,12 @@ fn from_hex(text: &str) -> Option<String> {
     as_text((0..text.len()).step_by(2).map(byte).collect::<Option<Vec<u8>>>()?)
 }
 
-/// Base64 in either alphabet, padded or not (RFC 4648).
 fn from_base64(text: &str) -> Option<String> {
+    as_text(base64_bytes(text)?)
+}
+
+/// The bytes that [`base64`] makes a text of, in either alphabet, padded or not (RFC 4648).
+pub fn base64_bytes(text: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len() * 3 / 4);
     let (mut bits, mut count) = (0u32, 0);
     for byte in text.trim_end_matches('=').bytes() {
@@ -132,7 +136,7 @@ fn from_base64(text: &str) -> Option<String> {
             bytes.push((bits >> count & 0xff) as u8);
         }
     }
-    as_text(bytes)
+    Some(bytes)
 }
 
 /// Percent escapes, `\x41`, `\u0041`, `\u{41}`, `\101` and character references, undone.

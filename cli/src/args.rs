@@ -351,7 +351,7 @@ pub(crate) enum ReviewsCommand {
 /// Read review comments of merged pull requests from GitHub into the index; a second run takes what is new or edited
 ///
 /// Kept are the comments of owners, members and collaborators that begin a conversation about code. Reads GITHUB_TOKEN,
-/// GITHUB_API_URL and GITHUB_REPOSITORY where they are set; a token that may read is enough.
+/// GITHUB_API_URL, GITHUB_GRAPHQL_URL and GITHUB_REPOSITORY where they are set; a token that may read is enough.
 #[derive(Debug, Args)]
 pub(crate) struct FetchReviewsArguments {
     /// The repository on GitHub [default: GITHUB_REPOSITORY]

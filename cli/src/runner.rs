@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use precedent_bot::github::event::Event;
 use precedent_bot::github::outputs;
+use precedent_bot::github::threads;
 
 use crate::failure::{Failure, Kind};
 use crate::screen;
@@ -19,6 +20,7 @@ const PUBLIC_SERVER: &str = "https://github.com";
 /// A run.
 pub(crate) struct Runner {
     pub(crate) api: String,
+    pub(crate) graphql: String,
     pub(crate) server: String,
     pub(crate) token: String,
     repository: Option<String>,
@@ -35,8 +37,10 @@ fn variable(name: &str) -> Option<String> {
 
 impl Runner {
     pub(crate) fn from_environment() -> Runner {
+        let api = variable("GITHUB_API_URL").unwrap_or_else(|| PUBLIC_API.to_owned());
         Runner {
-            api: variable("GITHUB_API_URL").unwrap_or_else(|| PUBLIC_API.to_owned()),
+            graphql: variable("GITHUB_GRAPHQL_URL").unwrap_or_else(|| threads::address(&api)),
+            api,
             server: variable("GITHUB_SERVER_URL").unwrap_or_else(|| PUBLIC_SERVER.to_owned()),
             token: variable("GITHUB_TOKEN").unwrap_or_default(),
             repository: variable("GITHUB_REPOSITORY"),

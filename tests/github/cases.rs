@@ -6,7 +6,8 @@ use precedent_bot::github::post::Outcome;
 use precedent_bot::github::report::{Report, ReportError};
 use serde_json::{Value, json};
 
-use super::fake::{AUTHOR, GitHub, TOKEN, file, refusal, user};
+use super::fake::{AUTHOR, GitHub, NUMBER, TOKEN, file, refusal, user};
+use super::graph::thread;
 use super::http::Response;
 use super::proxy::{Fault, Proxy, html};
 use super::{HEAD, NEXT_HEAD, finding, post_to, pull, report};
@@ -289,6 +290,33 @@ fn case_29_a_head_has_one_review_and_a_push_brings_only_what_is_new() {
     github.state().head = "3".repeat(40);
     let third = post_to(&github.api(), &"3".repeat(40), &report(&"3".repeat(40), &[finding("a", 6), finding("b", 4)]));
     assert_eq!(third.posted().outcome, Outcome::NothingNew);
+}
+
+#[test]
+fn case_29_what_a_person_resolved_or_answered_is_not_told_again() {
+    let github = GitHub::new(HEAD);
+    post_to(&github.api(), HEAD, &report(HEAD, &[finding("a", 5), finding("b", 6)])).posted();
+    {
+        let mut state = github.state();
+        let id = |at: usize| state.comments[at]["id"].as_u64().expect("a number");
+        let (resolved, answered) = (id(0), id(1));
+        state.threads = vec![(NUMBER, thread(resolved, Some("ada"), true))];
+        // REST tells of a resolved comment only that its lines are gone, if they are.
+        for key in ["line", "position"] {
+            state.comments[0][key] = Value::Null;
+        }
+        let answer = json!({
+            "id": 1, "user": {"login": "ada", "id": 1, "type": "User"}, "body": "No.", "path": "src/a.rs",
+            "in_reply_to_id": answered, "original_commit_id": HEAD,
+        });
+        state.comments.push(answer);
+        state.head = NEXT_HEAD.into();
+    }
+    let again = post_to(&github.api(), NEXT_HEAD, &report(NEXT_HEAD, &[finding("a", 5), finding("b", 6)]));
+    assert_eq!((&again.posted().outcome, again.posted().settled), (&Outcome::NothingNew, 0));
+    assert!(again.posted().notes.iter().any(|note| note.starts_with("2 findings were told before")));
+    let state = github.state();
+    assert_eq!((state.sent_reviews(), state.comments.len()), (1, 3));
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! The contract: our requests, and the answers of our small GitHub, against GitHub's own description of its API.
 //!
-//! `just contract` prepares `target/contract` and runs these; without it they check nothing, and say so.
+//! `just contract` prepares `target/contract` and runs these; without it they check nothing, and say so. The validating
+//! proxy knows REST alone, so GraphQL does not go through it: its one query is held against GitHub's schema as a text.
 
 use std::collections::HashMap;
+use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -10,6 +12,7 @@ use std::time::Duration;
 
 use precedent_bot::github::event::{Event, Skip};
 use precedent_bot::github::post::Outcome;
+use precedent_bot::github::{heard, threads};
 use serde_json::Value;
 
 use super::fake::GitHub;
@@ -103,6 +106,51 @@ fn what_reviewers_said_is_asked_for_as_github_describes() {
     assert_eq!((fetched.read, fetched.said.len(), fetched.left_out.len()), (2, 0, 1), "{:?}", fetched.left_out);
     assert_eq!(proxy.violations(), Vec::<String>::new());
     assert_eq!(proxy.seen(), 3);
+}
+
+#[test]
+fn objects_are_asked_for_as_github_describes() {
+    let Some(contract) = contract() else { return };
+    for truncates in [false, true] {
+        let scene = super::objects::Scene::new();
+        scene.github.state().truncates = truncates;
+        let prism = Prism::start(&contract, &scene.github.api());
+        let proxy = Proxy::new(&prism.address, HashMap::new());
+        let ran = scene.runner(&proxy.api()).review(&scene.clone);
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        assert_eq!(proxy.violations(), Vec::<String>::new());
+        assert!(proxy.seen() >= 5, "{}", proxy.seen());
+    }
+}
+
+#[test]
+fn what_people_made_of_comments_is_asked_for_as_github_describes() {
+    let Some(contract) = contract() else { return };
+    let github = GitHub::new(HEAD);
+    github.state().past_comments = vec![super::reviews::own_comment(11, 3, 0)];
+    let prism = Prism::start(&contract, &github.api());
+    let proxy = Proxy::new(&prism.address, HashMap::new());
+    let client = super::client(&proxy.api(), &Default::default());
+    let graphql = super::access(&format!("{}/graphql", github.api()), &Default::default());
+    let hearing = heard::heard(&client, &graphql, super::fake::REPOSITORY, super::fake::AUTHOR).expect("comments");
+    assert_eq!((hearing.heard["stale-doc"].open, hearing.notes), (1, Vec::new()));
+    assert_eq!((proxy.violations(), proxy.seen(), hearing.requests), (Vec::new(), 1, 1));
+
+    let wrong = |query: &str| {
+        let mut node = Command::new("node")
+            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/github/graphql.mjs"))
+            .arg(&contract)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("node");
+        node.stdin.take().expect("its input").write_all(query.as_bytes()).expect("written");
+        let output = node.wait_with_output().expect("node");
+        assert!(output.status.success(), "see `just contract`");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    assert_eq!(wrong(threads::QUERY), "");
+    assert!(wrong(&threads::QUERY.replace("isOutdated", "isOld")).contains("isOld"));
 }
 
 #[test]

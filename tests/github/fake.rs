@@ -5,11 +5,13 @@
 //! check them.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use serde_json::{Value, json};
 
 use super::http::{Request, Response, Server, header};
+use super::{git_data, graph};
 
 pub(crate) const REPOSITORY: &str = "octo/hello";
 pub(crate) const NUMBER: u64 = 7;
@@ -31,6 +33,12 @@ pub(crate) struct State {
     pub(crate) past_comments: Vec<Value>,
     /// Pull requests that were merged, with the commits that brought them in.
     pub(crate) merged: HashMap<u64, String>,
+    /// Conversations that GraphQL tells of, by pull request.
+    pub(crate) threads: Vec<(u64, Value)>,
+    /// The repository whose objects are given.
+    pub(crate) repository: Option<PathBuf>,
+    /// Whether a list of all trees is cut off.
+    pub(crate) truncates: bool,
     /// Whether the token may write.
     pub(crate) may_write: bool,
     /// Refuse every comment on a line, whatever the rules say.
@@ -58,6 +66,9 @@ impl GitHub {
             issue_comments: Vec::new(),
             past_comments: Vec::new(),
             merged: HashMap::new(),
+            threads: Vec::new(),
+            repository: None,
+            truncates: false,
             may_write: true,
             refuses_comments: false,
             log: Vec::new(),
@@ -109,9 +120,12 @@ impl State {
         if !authorised {
             return refusal(401, "Bad credentials");
         }
+        let body: Value = serde_json::from_slice(&request.body).unwrap_or(Value::Null);
+        if let ("POST", "/graphql" | "/api/graphql") = (&*request.method, path) {
+            return Response::json(200, &graph::answered(&body, REPOSITORY, &self.threads));
+        }
         let Some(rest) = path.strip_prefix(&format!("/repos/{REPOSITORY}/")) else { return refusal(404, "Not Found") };
         let parts: Vec<&str> = rest.split('/').collect();
-        let body: Value = serde_json::from_slice(&request.body).unwrap_or(Value::Null);
         let number = NUMBER.to_string();
         if request.method != "GET" && !self.may_write {
             return refusal(403, "Resource not accessible by integration");
@@ -142,6 +156,15 @@ impl State {
             ("DELETE", ["pulls", n, "reviews", id]) if *n == number => self.delete_review(id),
             ("PATCH", ["issues", "comments", id]) => edit(&mut self.issue_comments, id, &body, "issue-comment"),
             ("PATCH", ["pulls", "comments", id]) => edit(&mut self.comments, id, &body, "comment"),
+            ("GET", ["git", ..] | ["compare", ..]) => {
+                let repository = self.repository.as_deref();
+                let given =
+                    repository.and_then(|repository| git_data::given(repository, &parts, query, self.truncates));
+                given.map_or_else(
+                    || refusal(404, "Not Found"),
+                    |(kind, value)| Response::json(200, &shaped(kind, value)),
+                )
+            }
             _ => refusal(404, "Not Found"),
         }
     }

@@ -9,7 +9,11 @@ mod cases;
 mod contract;
 mod fake;
 mod faults;
+mod git_data;
+mod graph;
+mod heard;
 pub(crate) mod http;
+mod objects;
 mod proxy;
 mod reviews;
 mod run;
@@ -74,15 +78,19 @@ struct Run {
     result: Result<Posted, PostError>,
 }
 
-/// A client that notes its waits and does not wait.
-fn client(api: &str, waits: &Arc<Mutex<Vec<u64>>>) -> Client {
+/// How to ask, with waits that are noted and not waited.
+fn access(api: &str, waits: &Arc<Mutex<Vec<u64>>>) -> Access {
     let noted = Arc::clone(waits);
-    let access = Access {
+    Access {
         sleep: Arc::new(move |time: Duration| noted.lock().expect("the waits").push(time.as_secs())),
         timeout: Duration::from_secs(20),
         ..Access::new(api, fake::TOKEN)
-    };
-    Client::new(access).expect("a client")
+    }
+}
+
+/// A client that notes its waits and does not wait.
+fn client(api: &str, waits: &Arc<Mutex<Vec<u64>>>) -> Client {
+    Client::new(access(api, waits)).expect("a client")
 }
 
 fn post_to(api: &str, head: &str, report: &Value) -> Run {

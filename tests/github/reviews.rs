@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::fake::{GitHub, REPOSITORY};
+use super::fake::{AUTHOR, GitHub, REPOSITORY};
 use super::run::{Runner, github_of, payload};
 use crate::support::Fixture;
 
@@ -19,6 +19,18 @@ pub(super) fn comment(id: u64, pull: u64, updated: &str) -> Value {
     })
 }
 
+/// A comment of our own in that pull request, with so many thumbs down.
+pub(super) fn own_comment(id: u64, pull: u64, down: u64) -> Value {
+    let mut own = comment(id, pull, "2020-01-03T00:00:00Z");
+    own["user"] = json!({"login": AUTHOR, "id": 2, "type": "Bot"});
+    own["body"] = "Words.\n\n<!-- precedent:1 finding 0123456789abcdef stale-doc -->".into();
+    own["reactions"] = json!({
+        "url": "https://api.github.com/reactions", "total_count": down, "+1": 0, "-1": down, "laugh": 0, "confused": 0,
+        "heart": 0, "hooray": 0, "eyes": 0, "rocket": 0,
+    });
+    own
+}
+
 fn with(comment: Value, key: &str, value: Value) -> Value {
     let mut comment = comment;
     comment[key] = value;
@@ -26,7 +38,7 @@ fn with(comment: Value, key: &str, value: Value) -> Value {
 }
 
 /// A fixture that is indexed, and a GitHub on which pull request 3 was merged as the commit before the tip of `main`.
-fn scene() -> (Fixture, GitHub, Runner) {
+pub(super) fn scene() -> (Fixture, GitHub, Runner) {
     let fixture = Fixture::new("review");
     assert_eq!(fixture.run(&["index"]).code, 0);
     let github = github_of(&fixture);
@@ -35,7 +47,7 @@ fn scene() -> (Fixture, GitHub, Runner) {
     (fixture, github, runner)
 }
 
-fn fetched(fixture: &Fixture, runner: &Runner) -> Value {
+pub(super) fn fetched(fixture: &Fixture, runner: &Runner) -> Value {
     let ran = runner.run(&fixture.repo(), &["reviews", "fetch", "--json"]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     serde_json::from_str(&ran.stdout).expect("JSON")
@@ -198,22 +210,12 @@ fn without_an_index_or_a_name_it_says_what_to_do() {
 fn what_people_made_of_own_comments_is_kept_and_may_silence_a_check() {
     let (fixture, github, runner) = scene();
     assert_eq!(runner.findings_of(&fixture)["findings"][0]["check"], "stale-doc");
-    let own = |id: u64, down: u64| {
-        let mut own = with(
-            comment(id, 3, "2020-01-03T00:00:00Z"),
-            "user",
-            json!({"login": "github-actions[bot]", "id": 2, "type": "Bot"}),
-        );
-        own["body"] = "Words.\n\n<!-- precedent:1 finding 0123456789abcdef stale-doc -->".into();
-        own["reactions"] = json!({"+1": 0, "-1": down});
-        own
-    };
-    github.state().past_comments = (20..24).map(|id| own(id, 1)).chain([own(24, 0)]).collect();
+    github.state().past_comments = (20..24).map(|id| own_comment(id, 3, 1)).chain([own_comment(24, 3, 0)]).collect();
     let first = fetched(&fixture, &runner);
     assert_eq!(first["heard"]["stale-doc"], json!({"taken_up": 0, "turned_down": 4, "open": 1}));
     let stated = |found: &Value| found["findings"][0]["confidence"].clone();
     assert_eq!(stated(&runner.findings_of(&fixture))["basis"], "labels", "four are too few");
-    github.state().past_comments.push(own(25, 2));
+    github.state().past_comments.push(own_comment(25, 3, 2));
     let ran = runner.run(&fixture.repo(), &["reviews", "fetch"]);
     assert!(ran.stdout.contains("own comments of stale-doc: 0 taken up, 5 turned down, 1 open"), "{}", ran.stdout);
     // Its owners ask to hear this check; otherwise it would be silent now.

@@ -24,6 +24,7 @@ impl Runner {
             ("GITHUB_API_URL", api.to_owned()),
             ("GITHUB_EVENT_NAME", "pull_request_target".to_owned()),
             ("GITHUB_EVENT_PATH", path("event.json")),
+            ("GITHUB_GRAPHQL_URL", format!("{api}/graphql")),
             ("GITHUB_OUTPUT", path("output")),
             ("GITHUB_PATH", path("path")),
             ("GITHUB_REPOSITORY", REPOSITORY.to_owned()),
@@ -50,7 +51,7 @@ impl Runner {
         Ran::of(precedent(repository, arguments).envs(&self.variables).output().expect("the binary"))
     }
 
-    fn review(&self, repository: &Path) -> Ran {
+    pub(super) fn review(&self, repository: &Path) -> Ran {
         let (event, out) =
             (self.variables["GITHUB_EVENT_PATH"].clone(), self.path("findings.json").display().to_string());
         self.run(repository, &["review", "--event", &event, "--out", &out])
@@ -63,12 +64,12 @@ impl Runner {
         self.findings()
     }
 
-    fn post(&self, repository: &Path) -> Ran {
+    pub(super) fn post(&self, repository: &Path) -> Ran {
         let findings = self.path("findings.json").display().to_string();
         self.run(repository, &["post", &findings, "--json"])
     }
 
-    fn findings(&self) -> Value {
+    pub(super) fn findings(&self) -> Value {
         serde_json::from_str(&self.read("findings.json")).expect("JSON")
     }
 }

@@ -6,6 +6,8 @@ const [source, trimmed, examples] = process.argv.slice(2);
 const api = JSON.parse(readFileSync(source, "utf8"));
 const pulls = "/repos/{owner}/{repo}/pulls";
 const issues = "/repos/{owner}/{repo}/issues";
+const git = "/repos/{owner}/{repo}/git";
+const compare = "/repos/{owner}/{repo}/compare/{basehead}";
 const paths = [
   `${pulls}/{pull_number}`,
   `${pulls}/{pull_number}/files`,
@@ -16,6 +18,10 @@ const paths = [
   `${pulls}/comments/{comment_id}`,
   `${issues}/{issue_number}/comments`,
   `${issues}/comments/{comment_id}`,
+  `${git}/commits/{commit_sha}`,
+  `${git}/trees/{tree_sha}`,
+  `${git}/blobs/{file_sha}`,
+  compare,
 ];
 
 const out = { openapi: api.openapi, info: api.info, servers: api.servers, paths: {}, components: {} };
@@ -66,4 +72,8 @@ writeFileSync(examples, JSON.stringify({
   review: example(`${pulls}/{pull_number}/reviews`, "get", "200"),
   comment: example(`${pulls}/{pull_number}/comments`, "get", "200"),
   "issue-comment": example(`${issues}/{issue_number}/comments`, "get", "200"),
+  commit: example(`${git}/commits/{commit_sha}`, "get", "200"),
+  tree: example(`${git}/trees/{tree_sha}`, "get", "200"),
+  blob: example(`${git}/blobs/{file_sha}`, "get", "200"),
+  comparison: example(compare, "get", "200"),
 }));

@@ -216,12 +216,17 @@ impl Client {
         self.requests.get()
     }
 
+    /// Requests that this run may still make.
+    pub fn left(&self) -> u32 {
+        self.settings.max_requests.saturating_sub(self.requests.get())
+    }
+
     /// Reads one object.
     ///
     /// # Errors
     /// Any [`Failure`] but a doubtful one.
     pub fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
-        let answer = self.read(path)?;
+        let answer = self.read(&Method::GET, path, None)?;
         parse(&format!("GET {path}"), &answer.body)
     }
 
@@ -242,7 +247,7 @@ impl Client {
         let separator = if path.contains('?') { '&' } else { '?' };
         for page in 1..=max_pages {
             let path = format!("{path}{separator}per_page={PAGE}&page={page}");
-            let answer = self.read(&path)?;
+            let answer = self.read(&Method::GET, &path, None)?;
             let entries: Vec<T> = parse(&format!("GET {path}"), &answer.body)?;
             let is_last = entries.len() < PAGE || !names_next(&answer.headers);
             all.extend(entries);
@@ -283,11 +288,39 @@ impl Client {
         Err(Failure::RateLimited { seconds: 0 })
     }
 
-    fn read(&self, path: &str) -> Result<Answer, Failure> {
-        let request = format!("GET {path}");
+    /// Asks GraphQL, at this path. A query is sent as a write is, and is a read: it may be asked again.
+    ///
+    /// # Errors
+    /// Any [`Failure`] but a doubtful one; [`Failure::Refused`] too where the answer has errors.
+    pub fn query<T: DeserializeOwned>(&self, path: &str, query: &impl Serialize) -> Result<T, Failure> {
+        #[derive(serde::Deserialize)]
+        struct Answered<T> {
+            data: Option<T>,
+            #[serde(default)]
+            errors: Vec<QueryError>,
+        }
+        #[derive(serde::Deserialize)]
+        struct QueryError {
+            message: String,
+        }
+        let request = format!("POST {path}");
+        let body = serde_json::to_string(query).expect("because a query of ours can be written as JSON");
+        let answer = self.read(&Method::POST, path, Some(&body))?;
+        match parse::<Answered<T>>(&request, &answer.body)? {
+            Answered { errors, .. } if !errors.is_empty() => {
+                let message = self.harmless(&errors[0].message);
+                Err(Failure::Refused { request, status: StatusCode::OK.as_u16(), message })
+            }
+            Answered { data: Some(data), .. } => Ok(data),
+            Answered { data: None, .. } => Err(Failure::Malformed { request, why: "it has no data".into() }),
+        }
+    }
+
+    fn read(&self, method: &Method, path: &str, body: Option<&str>) -> Result<Answer, Failure> {
+        let request = format!("{method} {path}");
         let mut last = String::new();
         for attempt in 0..MAX_ATTEMPTS {
-            match self.attempt(&Method::GET, path, None)? {
+            match self.attempt(method, path, body)? {
                 Attempt::Answered(answer) => return Ok(answer),
                 Attempt::Wait(time) => self.wait(time)?,
                 Attempt::Refused(status, message) => return Err(Failure::Refused { request, status, message }),

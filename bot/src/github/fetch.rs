@@ -30,7 +30,7 @@ pub enum FetchError {
     Refused {
         /// What was fetched.
         what: String,
-        /// Git's last line, made harmless.
+        /// What Git gave as the reason, made harmless.
         said: String,
     },
 }
@@ -69,7 +69,25 @@ fn fetch(directory: &Path, source: &Source<'_>, what: &str) -> Result<(), FetchE
     if output.status.success() {
         return Ok(());
     }
-    let said = String::from_utf8_lossy(&output.stderr);
-    let said = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("no reason given");
-    Err(FetchError::Refused { what: what.to_owned(), said: crate::render::visible(said) })
+    Err(FetchError::Refused { what: what.to_owned(), said: reason(&String::from_utf8_lossy(&output.stderr)) })
+}
+
+/// The first error of what Git said, or the last line where it names none.
+fn reason(said: &str) -> String {
+    let mut lines = said.lines().filter(|line| !line.trim().is_empty());
+    let error = lines.clone().find(|line| line.starts_with("fatal: ") || line.starts_with("error: "));
+    crate::render::visible(error.or_else(|| lines.next_back()).unwrap_or("no reason given"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reason_is_the_first_error_that_git_names() {
+        let gone = "fatal: 'x' does not appear to be a git repository\nfatal: Could not read from remote repository.\n\nPlease make sure you have the correct access rights\nand the repository exists.\n";
+        assert_eq!(reason(gone), "fatal: 'x' does not appear to be a git repository");
+        assert_eq!(reason("remote: no\n\nsorry\u{202e}\n\n"), "sorryU+202E");
+        assert_eq!(reason("\n"), "no reason given");
+    }
 }

@@ -54,6 +54,12 @@ fn a_known_secret_is_seen_in_disguise() {
 fn base64_is_that_of_the_standard() {
     for (plain, text) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")] {
         assert_eq!(base64(plain.as_bytes()), text);
+        assert_eq!(base64_bytes(text).as_deref(), Some(plain.as_bytes()));
+    }
+    let all: Vec<u8> = (0..=255).collect();
+    assert_eq!(base64_bytes(&base64(&all)), Some(all));
+    for other in ["Zm9v!", "=Zg=", "Zm=v", "Zm 9v"] {
+        assert_eq!(base64_bytes(other), None, "{other}");
     }
 }
 

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use precedent_bot::Review;
 use precedent_bot::change::{Change, empty_tree};
-use precedent_bot::finding::Severity as Found;
+use precedent_bot::finding::{Citation, Severity as Found};
 use precedent_bot::render;
 use precedent_bot::voice::{Material, Voice};
 use precedent_model::Embedder;
@@ -54,7 +54,7 @@ pub(crate) fn run(settings: &Settings, options: &ReviewArguments) -> Result<Exit
         Format::Terminal => render::terminal(&review, screen::style()),
         Format::Json => render::json(&review),
         Format::Markdown => render::markdown(&review),
-        Format::Html => render::html(&review, &passages(&place.repository, &review)),
+        Format::Html => render::html(&review, &passages(&place.repository, &review, head)),
         Format::Sarif => render::sarif(&review),
         Format::Annotations => render::annotations(&review),
     };
@@ -63,12 +63,16 @@ pub(crate) fn run(settings: &Settings, options: &ReviewArguments) -> Result<Exit
     Ok(verdict(options, &review))
 }
 
-/// The lines that the citations of a review are of.
-pub(super) fn passages(repository: &Repository, review: &Review) -> render::Passages {
+/// The lines that the citations of a review are of, by what they are called once its head is called `head`.
+pub(super) fn passages(repository: &Repository, review: &Review, head: ObjectId) -> render::Passages {
     let objects = repository.objects();
+    let key = |citation: &Citation| match citation.commit == review.change.head {
+        true => render::passage_key(&Citation { commit: head, ..citation.clone() }),
+        false => render::passage_key(citation),
+    };
     let facts = review.briefing.iter().flat_map(|fact| &fact.citations);
     let all = facts.chain(review.findings.iter().flat_map(|finding| &finding.citations));
-    all.filter_map(|citation| Some((render::passage_key(citation), citation.passage(&objects)?))).collect()
+    all.filter_map(|citation| Some((key(citation), citation.passage(&objects)?))).collect()
 }
 
 /// A review, with a language model's voice if one is asked.

@@ -28,6 +28,8 @@ struct Printed<'a> {
     total: usize,
     more: bool,
     heard: &'a BTreeMap<String, Heard>,
+    /// What could not be learned, one sentence each.
+    notes: &'a [String],
     requests: u32,
 }
 
@@ -49,14 +51,15 @@ pub(crate) fn fetch(settings: &Settings, options: &FetchReviewsArguments) -> Res
     let client = Client::new(Access::new(&*runner.api, &*runner.token)).map_err(PostError::from)?;
     let fetched =
         reviews::fetch(&client, from, place, usize::from(options.max_pages), &commits).map_err(PostError::from)?;
-    let heard = heard::heard(&client, from, &options.author).map_err(PostError::from)?;
+    let graphql = Access::new(&*runner.graphql, &*runner.token);
+    let hearing = heard::heard(&client, &graphql, from, &options.author).map_err(PostError::from)?;
     let kept = fetched.said.len();
     let rows = rows(fetched.said, &*embedder)?;
     // The lock is taken for the write alone: nobody waits for GitHub.
     let lock = store.lock()?;
     let mut store = Store::open(store.location())?.unwrap_or(store);
     store.put_reviews(&lock, rows, fetched.place)?;
-    let outcomes = Outcomes { heard, ..Outcomes::of(&store) };
+    let outcomes = Outcomes { heard: hearing.heard, ..Outcomes::of(&store) };
     store.put_blob(&lock, BLOB, outcomes.to_value())?;
     let total = store.reviews()?.len();
     let printed = Printed {
@@ -67,7 +70,8 @@ pub(crate) fn fetch(settings: &Settings, options: &FetchReviewsArguments) -> Res
         total,
         more: fetched.more,
         heard: &outcomes.heard,
-        requests: client.requests(),
+        notes: &hearing.notes,
+        requests: client.requests() + hearing.requests,
     };
     screen::print(&if settings.json { json_line(&printed) } else { shown(&printed) })?;
     Ok(ExitCode::SUCCESS)
@@ -117,6 +121,9 @@ fn shown(printed: &Printed<'_>) -> String {
         out.push_str(&format!(
             "  own comments of {check}: {taken_up} taken up, {turned_down} turned down, {open} open\n"
         ));
+    }
+    for note in printed.notes {
+        out.push_str(&format!("  {note}\n"));
     }
     if *more {
         out.push_str("  there are more: run it again\n");

@@ -1,7 +1,7 @@
 //! History: a Git repository as commits and file changes, oldest first.
 //!
-//! This is the only room that knows gix. It reads objects and never writes to the repository;
-//! what a file's content means is for `syntax` to say.
+//! This is the only room that knows gix. It reads objects; `write` alone adds some, for a change under review that Git
+//! cannot fetch. What a file's content means is for `syntax` to say.
 //!
 //! ```text
 //! tips ──walk──▶ commit ids, parents first ──changes──▶ FileChange (as `git log -c` sees them)
@@ -11,11 +11,13 @@ mod attributes;
 mod changes;
 mod repository;
 mod walk;
+mod write;
 
 pub use attributes::{AttributeRules, Attributes};
 pub use changes::{Entry, FileChange, Mode};
 pub use repository::{HistoryError, Objects, Pool, Pooled, Repository};
 pub use walk::{Commit, Walk};
+pub use write::{NewCommit, NewEntry, WriteError};
 
 /// A path as text: valid UTF-8 as it is, every other byte as `\xNN`.
 ///
