@@ -93,7 +93,7 @@ class Ours:
 
     name = "precedent"
     efforts = [
-        (share, 4096, compared) for compared in (160, 320, 640) for share in (0.03, 0.1, 0.2, 0.3, 0.45, 0.6, 0.7, 0.8, 1.0)
+        (share, 4096, compared) for compared in (320, 640, 1280) for share in (0.03, 0.1, 0.2, 0.3, 0.45, 0.6, 0.7, 0.8)
     ]
 
     def __init__(self, binary: pathlib.Path, work: pathlib.Path):

@@ -86,7 +86,7 @@ fn build(vectors: &str, scales: &str, directory: &Path) -> Result<String, Box<dy
 fn first(store: &Store, questions: &[Vec<f32>]) -> Result<String, Box<dyn Error>> {
     let index = VectorIndex::open(store)?;
     let question = questions.first().ok_or("there is no question")?;
-    let (found, how) = index.search(question, COUNT, &index.all(), &Effort::default())?;
+    let (found, how) = index.search(question, COUNT, &index.all(), &Effort::usual(index.len()))?;
     let chunks: Vec<u32> = found.iter().map(|found| found.chunk).collect();
     Ok(serde_json::json!({ "chunks": chunks, "how": how }).to_string())
 }
@@ -108,7 +108,7 @@ fn ask(
     };
     let (mut answers, mut seconds) = (Vec::new(), Vec::new());
     for (share, least, compared) in efforts {
-        let effort = Effort { share, least, compared, ..Effort::default() };
+        let effort = Effort { share, least, compared, ..Effort::usual(index.len()) };
         let mut of_effort = Vec::with_capacity(questions.len());
         for question in questions {
             let begun = Instant::now();

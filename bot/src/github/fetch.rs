@@ -76,7 +76,8 @@ fn fetch(directory: &Path, source: &Source<'_>, what: &str) -> Result<(), FetchE
 fn reason(said: &str) -> String {
     let mut lines = said.lines().filter(|line| !line.trim().is_empty());
     let error = lines.clone().find(|line| line.starts_with("fatal: ") || line.starts_with("error: "));
-    crate::render::visible(error.or_else(|| lines.next_back()).unwrap_or("no reason given"))
+    let reason = error.or_else(|| lines.next_back()).unwrap_or("no reason given");
+    crate::render::visible(&redact::redacted(reason).0)
 }
 
 #[cfg(test)]
@@ -89,5 +90,7 @@ mod tests {
         assert_eq!(reason(gone), "fatal: 'x' does not appear to be a git repository");
         assert_eq!(reason("remote: no\n\nsorry\u{202e}\n\n"), "sorryU+202E");
         assert_eq!(reason("\n"), "no reason given");
+        let with_key = reason("fatal: unable to access 'https://me:hunter2hunter2@example.org/a.git/': no");
+        assert!(!with_key.contains("hunter2"), "{with_key}");
     }
 }
