@@ -28,6 +28,9 @@ pub struct Archive {
     snapshot: Snapshot,
     commits: Vec<CommitRow>,
     numbers: FxHashMap<ObjectId, u32>,
+    /// The parents of all commits by number, one commit's after the other's, and where those of each begin.
+    parents: Vec<u32>,
+    first_parents: Vec<u32>,
     edits: Vec<EditRow>,
     by_path: FxHashMap<Arc<str>, Vec<u32>>,
     /// Removals by text, made when first asked for.
@@ -104,13 +107,18 @@ impl Archive {
             by_path.entry(edit.path.clone()).or_default().push(at as u32);
         }
         let numbers: FxHashMap<ObjectId, u32> = commits.iter().map(|commit| (commit.id, commit.number)).collect();
+        let (mut parents, mut first_parents) = (Vec::with_capacity(commits.len()), vec![0]);
         let mut dates: Vec<i64> = Vec::with_capacity(commits.len());
         for commit in &commits {
-            let parents = commit.parents.iter().filter_map(|parent| dates.get(*numbers.get(parent)? as usize));
-            let after = parents.max().map_or(i64::MIN, |date| date.saturating_add(1));
+            let of = parents.len();
+            parents.extend(commit.parents.iter().filter_map(|parent| numbers.get(parent)));
+            first_parents.push(parents.len() as u32);
+            let times = parents[of..].iter().filter_map(|parent| dates.get(*parent as usize));
+            let after = times.max().map_or(i64::MIN, |date| date.saturating_add(1));
             dates.push(commit.commit_time.max(after));
         }
-        Ok(Archive { snapshot, commits, numbers, edits, by_path, removals: OnceLock::new(), dates })
+        let removals = OnceLock::new();
+        Ok(Archive { snapshot, commits, numbers, parents, first_parents, edits, by_path, removals, dates })
     }
 
     /// The store underneath.
@@ -195,7 +203,8 @@ impl Archive {
     }
 
     fn parents(&self, commit: u32) -> impl Iterator<Item = u32> {
-        self.commits[commit as usize].parents.iter().filter_map(|parent| self.number(parent))
+        let range = self.first_parents[commit as usize]..self.first_parents[commit as usize + 1];
+        self.parents[range.start as usize..range.end as usize].iter().copied()
     }
 
     /// Visits `from` and its ancestors; `enter` says whether a commit is new to the caller.

@@ -382,7 +382,7 @@ impl Archive {
                     && other.symbol == gone.symbol
                     && other.kind == gone.kind
                     && is_known(other.commit)
-                    && self.ancestors(other.commit)[gone.commit as usize]
+                    && self.is_ancestor(gone.commit, other.commit)
             })
         };
         let is_elsewhere = |gone: &EditRow| (&gone.path, &gone.symbol) != (&edit.path, &edit.symbol);
@@ -427,6 +427,15 @@ impl Archive {
         let mut member = vec![false; commit as usize + 1];
         self.mark_ancestors(commit, &mut |at| !std::mem::replace(&mut member[at as usize], true));
         member
+    }
+
+    /// Whether a commit is another one or its ancestor. Ancestors have smaller numbers, so nothing older is looked at.
+    fn is_ancestor(&self, commit: u32, of: u32) -> bool {
+        let mut member = vec![false; (of + 1).saturating_sub(commit) as usize];
+        self.mark_ancestors(of, &mut |at| {
+            at >= commit && !std::mem::replace(&mut member[(at - commit) as usize], true)
+        });
+        member.first().copied().unwrap_or(false)
     }
 
     /// For each commit from this one on, whether it is this one or a descendant.
