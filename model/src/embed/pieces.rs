@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::ModelError;
 
@@ -31,13 +32,48 @@ pub(crate) struct Pieces {
     longest_bytes: usize,
     /// Per token.
     costs: Vec<u32>,
+    /// No other vocabulary of this process has it.
+    number: u64,
+}
+
+/// Vocabularies that were read so far.
+static READ: AtomicU64 = AtomicU64::new(1);
+
+/// Words that are kept with their parts.
+const MAX_KNOWN_WORDS: usize = 16_384;
+
+/// Words of one vocabulary that were cut in parts lately: the same identifiers come again and again.
+#[derive(Debug, Default)]
+pub(crate) struct KnownWords {
+    /// The vocabulary's number.
+    of: u64,
+    /// Where a word's tokens are. Words are a stranger's, so they are hashed with a secret.
+    places: HashMap<Packed, (u32, u32)>,
+    tokens: Vec<u32>,
+}
+
+impl KnownWords {
+    /// Those of a vocabulary; what is known of another one is forgotten.
+    pub(crate) fn of(&mut self, pieces: &Pieces) -> &mut KnownWords {
+        if self.of != pieces.number || self.places.len() > MAX_KNOWN_WORDS {
+            self.places.clear();
+            self.tokens.clear();
+            self.of = pieces.number;
+        }
+        self
+    }
 }
 
 impl Pieces {
     /// Reads a vocabulary: one token per line, the frequent first.
     pub(crate) fn parse(vocabulary: &str) -> Result<Pieces, ModelError> {
-        let mut pieces =
-            Pieces { short: HashMap::default(), long: HashMap::default(), longest_bytes: 0, costs: Vec::new() };
+        let mut pieces = Pieces {
+            short: HashMap::default(),
+            long: HashMap::default(),
+            longest_bytes: 0,
+            costs: Vec::new(),
+            number: READ.fetch_add(1, Ordering::Relaxed),
+        };
         for (token, line) in (0..).zip(vocabulary.lines()) {
             if pieces.insert(line.as_bytes(), token) {
                 return Err(ModelError::Duplicate { token: line.to_owned() });
@@ -57,14 +93,29 @@ impl Pieces {
         self.costs.len()
     }
 
-    /// Appends the tokens of one lower-cased word.
+    /// Appends the tokens of one lower-cased word. `known` is that of this vocabulary.
     #[inline]
-    pub(crate) fn encode(&self, word: &[u8], tokens: &mut Vec<u32>) {
+    pub(crate) fn encode(&self, word: &[u8], known: &mut KnownWords, tokens: &mut Vec<u32>) {
         // Most words are a token of their own.
         match self.get(word) {
             Some(token) => tokens.push(token),
-            None => self.encode_in_parts(word, tokens),
+            None => self.encode_in_known_parts(word, known, tokens),
         }
+    }
+
+    fn encode_in_known_parts(&self, word: &[u8], known: &mut KnownWords, tokens: &mut Vec<u32>) {
+        let Some(packed) = Packed::new(word) else { return self.encode_in_parts(word, tokens) };
+        if let Some((first, end)) = known.places.get(&packed) {
+            return tokens.extend_from_slice(&known.tokens[*first as usize..*end as usize]);
+        }
+        let first = tokens.len();
+        self.encode_in_parts(word, tokens);
+        if known.places.len() > MAX_KNOWN_WORDS {
+            return;
+        }
+        let place = known.tokens.len() as u32;
+        known.tokens.extend_from_slice(&tokens[first..]);
+        known.places.insert(packed, (place, known.tokens.len() as u32));
     }
 
     /// Finds, for each cut of the word, the cheapest way there; of equal ones that with the longest last piece.
@@ -189,7 +240,7 @@ impl Hasher for PackedHasher {
 
 #[cfg(test)]
 mod tests {
-    use super::{LONGEST_WORD_CHARS, Pieces, UNKNOWN};
+    use super::{KnownWords, LONGEST_WORD_CHARS, Pieces, UNKNOWN};
     use crate::embed::ModelError;
 
     /// `map` is 2, `i` is 7 and `é` is 11.
@@ -198,7 +249,12 @@ mod tests {
     fn check(word: &str, expected: &[u32]) {
         let pieces = Pieces::parse(VOCABULARY).expect("the vocabulary is valid");
         let mut tokens = vec![77];
-        pieces.encode(word.as_bytes(), &mut tokens);
+        let mut known = KnownWords::default();
+        pieces.encode(word.as_bytes(), known.of(&pieces), &mut tokens);
+        // A second time it is known.
+        let first = tokens.len();
+        pieces.encode(word.as_bytes(), known.of(&pieces), &mut tokens);
+        assert_eq!(tokens.split_off(first), tokens[1..], "{word}");
         assert_eq!(tokens.split_off(1), expected, "tokens of {word:?}");
         assert_eq!(tokens, [77], "what was there before {word:?}");
     }
@@ -224,7 +280,7 @@ mod tests {
         check("iss", &[3, 8]);
         let pieces = Pieces::parse("[PAD]\n[UNK]\nab\nc\na\nbc\n").expect("the vocabulary is valid");
         let mut tokens = Vec::new();
-        pieces.encode(b"abc", &mut tokens);
+        pieces.encode(b"abc", KnownWords::default().of(&pieces), &mut tokens);
         assert_eq!(tokens, [2, 3], "places 2 and 3 against 4 and 5");
     }
 
@@ -236,7 +292,7 @@ mod tests {
         let pieces = Pieces::parse(&vocabulary.join("\n")).expect("the vocabulary is valid");
         for (token, piece) in (0..).zip(vocabulary).skip(2) {
             let mut tokens = Vec::new();
-            pieces.encode(piece.as_bytes(), &mut tokens);
+            pieces.encode(piece.as_bytes(), KnownWords::default().of(&pieces), &mut tokens);
             assert_eq!(tokens, [token], "tokens of {piece:?}");
         }
     }

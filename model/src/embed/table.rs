@@ -9,10 +9,11 @@ use std::borrow::Cow;
 use std::cell::Cell;
 use std::sync::OnceLock;
 
+use pulp::{Arch, Simd, WithSimd};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
-use super::pieces::Pieces;
+use super::pieces::{KnownWords, Pieces};
 use super::words::for_each_word;
 use super::{Embedding, ModelError};
 
@@ -143,7 +144,8 @@ impl Table {
     fn tokenise(&self, text: &str, scratch: &mut Scratch) {
         scratch.tokens.clear();
         let tokens = &mut scratch.tokens;
-        for_each_word(text, &mut scratch.lowered, |word| self.pieces.encode(word, tokens));
+        let known = scratch.words.of(&self.pieces);
+        for_each_word(text, &mut scratch.lowered, |word| self.pieces.encode(word, known, tokens));
     }
 }
 
@@ -154,6 +156,7 @@ struct Scratch {
     tokens: Vec<u32>,
     /// Per token of the vocabulary; all zero between uses.
     counts: Vec<u32>,
+    words: KnownWords,
 }
 
 thread_local! {
@@ -186,22 +189,31 @@ fn count_weight(count: u32) -> f32 {
     if count == 1 { 1.0 } else { (1.0 + f64::from(count).ln()) as f32 }
 }
 
-/// Components summed at a time: as many as stay in the registers of any 64-bit processor.
+/// Components summed at a time: as many as stay in the registers.
 const TILE: usize = 32;
 
-/// Sums `factor × vector` over the terms, in their order for each component.
+/// Sums `factor × vector` over the terms, in their order for each component, with the widest instructions that there are. Nothing
+/// is fused, so that every machine gets the same.
 fn weighted_sum(terms: &[(f32, &[u8; DIMENSION])]) -> Vec<f32> {
-    let mut sum = Vec::with_capacity(DIMENSION);
-    for start in (0..DIMENSION).step_by(TILE) {
-        let mut totals = [0.0f32; TILE];
-        for (factor, vector) in terms {
-            for (total, &component) in totals.iter_mut().zip(&vector[start..start + TILE]) {
-                *total += factor * f32::from(component.cast_signed());
+    struct Sum<'a>(&'a [(f32, &'a [u8; DIMENSION])]);
+    impl WithSimd for Sum<'_> {
+        type Output = Vec<f32>;
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, _: S) -> Vec<f32> {
+            let mut sum = Vec::with_capacity(DIMENSION);
+            for start in (0..DIMENSION).step_by(TILE) {
+                let mut totals = [0.0f32; TILE];
+                for (factor, vector) in self.0 {
+                    for (total, &component) in totals.iter_mut().zip(&vector[start..start + TILE]) {
+                        *total += factor * f32::from(component.cast_signed());
+                    }
+                }
+                sum.extend_from_slice(&totals);
             }
+            sum
         }
-        sum.extend_from_slice(&totals);
     }
-    sum
+    Arch::new().dispatch(Sum(terms))
 }
 
 /// `v2` is the computation in this crate: another rule, limit or weight here needs another number.
