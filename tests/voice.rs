@@ -10,6 +10,9 @@ use serde_json::{Value, json};
 use crate::github::http::{Request, Response, Server, header};
 use crate::support::{Fixture, Ran, keys, precedent};
 
+#[path = "../bot/src/redact/planted.rs"]
+mod planted;
+
 const KEY: &str = "sk-canary-0123456789abcdefghij";
 const BEFORE: &str =
     "/// Waits.\npub fn delay(base: u64, attempt: u32) -> u64 {\n    base.saturating_mul(1 << attempt.min(16))\n}\n";
@@ -374,6 +377,44 @@ fn no_secret_reaches_the_request_log() {
         assert!(!precedent_bot::redact::gives_away(&log, secret), "{secret}");
     }
     assert_eq!(review["llm"]["redacted"]["prompt"], 41);
+}
+
+/// [11] Nor are those of many kinds, in many disguises: one file for each disguise, and in it one function for each secret.
+#[test]
+fn no_planted_secret_reaches_the_request_log() {
+    let secrets = planted::planted();
+    let disguises = |secret: &str| planted::disguises(secret, &precedent_bot::redact::base64);
+    let count = disguises("0123456789abcdef").len();
+    let texts: Vec<String> = (0..count)
+        .map(|disguise| {
+            let function = |(at, (line, secret)): (usize, &(&str, String))| {
+                format!(
+                    "fn planted_{at}_{disguise}() {{\n    {}\n}}\n",
+                    line.replace("{}", &disguises(secret)[disguise].1)
+                )
+            };
+            secrets.iter().enumerate().map(function).collect()
+        })
+        .collect();
+    let names: Vec<String> = (0..count).map(|disguise| format!("src/{disguise}.rs")).collect();
+    let files: Vec<(&str, &str, &str)> =
+        names.iter().zip(&texts).map(|(name, text)| (&**name, "\n", &**text)).collect();
+    let fixture = repository(&files);
+    let model = Scripted::claiming(json!([]));
+    let limits = ["--llm-context", "100000", "--llm-tokens", "2000000", "--llm-requests", "60"];
+    let review = model.json(&fixture, &limits);
+    assert_eq!(review["llm"]["unasked"], json!([]));
+    let messages = |body: Value| body["messages"].as_array().cloned().unwrap_or_default();
+    let said = model.bodies().into_iter().flat_map(messages);
+    let log: String = said.map(|message| message["content"].as_str().unwrap_or_default().to_owned()).collect();
+    for (at, (_, secret)) in secrets.iter().enumerate() {
+        for (disguise, (name, text)) in disguises(secret).iter().enumerate() {
+            assert!(log.contains(&format!("planted_{at}_{disguise}")), "{at} {name} was not sent");
+            assert!(!log.contains(text.as_str()), "{name}: {text}");
+        }
+        assert!(!precedent_bot::redact::gives_away(&log, secret), "{secret}");
+    }
+    assert!(secrets.len() * count >= 200);
 }
 
 /// [10] A server that says the key back, in whatever disguise, ends the run without a review.

@@ -270,4 +270,6 @@ pub fn base64(bytes: &[u8]) -> String {
 }
 
 #[cfg(test)]
+mod planted;
+#[cfg(test)]
 mod tests;
