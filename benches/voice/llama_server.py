@@ -31,18 +31,16 @@ def tokens():
     return listed
 
 
-def make(file):
-    listed = tokens()
-    random = np.random.default_rng(20261126)
-    matrix = lambda *shape: random.standard_normal(shape).astype(np.float32) * 0.1
+def begun(file, listed, layers, width, heads, inner, context):
+    """A file of llama.cpp's for a decoder of this shape, without its tensors."""
     out = gguf.GGUFWriter(file, "llama")
-    out.add_context_length(CONTEXT)
-    out.add_embedding_length(WIDTH)
-    out.add_block_count(LAYERS)
-    out.add_feed_forward_length(INNER)
-    out.add_head_count(HEADS)
-    out.add_head_count_kv(HEADS)
-    out.add_rope_dimension_count(WIDTH // HEADS)
+    out.add_context_length(context)
+    out.add_embedding_length(width)
+    out.add_block_count(layers)
+    out.add_feed_forward_length(inner)
+    out.add_head_count(heads)
+    out.add_head_count_kv(heads)
+    out.add_rope_dimension_count(width // heads)
     out.add_layer_norm_rms_eps(1e-6)
     out.add_tokenizer_model("llama")
     out.add_token_list([text.encode() for text, _ in listed])
@@ -51,6 +49,14 @@ def make(file):
     out.add_bos_token_id(1)
     out.add_eos_token_id(2)
     out.add_unk_token_id(0)
+    return out
+
+
+def make(file):
+    listed = tokens()
+    random = np.random.default_rng(20261126)
+    matrix = lambda *shape: random.standard_normal(shape).astype(np.float32) * 0.1
+    out = begun(file, listed, LAYERS, WIDTH, HEADS, INNER, CONTEXT)
     out.add_chat_template("{% for m in messages %}{{ m['role'] + ': ' + m['content'] + '\n' }}{% endfor %}answer: ")
     out.add_tensor("token_embd.weight", matrix(len(listed), WIDTH))
     out.add_tensor("output.weight", matrix(len(listed), WIDTH))

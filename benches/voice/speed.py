@@ -75,27 +75,12 @@ def gguf_of(state, file, kind):
     from gguf import quants
 
     sys.path.insert(0, str(HERE))
-    from llama_server import tokens
+    from llama_server import begun, tokens
 
     listed = tokens()
     listed += [(f"<{at}>", gguf.TokenType.NORMAL) for at in range(len(listed), VOCABULARY)]
     ty = getattr(gguf.GGMLQuantizationType, kind.upper())
-    out = gguf.GGUFWriter(file, "llama")
-    out.add_context_length(CONTEXT)
-    out.add_embedding_length(WIDTH)
-    out.add_block_count(LAYERS)
-    out.add_feed_forward_length(INNER)
-    out.add_head_count(HEADS)
-    out.add_head_count_kv(HEADS)
-    out.add_rope_dimension_count(WIDTH // HEADS)
-    out.add_layer_norm_rms_eps(1e-6)
-    out.add_tokenizer_model("llama")
-    out.add_token_list([text.encode() for text, _ in listed])
-    out.add_token_scores([0.0] * len(listed))
-    out.add_token_types([kind for _, kind in listed])
-    out.add_bos_token_id(1)
-    out.add_eos_token_id(2)
-    out.add_unk_token_id(0)
+    out = begun(file, listed, LAYERS, WIDTH, HEADS, INNER, CONTEXT)
 
     def add(name, of):
         values = state[of].float().numpy()
