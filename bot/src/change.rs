@@ -103,15 +103,38 @@ impl Change {
         Ok(Change::of_files(repository, base_tip, head)?.with_nodes())
     }
 
+    /// The same where the merge base is known.
+    ///
+    /// # Errors
+    /// History that cannot be read.
+    pub fn since(
+        repository: &Repository,
+        base: ObjectId,
+        base_tip: ObjectId,
+        head: ObjectId,
+    ) -> Result<Change, PipelineError> {
+        Ok(Change::files_since(repository, base, base_tip, head)?.with_nodes())
+    }
+
     /// The same without the nodes, which take the longest.
     ///
     /// # Errors
     /// As [`Change::between`].
     pub fn of_files(repository: &Repository, base_tip: ObjectId, head: ObjectId) -> Result<Change, PipelineError> {
-        let objects = repository.objects();
-        let commit = objects.commit(repository, &head)?;
         let is_root = base_tip == empty_tree(&head);
         let base = if is_root { base_tip } else { repository.merge_base(base_tip, head)? };
+        Change::files_since(repository, base, base_tip, head)
+    }
+
+    fn files_since(
+        repository: &Repository,
+        base: ObjectId,
+        base_tip: ObjectId,
+        head: ObjectId,
+    ) -> Result<Change, PipelineError> {
+        let objects = repository.objects();
+        let commit = objects.commit(repository, &head)?;
+        let is_root = base == empty_tree(&head);
         let changes = if is_root { objects.difference(None, &commit.tree)? } else { objects.between(&base, &head)? };
         let mut files = Vec::with_capacity(changes.len());
         // Configuration comes from the base, never from the change.

@@ -1,7 +1,7 @@
 //! Finding: what a review may say, and the proof that goes with it.
 //!
-//! A citation exists only after it has been read from the object database, and is read again before
-//! anything is shown.
+//! A citation exists only after it has been read, from the object database or, where a clone lacks the commit, from the
+//! store; and it is read again before anything is shown.
 
 use precedent_pipeline::history::Objects;
 use precedent_pipeline::shard::ObjectId;
@@ -45,7 +45,12 @@ impl Citation {
         if end > start {
             lines.nth((end - start) as usize - 1)?;
         }
-        Some(Citation { commit: *commit, path: path.to_owned(), lines: [start, end], quote: quote(first) })
+        Some(Citation::quoting(commit, path, [start, end], first))
+    }
+
+    /// A place whose first line was read elsewhere.
+    pub(crate) fn quoting(commit: &ObjectId, path: &str, lines: [u32; 2], first: &[u8]) -> Citation {
+        Citation { commit: *commit, path: path.to_owned(), lines, quote: quote(first) }
     }
 
     /// The lines, each ending in a line feed; `None` when they cannot be read.
@@ -250,14 +255,12 @@ impl Cited for Finding {
     }
 }
 
-/// Keeps the statements that have evidence, all of which resolves; and counts the others.
-pub fn verified<T: Cited>(statements: Vec<T>, objects: &Objects) -> (Vec<T>, usize) {
+/// Keeps the statements that have evidence, all of which holds; and counts the others.
+pub fn verified<T: Cited>(statements: Vec<T>, holds: impl Fn(&Citation) -> bool) -> (Vec<T>, usize) {
     let before = statements.len();
     let kept: Vec<T> = statements
         .into_iter()
-        .filter(|statement| {
-            !statement.citations().is_empty() && statement.citations().iter().all(|citation| citation.holds(objects))
-        })
+        .filter(|statement| !statement.citations().is_empty() && statement.citations().iter().all(&holds))
         .collect();
     let dropped = before - kept.len();
     (kept, dropped)

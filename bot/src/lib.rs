@@ -19,6 +19,7 @@ pub mod checks;
 pub mod companions;
 pub mod config;
 pub mod diff;
+pub mod evidence;
 pub mod finding;
 pub mod github;
 #[cfg(feature = "llm")]
@@ -41,9 +42,10 @@ use precedent_pipeline::shard::ObjectId;
 
 use briefing::Timeline;
 use change::Change;
-use checks::Scene;
 use checks::tree::{Library, Tree};
-use finding::{Fact, Finding, Left};
+use checks::{Past, Scene};
+use evidence::Evidence;
+use finding::{Citation, Fact, Finding, Left};
 use outcomes::Outcomes;
 use precedent::Precedents;
 use voice::{Account, Material, Voice};
@@ -125,7 +127,9 @@ pub fn review_with(
     if unexamined > 0 {
         skipped.push(Left { what: format!("the past of {unexamined} nodes"), why: "the change is very large".into() });
     }
-    let (briefing, unverified_facts) = finding::verified(briefing::facts(&change, &precedents, &objects), &objects);
+    let evidence = Evidence::new(&objects, archive);
+    let holds = |citation: &Citation| evidence.holds(citation);
+    let (briefing, unverified_facts) = finding::verified(briefing::facts(&change, &precedents, &evidence), holds);
     let timelines = briefing::timelines(&change, &precedents, &briefing);
     let config = config::Config::at(&objects, &change.base).unwrap_or_else(|why| {
         skipped.push(Left { what: "the configuration".into(), why });
@@ -134,14 +138,15 @@ pub fn review_with(
     let max_findings = config.max_findings();
     let library = Library::default();
     let tree = Tree::of(Some(repository), &objects, &library, &change.head);
-    let scene = Scene::new(&change, &objects, &tree, Some(&precedents)).with_facts(&briefing);
+    let scene = Scene::new(&change, &objects, &tree, Some(Past { precedents: &precedents, evidence: &evidence }))
+        .with_facts(&briefing);
     let outcomes = Outcomes::of(archive.store());
     let claims = checks::findings(&scene, &config, |check| outcomes.standing(check));
-    let (mut findings, unverified_claims) = finding::verified(claims, &objects);
+    let (mut findings, unverified_claims) = finding::verified(claims, holds);
     let mut account = None;
     if let Some(voice) = voice {
         let material = Material {
-            objects: &objects,
+            evidence: &evidence,
             change: &change,
             precedents: &precedents,
             facts: &briefing,
@@ -152,7 +157,7 @@ pub fn review_with(
         skipped.extend(spoken.skipped);
         account = Some(spoken.account);
         // Behind the checks, whose precision has been judged.
-        findings.extend(finding::verified(spoken.findings, &objects).0);
+        findings.extend(finding::verified(spoken.findings, holds).0);
     }
     if findings.len() > max_findings {
         let more = findings.len() - max_findings;

@@ -1,18 +1,18 @@
 //! Voice: what a language model is given of a review, and what comes back. Types alone; who speaks is `llm`, which can be
 //! left out of a build.
 
-use precedent_pipeline::history::Objects;
 use serde::Serialize;
 
 use crate::change::Change;
 use crate::config::Config;
+use crate::evidence::Evidence;
 use crate::finding::{Fact, Finding, Left};
 use crate::precedent::Precedents;
 
 /// A review so far: all that may be told to a model.
 pub struct Material<'a> {
-    /// The object database.
-    pub objects: &'a Objects,
+    /// The sources of citations, the object database among them.
+    pub evidence: &'a Evidence<'a>,
     /// The change.
     pub change: &'a Change,
     /// What is known at its base.

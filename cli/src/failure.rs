@@ -4,6 +4,7 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use precedent_bot::github::event::EventError;
+use precedent_bot::github::fetch::FetchError;
 use precedent_bot::github::post::PostError;
 use precedent_model::EmbedError;
 use precedent_pipeline::PipelineError;
@@ -163,6 +164,12 @@ impl From<PostError> for Failure {
             PostError::RefusedTwice(_) | PostError::Lost(_) => None,
         };
         Failure { kind: Kind::GitHub, message: chain(&error), hint, damage: None, foreign: false }
+    }
+}
+
+impl From<FetchError> for Failure {
+    fn from(error: FetchError) -> Failure {
+        Failure::new(Kind::GitHub, error.to_string())
     }
 }
 

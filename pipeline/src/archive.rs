@@ -3,6 +3,7 @@
 //! Answers are as of a commit: *known at* it is what its ancestors introduced, *alive at* it is what
 //! its tree holds. Both follow the graph, never the dates.
 
+mod ancestry;
 mod places;
 mod snapshot;
 mod trace;

@@ -212,7 +212,7 @@ pub struct IndexReport {
     pub partial: bool,
     /// The store's rows.
     pub totals: Counts,
-    /// Commits at which a shallow clone ends.
+    /// Indexed commits whose parents a shallow clone lacked.
     pub shallow: u64,
     /// True when the run was interrupted.
     #[serde(skip)]
@@ -250,7 +250,7 @@ pub fn index(
         run.seconds.merge += merging.elapsed().as_secs_f64();
     }
     run.seconds.total = started.elapsed().as_secs_f64();
-    Ok(report(repository, store, run))
+    Ok(report(store, run))
 }
 
 /// Whether a store holds these commits, and with them all that they reach.
@@ -270,8 +270,8 @@ fn commit_ids(store: &Store) -> Result<HashSet<ObjectId>, StoreError> {
 }
 
 /// The report of a run that had nothing to do.
-pub(crate) fn nothing_new(repository: &Repository, store: &Store) -> IndexReport {
-    report(repository, store, Run::default())
+pub(crate) fn nothing_new(store: &Store) -> IndexReport {
+    report(store, Run::default())
 }
 
 /// Counters of one run.
@@ -298,7 +298,7 @@ impl Run {
     }
 }
 
-fn report(repository: &Repository, store: &Store, run: Run) -> IndexReport {
+fn report(store: &Store, run: Run) -> IndexReport {
     let mut reasons: BTreeMap<&'static str, u64> = BTreeMap::new();
     for (_, skip) in &run.skipped {
         *reasons.entry(skip.as_str()).or_default() += 1;
@@ -324,9 +324,9 @@ fn report(repository: &Repository, store: &Store, run: Run) -> IndexReport {
         model: store.manifest().embedder.clone(),
         unembedded: run.unembedded,
         generation: store.manifest().generation,
-        partial: run.interrupted || missing || !repository.shallow().is_empty(),
+        partial: run.interrupted || missing || !store.manifest().shallow.is_empty(),
         totals: Counts { commits: rows("commits"), chunks: rows("chunks"), nodes: rows("spans"), edits: rows("edits") },
-        shallow: repository.shallow().len() as u64,
+        shallow: store.manifest().shallow.len() as u64,
         interrupted: run.interrupted,
     }
 }
@@ -348,6 +348,10 @@ impl Ingest<'_> {
         let numbers = numbers(store)?;
         let mut rows = Rows::of(store, &numbers)?;
         let manifest = store.manifest().clone();
+        // Where the clone ends at a commit that the store has, nothing is cut off.
+        let mut shallow: Vec<ObjectId> =
+            manifest.shallow.iter().chain(self.walk.cut_off(self.repository)).copied().collect();
+        shallow.sort_unstable();
         std::thread::scope(|scope| {
             let (batches, read) = sync_channel(AHEAD);
             scope.spawn(|| self.read_batches(&manifest, batches));
@@ -355,7 +359,7 @@ impl Ingest<'_> {
             scope.spawn(|| self.cut_batches(&numbers, read, parts));
             let (generations, finished) = sync_channel(0);
             let writer = scope.spawn(|| write_generations(self.embedder, store, lock, finished));
-            let outcome = self.fill(&manifest, cut, &mut rows, generations, run);
+            let outcome = self.fill(&manifest, &shallow, cut, &mut rows, generations, run);
             // The writer ends when its channel closes, which `fill` has done.
             let written = writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             let written = written?;
@@ -404,6 +408,7 @@ impl Ingest<'_> {
     fn fill(
         &self,
         manifest: &Manifest,
+        shallow: &[ObjectId],
         parts: Receiver<Result<Part, PipelineError>>,
         rows: &mut Rows<'_>,
         generations: SyncSender<Generation>,
@@ -450,7 +455,7 @@ impl Ingest<'_> {
             if self.is_full(&generation) {
                 let next = Generation { attribute_dirs: generation.attribute_dirs.clone(), ..Generation::default() };
                 let full = std::mem::replace(&mut generation, next);
-                if generations.send(self.closed(full, &reached)).is_err() {
+                if generations.send(reached.closed(full, shallow)).is_err() {
                     // The writer has failed, and says why.
                     return Ok(());
                 }
@@ -459,7 +464,7 @@ impl Ingest<'_> {
         (self.progress)(Progress { stage: Stage::Store, done: run.commits, total });
         if !generation.commits.is_empty() {
             // A writer that has failed says why.
-            let _ = generations.send(self.closed(generation, &reached));
+            let _ = generations.send(reached.closed(generation, shallow));
         }
         failure.map_or(Ok(()), Err)
     }
@@ -468,10 +473,6 @@ impl Ingest<'_> {
         let text: usize = generation.chunks.iter().map(|chunk| chunk.text.len()).sum();
         text >= self.options.generation_text_bytes()
             || generation.spans.len() + generation.edits.len() >= self.options.generation_rows()
-    }
-
-    fn closed(&self, generation: Generation, reached: &Reached<'_>) -> Generation {
-        Generation { tips: reached.tips.clone(), shallow: self.repository.shallow().to_vec(), ..generation }
     }
 }
 
@@ -488,6 +489,10 @@ impl Reached<'_> {
         self.tips.extend(commits.iter().map(|commit| commit.id).filter(is_wanted));
         let parents: HashSet<&ObjectId> = commits.iter().flat_map(|commit| &commit.parents).collect();
         self.tips.retain(|tip| !parents.contains(tip));
+    }
+
+    fn closed(&self, generation: Generation, shallow: &[ObjectId]) -> Generation {
+        Generation { tips: self.tips.clone(), shallow: shallow.to_vec(), ..generation }
     }
 }
 

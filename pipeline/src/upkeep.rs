@@ -69,7 +69,7 @@ pub fn bring_up(
         && is_indexed(&store, tips).unwrap_or(false)
     {
         // Nothing to write, so no lock: readers never wait for a writer.
-        let report = crate::ingest::nothing_new(repository, &store);
+        let report = crate::ingest::nothing_new(&store);
         return Ok((*store, report));
     }
     let lock = wait_for_lock(&empty(location, embedder))?;
@@ -120,7 +120,7 @@ fn find(repository: &Repository, location: &Location, embedder: &dyn Embedder) -
     };
     check_maker(&store, location, embedder)?;
     check_repository(repository, &store, location)?;
-    let still_shallow = |commit: &ObjectId| repository.shallow().contains(commit);
+    let still_shallow = |commit: &ObjectId| repository.is_shallow_at(commit);
     if !store.manifest().shallow.iter().all(still_shallow) {
         return Ok(Found::Unfit("it was made from a shorter clone".into()));
     }

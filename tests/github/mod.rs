@@ -17,6 +17,7 @@ mod objects;
 mod proxy;
 mod reviews;
 mod run;
+mod shallow;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};

@@ -8,11 +8,11 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use precedent_pipeline::history::Objects;
-use precedent_pipeline::shard::{Change as Edit, EditRow};
+use precedent_pipeline::shard::{Change as Edit, EditRow, ObjectId};
 use precedent_pipeline::syntax::Kind;
 
 use crate::change::{Change, ChangedNode};
+use crate::evidence::Evidence;
 use crate::finding::{Citation, Fact, FactKind, NodeName};
 use crate::precedent::{MAX_FILES, Precedents};
 use crate::render::code;
@@ -30,18 +30,21 @@ const MIN_SHOWN_TOGETHER: usize = 3;
 const Z: f64 = 1.28;
 
 /// Companions of the changed nodes, then of the changed files.
-pub(super) fn facts(change: &Change, precedents: &Precedents<'_>, objects: &Objects) -> Vec<Fact> {
-    let steps = Steps::of(precedents);
-    let here = Here::of(change);
-    let mut facts = Vec::new();
+pub(super) fn facts(change: &Change, precedents: &Precedents<'_>, evidence: &Evidence<'_>) -> Vec<Fact> {
+    let ground = Ground { steps: Steps::of(precedents), here: Here::of(change), precedents };
+    let mut found = Vec::new();
     for ((node, trace), examined) in change.nodes.iter().zip(&precedents.traces).zip(&precedents.examined) {
         if *examined && node.before.is_some() && counts(node.now().1.kind.as_str()) {
-            facts.extend(node_companions(node, trace, &steps, &here, precedents, objects));
+            found.push(node_companions(node, trace, &ground));
         }
     }
     for file in change.files.iter().take(MAX_FILES) {
-        facts.extend(file_companions(&file.path, &steps, &here, precedents, objects));
+        found.push(file_companions(&file.path, &ground));
     }
+    let cited = found.iter().flat_map(|found| found.candidates.iter().take(MAX_LISTED));
+    evidence.expect(cited.filter_map(|candidate| places(&candidate.edits).next()));
+    let cite = |edits: &[&EditRow]| latest_place(edits, &change.base, precedents, evidence);
+    let mut facts: Vec<(Fact, f64)> = found.into_iter().flat_map(|found| found.facts(&cite)).collect();
     facts.sort_by(|one, two| two.1.total_cmp(&one.1).then_with(|| one.0.about.cmp(&two.0.about)));
     let mut told: HashSet<NodeName> = HashSet::new();
     for (fact, _) in &mut facts {
@@ -116,14 +119,15 @@ impl<'a> Here<'a> {
     }
 }
 
-fn node_companions(
-    node: &ChangedNode,
-    trace: &[&EditRow],
-    steps: &Steps<'_>,
-    here: &Here<'_>,
-    precedents: &Precedents<'_>,
-    objects: &Objects,
-) -> Vec<(Fact, f64)> {
+/// What companions are found in.
+struct Ground<'a> {
+    steps: Steps<'a>,
+    here: Here<'a>,
+    precedents: &'a Precedents<'a>,
+}
+
+fn node_companions<'a>(node: &ChangedNode, trace: &[&EditRow], ground: &Ground<'a>) -> Found<'a> {
+    let Ground { steps, here, precedents } = ground;
     let all: HashSet<u32> = trace.iter().filter_map(|edit| precedents.units.of(edit.commit)).collect();
     let own: Vec<u32> = all.iter().copied().filter(|unit| steps.edits.contains_key(unit)).collect();
     let about = node.name();
@@ -151,7 +155,7 @@ fn node_companions(
             (companion, edits, is_here)
         })
         .collect();
-    facts_of(candidates, Counted { steps: own.len(), sweeps: all.len() - own.len() }, &about, precedents, objects)
+    Found::ranked(candidates, Counted { steps: own.len(), sweeps: all.len() - own.len() }, about, precedents)
 }
 
 /// One name inside the other: `outer` and `outer::inner` change together by construction.
@@ -160,13 +164,8 @@ fn encloses(one: &str, two: &str) -> bool {
     inside(one, two) || inside(two, one)
 }
 
-fn file_companions(
-    path: &Arc<str>,
-    steps: &Steps<'_>,
-    here: &Here<'_>,
-    precedents: &Precedents<'_>,
-    objects: &Objects,
-) -> Vec<(Fact, f64)> {
+fn file_companions<'a>(path: &Arc<str>, ground: &Ground<'a>) -> Found<'a> {
+    let Ground { steps, here, precedents } = ground;
     let trace = precedents.archive.trace_file(&precedents.known, path);
     let own_paths: HashSet<&str> = trace.iter().map(|edit| &*edit.path).collect();
     let all: HashSet<u32> = trace.iter().filter_map(|edit| precedents.units.of(edit.commit)).collect();
@@ -193,7 +192,7 @@ fn file_companions(
             (companion, edits, here.files.contains(&**path))
         })
         .collect();
-    facts_of(candidates, Counted { steps: own.len(), sweeps: all.len() - own.len() }, &about, precedents, objects)
+    Found::ranked(candidates, Counted { steps: own.len(), sweeps: all.len() - own.len() }, about, precedents)
 }
 
 /// The steps that changed something: those that are counted, and those too large to tell.
@@ -203,28 +202,53 @@ struct Counted {
     sweeps: usize,
 }
 
-/// Ranked, listed up to a limit, each with its latest common step as evidence.
-fn facts_of(
-    candidates: Vec<(NodeName, Vec<&EditRow>, bool)>,
+/// A companion of a changed node or file.
+struct Candidate<'a> {
+    node: NodeName,
+    /// Its edits in common steps.
+    edits: Vec<&'a EditRow>,
+    is_here: bool,
+    score: f64,
+    /// The lower end of the interval of its share.
+    bound: f64,
+}
+
+/// The companions of one changed node or file, best first.
+struct Found<'a> {
+    about: NodeName,
     counted: Counted,
-    about: &NodeName,
-    precedents: &Precedents<'_>,
-    objects: &Objects,
-) -> Vec<(Fact, f64)> {
-    let mut scored: Vec<(f64, f64, NodeName, Vec<&EditRow>, bool)> = candidates
-        .into_iter()
-        .map(|(companion, edits, is_here)| {
-            let bound = wilson_lower(edits.len(), counted.steps, Z);
-            (worth(&companion, is_here, bound, precedents), bound, companion, edits, is_here)
-        })
-        .collect();
-    scored.sort_by(|one, two| {
-        (two.0, two.1).partial_cmp(&(one.0, one.1)).expect("because neither is NaN").then_with(|| one.2.cmp(&two.2))
-    });
-    scored
-        .into_iter()
-        .filter_map(|(score, bound, companion, edits, is_here)| {
-            let citation = latest_place(&edits, precedents, objects)?;
+    candidates: Vec<Candidate<'a>>,
+}
+
+impl<'a> Found<'a> {
+    fn ranked(
+        candidates: Vec<(NodeName, Vec<&'a EditRow>, bool)>,
+        counted: Counted,
+        about: NodeName,
+        precedents: &Precedents<'_>,
+    ) -> Found<'a> {
+        let mut candidates: Vec<Candidate<'_>> = candidates
+            .into_iter()
+            .map(|(node, edits, is_here)| {
+                let bound = wilson_lower(edits.len(), counted.steps, Z);
+                let score = worth(&node, is_here, bound, precedents);
+                Candidate { node, edits, is_here, score, bound }
+            })
+            .collect();
+        candidates.sort_by(|one, two| {
+            (two.score, two.bound)
+                .partial_cmp(&(one.score, one.bound))
+                .expect("because neither is NaN")
+                .then_with(|| one.node.cmp(&two.node))
+        });
+        Found { about, counted, candidates }
+    }
+
+    /// Listed up to a limit, each with its latest common step as evidence.
+    fn facts(self, cite: &dyn Fn(&[&EditRow]) -> Option<Citation>) -> Vec<(Fact, f64)> {
+        let Found { about, counted, candidates } = self;
+        let facts = candidates.into_iter().filter_map(|Candidate { node, edits, is_here, score, bound }| {
+            let citation = cite(&edits)?;
             let count = edits.len();
             let share = count as f64 / counted.steps as f64;
             let changes = counted.steps;
@@ -234,12 +258,12 @@ fn facts_of(
                 _ => format!(" that touched at most {MAX_FILES_IN_STEP} files"),
             };
             let subject = if about.symbol.is_empty() { "this file".to_owned() } else { code(&about.symbol) };
-            let name = if companion.symbol.is_empty() { &companion.path } else { &companion.symbol };
+            let name = if node.symbol.is_empty() { &node.path } else { &node.symbol };
             let least = if about.symbol.is_empty() { MIN_SHOWN_FILE_SHARE } else { MIN_SHOWN_SHARE };
             let fact = Fact {
-                kind: if is_test(&companion, &edits) { FactKind::Test } else { FactKind::Companion },
+                kind: if is_test(&node, &edits) { FactKind::Test } else { FactKind::Companion },
                 text: format!("{} changed in {count} of the {changes} changes of {subject}{limit}", code(name)),
-                node: companion,
+                node,
                 about: about.clone(),
                 score,
                 shown: !is_here && share >= least && count >= MIN_SHOWN_TOGETHER,
@@ -247,20 +271,32 @@ fn facts_of(
                 citations: vec![citation],
             };
             Some((fact, bound))
-        })
-        .take(MAX_LISTED)
-        .collect()
+        });
+        facts.take(MAX_LISTED).collect()
+    }
 }
 
-/// The companion at the latest step in which both changed.
-fn latest_place(edits: &[&EditRow], precedents: &Precedents<'_>, objects: &Objects) -> Option<Citation> {
-    let mut edits: Vec<&&EditRow> = edits.iter().filter(|edit| edit.change != Edit::Removed).collect();
+/// The places at which the companion stood in common steps, latest first.
+fn places<'a>(edits: &[&'a EditRow]) -> impl Iterator<Item = &'a EditRow> + use<'a> {
+    let mut edits: Vec<&EditRow> = edits.iter().filter(|edit| edit.change != Edit::Removed).copied().collect();
     edits.sort_by_key(|edit| std::cmp::Reverse(edit.commit));
-    edits.into_iter().find_map(|edit| {
+    edits.into_iter()
+}
+
+/// The companion at the latest step in which both changed; a file at the base, where a clone lacks the step.
+fn latest_place(
+    edits: &[&EditRow],
+    base: &ObjectId,
+    precedents: &Precedents<'_>,
+    evidence: &Evidence<'_>,
+) -> Option<Citation> {
+    let at_step = places(edits).find_map(|edit| {
         let commit = precedents.archive.commit(edit.commit).id;
         let (start, end) = if edit.symbol.is_some() { (edit.start_line, edit.end_line) } else { (1, 1) };
-        Citation::read(objects, &commit, &edit.path, start, end)
-    })
+        evidence.cite(&commit, &edit.path, start, end)
+    });
+    let now = edits.iter().max_by_key(|edit| edit.commit).filter(|edit| edit.symbol.is_none());
+    at_step.or_else(|| evidence.cite(base, &now?.path, 1, 1))
 }
 
 /// The lower end of the score interval for a proportion (Wilson, 1927).

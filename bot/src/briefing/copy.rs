@@ -1,12 +1,12 @@
 //! Copy: existing code that a new or edited node is nearly the same as.
 
-use precedent_pipeline::history::Objects;
 use precedent_pipeline::lineage::last_name;
 use precedent_pipeline::syntax::Kind;
 
 use crate::change::Change;
 use crate::companions::features::is_test;
-use crate::finding::{Citation, Fact, FactKind, NodeName};
+use crate::evidence::Evidence;
+use crate::finding::{Fact, FactKind, NodeName};
 use crate::precedent::Precedents;
 use crate::render::code;
 
@@ -20,7 +20,7 @@ const PATTERN_OVERLAP: f32 = 0.75;
 const MIN_SHOWN_LINES: u32 = 8;
 
 /// Living nodes that are like a changed one.
-pub(super) fn facts(change: &Change, precedents: &Precedents<'_>, objects: &Objects) -> Vec<Fact> {
+pub(super) fn facts(change: &Change, precedents: &Precedents<'_>, evidence: &Evidence<'_>) -> Vec<Fact> {
     let mut facts = Vec::new();
     for (node, neighbours) in change.nodes.iter().zip(&precedents.neighbours) {
         let Some((path, piece)) = &node.after else { continue };
@@ -33,8 +33,7 @@ pub(super) fn facts(change: &Change, precedents: &Precedents<'_>, objects: &Obje
             is_new && !is_pattern && is_long && piece.kind == Kind::Function && !is_test(piece.kind.as_str(), path);
         for (at, near) in neighbours.iter().filter(|near| near.overlap >= MIN_LISTED_OVERLAP).enumerate() {
             let place = &near.place;
-            let Some(citation) = Citation::read(objects, &change.base, &place.path, place.start_line, place.end_line)
-            else {
+            let Some(citation) = evidence.cite(&change.base, &place.path, place.start_line, place.end_line) else {
                 continue;
             };
             // Implementations of one trait, or of one interface, are alike on purpose.

@@ -1,11 +1,11 @@
 //! Life: how old a changed node is, how often it was edited, and how much of that was repair.
 
 use precedent_pipeline::archive::Step;
-use precedent_pipeline::history::Objects;
 use precedent_pipeline::shard::{Change as Edit, CommitRow, EditRow, ObjectId};
 use precedent_pipeline::syntax::Kind;
 
 use crate::change::Change;
+use crate::evidence::Evidence;
 use crate::finding::{Citation, Fact, FactKind, NodeName};
 use crate::precedent::Precedents;
 use crate::render::{day, short};
@@ -14,7 +14,9 @@ use crate::render::{day, short};
 const MIN_EDITS: usize = 3;
 
 /// One fact for each changed node that has a past.
-pub(super) fn facts(change: &Change, precedents: &Precedents<'_>, objects: &Objects) -> Vec<Fact> {
+pub(super) fn facts(change: &Change, precedents: &Precedents<'_>, evidence: &Evidence<'_>) -> Vec<Fact> {
+    let ends = precedents.traces.iter().filter_map(|trace| Life::of(trace, precedents)).flat_map(|life| life.ends());
+    evidence.expect(ends);
     change
         .nodes
         .iter()
@@ -27,7 +29,7 @@ pub(super) fn facts(change: &Change, precedents: &Precedents<'_>, objects: &Obje
                 return None;
             }
             let life = Life::of(trace, precedents)?;
-            let citations = life.citations(objects, precedents);
+            let citations = life.citations(evidence, precedents);
             Some(Fact {
                 kind: FactKind::Life,
                 node: node.name(),
@@ -133,16 +135,18 @@ impl<'a> Life<'a> {
         text
     }
 
-    fn citations(&self, objects: &Objects, precedents: &Precedents<'_>) -> Vec<Citation> {
-        let mut ends = vec![self.first];
-        if self.last.commit != self.first.commit {
-            ends.push(self.last);
-        }
-        ends.iter()
+    /// The edits that are cited.
+    fn ends(&self) -> impl Iterator<Item = &'a EditRow> + use<'a> {
+        let last = (self.last.commit != self.first.commit).then_some(self.last);
+        std::iter::once(self.first).chain(last)
+    }
+
+    fn citations(&self, evidence: &Evidence<'_>, precedents: &Precedents<'_>) -> Vec<Citation> {
+        self.ends()
             .filter(|edit| edit.after.is_some())
             .filter_map(|edit| {
                 let commit = precedents.archive.commit(edit.commit).id;
-                Citation::read(objects, &commit, &edit.path, edit.start_line, edit.end_line)
+                evidence.cite(&commit, &edit.path, edit.start_line, edit.end_line)
             })
             .collect()
     }

@@ -14,12 +14,11 @@ pub(crate) use life::{Repair, repair};
 
 use std::collections::HashMap;
 
-use precedent_pipeline::history::Objects;
-
 pub(crate) use life::timelines;
 pub use life::{Event, Timeline};
 
 use crate::change::Change;
+use crate::evidence::Evidence;
 use crate::finding::{Fact, FactKind};
 use crate::precedent::Precedents;
 
@@ -33,16 +32,16 @@ const MAX_REVIEWS: usize = 2;
 /// And of all kinds together; the rarer kinds come first.
 const MAX_OPEN: usize = 12;
 
-type Kind = fn(&Change, &Precedents<'_>, &Objects) -> Vec<Fact>;
+type Kind = fn(&Change, &Precedents<'_>, &Evidence<'_>) -> Vec<Fact>;
 
 /// All kinds, in the order in which they are told.
 const KINDS: [Kind; 5] = [life::facts, returns::facts, companion::facts, copy::facts, review::facts];
 
 /// Every candidate fact, best first within a kind; `shown` says which people see.
-pub fn facts(change: &Change, precedents: &Precedents<'_>, objects: &Objects) -> Vec<Fact> {
+pub fn facts(change: &Change, precedents: &Precedents<'_>, evidence: &Evidence<'_>) -> Vec<Fact> {
     let mut all = Vec::new();
     for kind in KINDS {
-        let mut facts = kind(change, precedents, objects);
+        let mut facts = kind(change, precedents, evidence);
         facts.sort_by(|one, two| {
             two.score.total_cmp(&one.score).then_with(|| (&one.about, &one.node).cmp(&(&two.about, &two.node)))
         });

@@ -2,13 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 
-use precedent_pipeline::history::Objects;
 use precedent_pipeline::shard::{Change as Edit, EditRow};
 use precedent_pipeline::syntax::{Bag, Kind, similarity};
 
 use super::life::{Repair, repair};
 use crate::change::{Change, ChangedNode};
-use crate::finding::{Citation, Fact, FactKind, NodeName};
+use crate::evidence::Evidence;
+use crate::finding::{Fact, FactKind, NodeName};
 use crate::precedent::Precedents;
 use crate::render::{code, day, short, visible};
 
@@ -24,7 +24,7 @@ const EDITED_LINE: f32 = 0.5;
 const MAX_FIXES: usize = 12;
 
 /// What comes back, and what a fix added and goes away.
-pub(super) fn facts(change: &Change, precedents: &Precedents<'_>, objects: &Objects) -> Vec<Fact> {
+pub(super) fn facts(change: &Change, precedents: &Precedents<'_>, evidence: &Evidence<'_>) -> Vec<Fact> {
     let numbers = &precedents.numbers;
     let is_known = |edit: &EditRow| precedents.known.has(edit.commit);
     let mut facts = Vec::new();
@@ -35,10 +35,10 @@ pub(super) fn facts(change: &Change, precedents: &Precedents<'_>, objects: &Obje
         }
         let text = node.after.as_ref().and_then(|(_, piece)| numbers.get(&piece.chunk).copied());
         if let Some(text) = text.filter(|_| is_edited(node)) {
-            facts.extend(comes_back(node, trace, text, precedents, objects, &is_known));
+            facts.extend(comes_back(node, trace, text, precedents, evidence, &is_known));
         }
     }
-    facts.extend(fixes_undone(change, precedents, objects));
+    facts.extend(fixes_undone(change, precedents, evidence));
     facts
 }
 
@@ -56,7 +56,7 @@ fn comes_back(
     trace: &[&EditRow],
     text: u32,
     precedents: &Precedents<'_>,
-    objects: &Objects,
+    evidence: &Evidence<'_>,
     is_known: &dyn Fn(&EditRow) -> bool,
 ) -> Option<Fact> {
     let (path, piece) = node.after.as_ref()?;
@@ -86,7 +86,7 @@ fn comes_back(
         is_known(edit) && edit.after == Some(text) && edit.commit < lost.commit && edit.symbol.is_some()
     })?;
     let commit = archive.commit(stood.commit).id;
-    let citation = Citation::read(objects, &commit, &stood.path, stood.start_line, stood.end_line)?;
+    let citation = evidence.cite(&commit, &stood.path, stood.start_line, stood.end_line)?;
     let cause = archive.commit(lost.commit);
     let place = match stays {
         true => "here".to_owned(),
@@ -122,7 +122,7 @@ fn lines(text: &str) -> impl Iterator<Item = &str> {
     text.lines().map(str::trim).filter(says)
 }
 
-fn fixes_undone(change: &Change, precedents: &Precedents<'_>, objects: &Objects) -> Vec<Fact> {
+fn fixes_undone(change: &Change, precedents: &Precedents<'_>, evidence: &Evidence<'_>) -> Vec<Fact> {
     let archive = precedents.archive;
     let mut wanted: Vec<(&ChangedNode, Vec<&EditRow>)> = Vec::new();
     for ((node, trace), examined) in change.nodes.iter().zip(&precedents.traces).zip(&precedents.examined) {
@@ -143,7 +143,7 @@ fn fixes_undone(change: &Change, precedents: &Precedents<'_>, objects: &Objects)
     numbers.dedup();
     let Ok(chunks) = archive.store().chunks_by_number(&numbers) else { return Vec::new() };
     let texts: HashMap<u32, String> = chunks.into_iter().map(|chunk| (chunk.number, chunk.text)).collect();
-    wanted.iter().filter_map(|(node, fixes)| fix_undone(change, node, fixes, &texts, precedents, objects)).collect()
+    wanted.iter().filter_map(|(node, fixes)| fix_undone(change, node, fixes, &texts, precedents, evidence)).collect()
 }
 
 /// The first line that the newest of these fixes added, that the node still has, and that the change takes out of its
@@ -154,7 +154,7 @@ fn fix_undone(
     fixes: &[&EditRow],
     texts: &HashMap<u32, String>,
     precedents: &Precedents<'_>,
-    objects: &Objects,
+    evidence: &Evidence<'_>,
 ) -> Option<Fact> {
     let (Some((path, before)), Some((after_path, _))) = (&node.before, &node.after) else { return None };
     let file = change.file(after_path)?;
@@ -172,7 +172,8 @@ fn fix_undone(
         let line = lines(new).find(|line| !had.contains(line) && going.contains(line))?;
         let commit = precedents.archive.commit(fix.commit);
         let place = new.lines().position(|other| other.trim() == line)? as u32 + fix.start_line;
-        let citation = Citation::read(objects, &commit.id, &fix.path, place, place)
+        let citation = evidence
+            .cite(&commit.id, &fix.path, place, place)
             .filter(|citation| line.starts_with(citation.quote.as_str()))?;
         Some((line.to_owned(), commit, citation))
     });

@@ -2,11 +2,11 @@
 
 use std::collections::HashSet;
 
-use precedent_pipeline::history::Objects;
-use precedent_pipeline::shard::ReviewRow;
+use precedent_pipeline::shard::{ObjectId, ReviewRow};
 use precedent_pipeline::syntax::Kind;
 
 use crate::change::{Change, ChangedNode};
+use crate::evidence::Evidence;
 use crate::finding::{Citation, Fact, FactKind, NodeName};
 use crate::github::reviews::code_of;
 use crate::precedent::Precedents;
@@ -24,7 +24,7 @@ const MIN_LINE_LETTERS: usize = 12;
 const MAX_QUOTE_CHARS: usize = 160;
 
 /// What was said of each changed node, one fact a comment.
-pub(super) fn facts(change: &Change, precedents: &Precedents<'_>, objects: &Objects) -> Vec<Fact> {
+pub(super) fn facts(change: &Change, precedents: &Precedents<'_>, evidence: &Evidence<'_>) -> Vec<Fact> {
     let known =
         |row: &ReviewRow| precedents.archive.number(&row.merge).is_some_and(|number| precedents.known.has(number));
     let mut facts = Vec::new();
@@ -35,7 +35,7 @@ pub(super) fn facts(change: &Change, precedents: &Precedents<'_>, objects: &Obje
             if told.contains(&row.comment) || !known(row) || (!is_here && cosine < MIN_LISTED) {
                 continue;
             }
-            let Some(citation) = cited(row, objects) else { continue };
+            let Some(citation) = cited(row, &change.base, evidence) else { continue };
             told.insert(row.comment);
             facts.push(Fact {
                 kind: FactKind::Review,
@@ -75,22 +75,23 @@ fn stands_in(row: &ReviewRow, node: &ChangedNode) -> bool {
         && sides.into_iter().any(|(_, piece)| piece.text.lines().any(|other| other.trim() == line))
 }
 
-/// The last line of the hunk that stands in the file as it was merged.
-fn cited(row: &ReviewRow, objects: &Objects) -> Option<Citation> {
-    let entry = objects.entry(&row.merge, &row.path)?;
-    let content = objects.blob(&entry.id)?;
+/// The last line of the hunk that stands in the file as it was merged; in a clone that lacks the merge, as it stands at
+/// the base.
+fn cited(row: &ReviewRow, base: &ObjectId, evidence: &Evidence<'_>) -> Option<Citation> {
+    let objects = evidence.objects();
+    let commit = if objects.contains(&row.merge) { &row.merge } else { base };
+    let content = objects.content(commit, &row.path)?;
     let content = String::from_utf8_lossy(&content);
     let spoken_of = code_of(&row.hunk);
     let wanted = spoken_of.lines().rev().map(str::trim).filter(|line| line.chars().any(char::is_alphanumeric));
     let at = wanted.into_iter().find_map(|wanted| content.lines().position(|line| line.trim() == wanted))?;
     let line = u32::try_from(at + 1).ok()?;
-    Citation::read(objects, &row.merge, &row.path, line, line)
+    evidence.cite(commit, &row.path, line, line)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use precedent_pipeline::shard::ObjectId;
 
     fn row(text: &str) -> ReviewRow {
         ReviewRow {

@@ -29,6 +29,7 @@ use precedent_pipeline::history::Objects;
 use crate::calibration;
 use crate::change::Change;
 use crate::config::{self, Config};
+use crate::evidence::Evidence;
 use crate::finding::{Fact, Finding, Side};
 use crate::outcomes::Standing;
 use crate::precedent::Precedents;
@@ -44,22 +45,26 @@ pub struct Scene<'a> {
     /// The tree at the head.
     pub tree: &'a Tree<'a>,
     /// What is known at the base, where there is a store.
-    pub precedents: Option<&'a Precedents<'a>>,
+    pub past: Option<Past<'a>>,
     /// The facts of the briefing, where there is one.
     pub facts: &'a [Fact],
     spoken: OnceCell<Vec<Spoken>>,
     owns_up: OnceCell<bool>,
 }
 
+/// What is known at the base of a change, and what it is cited from.
+#[derive(Clone, Copy)]
+pub struct Past<'a> {
+    /// What is known.
+    pub precedents: &'a Precedents<'a>,
+    /// The sources of citations.
+    pub evidence: &'a Evidence<'a>,
+}
+
 impl<'a> Scene<'a> {
     /// A change with the tree at its head.
-    pub fn new(
-        change: &'a Change,
-        objects: &'a Objects,
-        tree: &'a Tree<'a>,
-        precedents: Option<&'a Precedents<'a>>,
-    ) -> Scene<'a> {
-        Scene { change, objects, tree, precedents, facts: &[], spoken: OnceCell::new(), owns_up: OnceCell::new() }
+    pub fn new(change: &'a Change, objects: &'a Objects, tree: &'a Tree<'a>, past: Option<Past<'a>>) -> Scene<'a> {
+        Scene { change, objects, tree, past, facts: &[], spoken: OnceCell::new(), owns_up: OnceCell::new() }
     }
 
     /// The same, with the facts of the briefing.

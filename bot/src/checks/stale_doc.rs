@@ -7,18 +7,16 @@
 
 use std::collections::HashSet;
 
-use precedent_pipeline::history::Objects;
 use precedent_pipeline::lineage::last_name;
 use precedent_pipeline::shard::Change as Edit;
 use precedent_pipeline::syntax::{Anatomy, DocLine, Kind, anatomy};
 
-use super::Scene;
 use super::mention::{is_about_another_time, occurrences};
 use super::tree::words;
+use super::{Past, Scene};
 use crate::change::{Change, ChangedFile, ChangedNode};
 use crate::diff::FileDiff;
 use crate::finding::{Citation, Finding, Severity, Side};
-use crate::precedent::Precedents;
 use crate::render::{code, short};
 
 pub(super) const NAME: &str = "stale-doc";
@@ -247,7 +245,7 @@ impl Claim<'_> {
         let stale = Citation::read(objects, &self.change.head, path, doc_line, doc_line)?;
         let mut body = format!("Line {doc_line} of {} reads: {}.", code(path), code(&stale.quote));
         let mut citations = vec![stale];
-        if let Some(origin) = scene.precedents.and_then(|precedents| self.origin(precedents, objects)) {
+        if let Some(origin) = scene.past.and_then(|past| self.origin(past)) {
             body.push_str(&format!(" It was written in {}.", short(&origin.commit)));
             citations.push(origin);
         }
@@ -304,7 +302,7 @@ impl Claim<'_> {
 
     /// The commit that brought the documentation line, as far back as the node's edits hold it. The claim stands
     /// without it, so texts that cannot be read only leave the sentence out.
-    fn origin(&self, precedents: &Precedents<'_>, objects: &Objects) -> Option<Citation> {
+    fn origin(&self, Past { precedents, evidence }: Past<'_>) -> Option<Citation> {
         let wanted = self.line.text.trim();
         let trace = &precedents.traces[self.at];
         let numbers: Vec<u32> = trace.iter().filter_map(|edit| edit.after).collect();
@@ -323,7 +321,7 @@ impl Claim<'_> {
             .filter(|(edit, _)| edit.change != Edit::Present)?;
         let commit = precedents.archive.commit(edit.commit).id;
         let line = edit.start_line + offset;
-        Citation::read(objects, &commit, &edit.path, line, line)
+        evidence.cite(&commit, &edit.path, line, line)
     }
 }
 

@@ -35,29 +35,58 @@ pub enum FetchError {
     },
 }
 
-/// Fetches the head of a pull request into `refs/precedent/pull/N`, which no branch or tag points to.
+/// What is fetched, into a reference of our own that no branch or tag points to.
+#[derive(Debug, Clone, Copy)]
+pub enum Want {
+    /// The head of a pull request.
+    Pull(PullNumber),
+    /// A commit by its id, as servers allow for commits that a reference reaches.
+    Commit(ObjectId),
+}
+
+impl Want {
+    fn refspec(&self) -> String {
+        match self {
+            Want::Pull(number) => format!("+refs/pull/{number}/head:refs/precedent/pull/{number}"),
+            Want::Commit(id) => format!("+{id}:refs/precedent/commit/{id}"),
+        }
+    }
+
+    fn name(&self) -> String {
+        match self {
+            Want::Pull(number) => format!("refs/pull/{number}/head"),
+            Want::Commit(id) => id.to_string(),
+        }
+    }
+}
+
+/// How much of the past is fetched with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// What the clone lacks, as far back as the clone itself goes or, for another line of history, all of it.
+    AsIs,
+    /// So many commits from each on, in a shallow clone.
+    Commits(u32),
+    /// All of it; the clone is shallow no longer.
+    All,
+}
+
+/// Fetches commits.
 ///
 /// # Errors
 /// [`FetchError`].
-pub fn pull(directory: &Path, source: &Source<'_>, number: PullNumber) -> Result<(), FetchError> {
-    fetch(directory, source, &format!("+refs/pull/{number}/head:refs/precedent/pull/{number}"))
-}
-
-/// Fetches one commit by its id, as servers allow for commits that a reference reaches.
-///
-/// # Errors
-/// [`FetchError`].
-pub fn commit(directory: &Path, source: &Source<'_>, id: &ObjectId) -> Result<(), FetchError> {
-    fetch(directory, source, &format!("+{id}:refs/precedent/commit/{id}"))
-}
-
-fn fetch(directory: &Path, source: &Source<'_>, what: &str) -> Result<(), FetchError> {
+pub fn fetch(directory: &Path, source: &Source<'_>, wants: &[Want], depth: Depth) -> Result<(), FetchError> {
     let mut command = Command::new("git");
     command.arg("-C").arg(directory);
     // Nothing that a repository's own configuration could start is started.
     command.args(["-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "protocol.ext.allow=never"]);
     command.args(["fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head", "--no-auto-gc"]);
-    command.args(["--end-of-options", source.remote, what]);
+    match depth {
+        Depth::AsIs => {}
+        Depth::Commits(count) => drop(command.arg(format!("--depth={count}"))),
+        Depth::All => drop(command.arg("--unshallow")),
+    }
+    command.args(["--end-of-options", source.remote]).args(wants.iter().map(Want::refspec));
     command.env("GIT_TERMINAL_PROMPT", "0").stdin(Stdio::null()).stdout(Stdio::null());
     if !source.token.is_empty() && source.server.starts_with("https://") {
         let basic = redact::base64(format!("x-access-token:{}", source.token).as_bytes());
@@ -69,7 +98,8 @@ fn fetch(directory: &Path, source: &Source<'_>, what: &str) -> Result<(), FetchE
     if output.status.success() {
         return Ok(());
     }
-    Err(FetchError::Refused { what: what.to_owned(), said: reason(&String::from_utf8_lossy(&output.stderr)) })
+    let what: Vec<String> = wants.iter().map(Want::name).collect();
+    Err(FetchError::Refused { what: what.join("` and `"), said: reason(&String::from_utf8_lossy(&output.stderr)) })
 }
 
 /// The first error of what Git said, or the last line where it names none.

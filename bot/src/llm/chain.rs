@@ -435,7 +435,8 @@ fn in_parts(text: &str) -> HashMap<usize, String> {
 fn finding(material: &Material<'_>, passage: &Passage, claim: &Claim) -> Option<Finding> {
     let file = &material.change.files[passage.file];
     let is_new = claim.side == crate::finding::Side::Right;
-    let mut citations = vec![passage::citation(material.objects, material.change, file, is_new, claim.lines)?];
+    let mut citations =
+        vec![passage::citation(material.evidence.objects(), material.change, file, is_new, claim.lines)?];
     for at in &claim.cited {
         citations.extend(passage.offered[*at].citations.first().cloned());
     }

@@ -5,7 +5,6 @@
 use std::collections::BTreeMap;
 
 use precedent_pipeline::history::Objects;
-use precedent_pipeline::shard::ObjectId;
 use precedent_pipeline::syntax::{Bag, similarity};
 
 use super::budget::Limits;
@@ -14,6 +13,7 @@ use super::prompt;
 use crate::briefing::{Repair, repair};
 use crate::change::{Change, ChangedFile, ChangedNode};
 use crate::diff::{FileDiff, Hunk};
+use crate::evidence::Evidence;
 use crate::finding::{Citation, Fact, FactKind, NodeName};
 use crate::redact::redacted;
 use crate::render::{short, visible};
@@ -356,9 +356,7 @@ impl Reader<'_> {
             for (rank, near) in neighbours.iter().enumerate() {
                 let place = &near.place;
                 let base = &material.change.base;
-                let Some(citation) =
-                    Citation::read(material.objects, base, &place.path, place.start_line, place.end_line)
-                else {
+                let Some(citation) = material.evidence.cite(base, &place.path, place.start_line, place.end_line) else {
                     continue;
                 };
                 if found.iter().any(|known: &Candidate| known.citations.contains(&citation)) {
@@ -379,7 +377,7 @@ impl Reader<'_> {
             let place = format!(" ({}:{start}-{end} at {})", citation.path, short(&citation.commit));
             out.push_str(&self.safe(&place));
             if with_code {
-                for line in excerpt(self.material.objects, &citation.commit, &citation.path, start, end) {
+                for line in excerpt(self.material.evidence, citation) {
                     let line = self.lines(&line, false).pop().unwrap_or_default();
                     out.push_str(&format!("\n    | {line}"));
                 }
@@ -420,11 +418,13 @@ fn words(fact: &Fact) -> String {
     }
 }
 
-fn excerpt(objects: &Objects, commit: &ObjectId, path: &str, start: u32, end: u32) -> Vec<String> {
-    let Some(bytes) = objects.entry(commit, path).and_then(|entry| objects.blob(&entry.id)) else { return Vec::new() };
-    let (text, _) = redacted(&String::from_utf8_lossy(&bytes));
+fn excerpt(evidence: &Evidence<'_>, citation: &Citation) -> Vec<String> {
+    let Some(around) = evidence.around(citation) else { return Vec::new() };
+    let [start, end] = citation.lines;
+    // All of it is redacted, since a key may begin before the lines that are shown.
+    let (text, _) = redacted(&around.text);
     let count = (end.saturating_sub(start) as usize + 1).min(EXCERPT_LINES);
-    text.lines().skip(start as usize - 1).take(count).map(str::to_owned).collect()
+    text.lines().skip((start - around.first_line) as usize).take(count).map(str::to_owned).collect()
 }
 
 /// The lines of a hunk in the order in which they are shown. `old` and `new` are the lines of both sides.

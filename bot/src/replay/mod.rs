@@ -162,7 +162,7 @@ fn claims(
         return Ok(Vec::new());
     }
     let change = change.with_nodes();
-    Ok(finding::verified(alarms(&Scene::new(&change, objects, &tree, None)), objects).0)
+    Ok(finding::verified(alarms(&Scene::new(&change, objects, &tree, None)), |citation| citation.holds(objects)).0)
 }
 
 /// Simple rankings: their names, and the columns that they sort by, for nodes and for files.

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use precedent_bot::Review;
 use precedent_bot::change::{Change, empty_tree};
+use precedent_bot::evidence::Evidence;
 use precedent_bot::finding::{Citation, Severity as Found};
 use precedent_bot::render;
 use precedent_bot::voice::{Material, Voice};
@@ -42,9 +43,14 @@ pub(crate) fn run(settings: &Settings, options: &ReviewArguments) -> Result<Exit
     let quiet = Settings { json: settings.json || format != Format::Terminal, ..settings.clone() };
     // Nothing is known before a root commit; the index only has to be there.
     let tip = if base == empty_tree(&head) { head } else { base };
-    let review = place.with_archive(&quiet, &[tip], |archive, embedder| {
+    let (review, passages) = place.with_archive(&quiet, &[tip], |archive, embedder| {
         let change = Change::between(&place.repository, base, head)?;
-        Ok(reviewed(&speaker, &place, archive, embedder, change)?)
+        let review = reviewed(&speaker, &place, archive, embedder, change)?;
+        let passages = match format {
+            Format::Html => passages(&place.repository, archive, &review, head),
+            _ => render::Passages::default(),
+        };
+        Ok((review, passages))
     })?;
     if let Some(text) = speaker.explanation() {
         deliver(options, &explanation(settings, &text))?;
@@ -54,7 +60,7 @@ pub(crate) fn run(settings: &Settings, options: &ReviewArguments) -> Result<Exit
         Format::Terminal => render::terminal(&review, screen::style()),
         Format::Json => render::json(&review),
         Format::Markdown => render::markdown(&review),
-        Format::Html => render::html(&review, &passages(&place.repository, &review, head)),
+        Format::Html => render::html(&review, &passages),
         Format::Sarif => render::sarif(&review),
         Format::Annotations => render::annotations(&review),
     };
@@ -64,15 +70,21 @@ pub(crate) fn run(settings: &Settings, options: &ReviewArguments) -> Result<Exit
 }
 
 /// The lines that the citations of a review are of, by what they are called once its head is called `head`.
-pub(super) fn passages(repository: &Repository, review: &Review, head: ObjectId) -> render::Passages {
+pub(super) fn passages(
+    repository: &Repository,
+    archive: &Archive,
+    review: &Review,
+    head: ObjectId,
+) -> render::Passages {
     let objects = repository.objects();
+    let evidence = Evidence::new(&objects, archive);
     let key = |citation: &Citation| match citation.commit == review.change.head {
         true => render::passage_key(&Citation { commit: head, ..citation.clone() }),
         false => render::passage_key(citation),
     };
     let facts = review.briefing.iter().flat_map(|fact| &fact.citations);
     let all = facts.chain(review.findings.iter().flat_map(|finding| &finding.citations));
-    all.filter_map(|citation| Some((key(citation), citation.passage(&objects)?))).collect()
+    all.filter_map(|citation| Some((key(citation), evidence.passage(citation)?))).collect()
 }
 
 /// A review, with a language model's voice if one is asked.

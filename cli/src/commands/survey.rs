@@ -152,7 +152,8 @@ pub(super) fn survey(repository: &Repository, name: &str, range: &str, limit: us
             continue;
         }
         let change = change.with_nodes();
-        let (found, _) = finding::verified(alarms(&Scene::new(&change, &objects, &tree, None)), &objects);
+        let (found, _) =
+            finding::verified(alarms(&Scene::new(&change, &objects, &tree, None)), |citation| citation.holds(&objects));
         for finding in &found {
             count += 1;
             screen::print(&super::json_line(&Alarm { repo: name, commit: head.to_string(), finding }))?;

@@ -149,6 +149,11 @@ impl Repository {
         &self.shallow
     }
 
+    /// Whether a shallow clone lacks the parents of this commit.
+    pub fn is_shallow_at(&self, commit: &ObjectId) -> bool {
+        self.shallow.binary_search(commit).is_ok()
+    }
+
     /// Whether objects may be missing on purpose, to be fetched when Git needs them.
     pub fn is_partial(&self) -> bool {
         is_partial(&self.inner.to_thread_local())

@@ -50,6 +50,11 @@ struct Visited {
 }
 
 impl Walk {
+    /// The commits at which a shallow clone ends the walk short of what is known.
+    pub fn cut_off<'a>(&'a self, repository: &'a Repository) -> impl Iterator<Item = &'a ObjectId> {
+        self.order.iter().filter(|id| repository.is_shallow_at(id))
+    }
+
     /// All commits that `tips` reach and `known` does not hold.
     ///
     /// # Errors
@@ -102,7 +107,7 @@ fn read_links(
         .find_commit(&to_gix(id), buffer)
         .map_err(|error| objects.unreadable("commit", id, error))?;
     let time = commit.time().map(|time| time.seconds).unwrap_or(0);
-    let parents = if repository.shallow().contains(id) {
+    let parents = if repository.is_shallow_at(id) {
         Vec::new()
     } else {
         distinct(commit.parents().map(|parent| from_gix(&parent)))
@@ -161,7 +166,7 @@ impl Objects {
             .objects
             .find_commit(&to_gix(id), &mut buffer)
             .map_err(|error| self.unreadable("commit", id, error))?;
-        let boundary = repository.shallow().contains(id);
+        let boundary = repository.is_shallow_at(id);
         let (author, author_email, author_time) =
             commit.author().map(|who| (who.name.to_string(), who.email.to_string(), who.seconds())).unwrap_or_default();
         let parents = if boundary { Vec::new() } else { commit.parents().map(|parent| from_gix(&parent)).collect() };
