@@ -244,6 +244,68 @@ fn a_moved_file_is_claimed_at_what_it_became() {
 }
 
 #[test]
+fn a_file_is_what_git_says_it_became_and_no_other() {
+    let guide = |title: &str| {
+        let lines: String = (0..24).map(|at| format!("Line {at} of the guide, which says something.\n")).collect();
+        format!("# {title}\n\n{lines}")
+    };
+    // `a2.md` becomes `b.md` as it is, so `a.md`, which is nearly the same, is gone.
+    let fixture = Fixture::new("review");
+    fixture.commit("docs/a.md", &guide("A"), "add a guide");
+    fixture.commit("docs/a2.md", &guide("B"), "add another");
+    fixture.commit("README.md", "See [the guide](docs/a.md).\n", "point at it");
+    fixture.git(&["rm", "--quiet", "docs/a.md"]);
+    fixture.git(&["mv", "docs/a2.md", "docs/b.md"]);
+    fixture.git(&["commit", "--quiet", "--message", "keep one"]);
+    let alarms = alarms(&fixture);
+    let [(check, title)] = &alarms[..] else { panic!("{alarms:?}") };
+    assert_eq!(check, "broken-reference");
+    assert!(title.contains("removes") && !title.contains("b.md"), "{title}");
+}
+
+#[test]
+fn one_line_of_documentation_is_claimed_once() {
+    check(
+        &[(
+            "src/a.rs",
+            "/// Opens `host_name`.\npub fn connect_to(host_name: &str) -> usize {\n    host_name.len()\n}\n",
+        )],
+        &[("src/a.rs", "/// Opens `host_name`.\npub fn open_it(address: &str) -> usize {\n    address.len()\n}\n")],
+        &[(
+            "stale-doc",
+            "the documentation of `open_it` still names `host_name`, which this change renames to `address`",
+        )],
+    );
+}
+
+#[test]
+fn a_large_file_that_holds_a_name_keeps_it_from_being_dead() {
+    let filler = "// nothing to see here, and a great deal of it\n".repeat(40_000);
+    let user = format!("{filler}pub fn user() {{\n    crate::open_file();\n}}\n");
+    check(
+        &[
+            ("a.rs", "pub fn open_file() {}\n\npub fn other() {}\n"),
+            ("b.rs", "/// Like [`open_file`], but shut.\npub fn shut() {}\n"),
+            ("large.rs", &user),
+        ],
+        &[("a.rs", "pub fn other() {}\n")],
+        &[],
+    );
+}
+
+#[test]
+fn a_claim_says_where_the_name_itself_stood() {
+    let fixture = Fixture::new("review");
+    let before = "/// Opens.\n///\n/// As it should.\npub fn open_file() {}\n\npub fn other() {}\n";
+    fixture.commit("a.rs", before, "add it");
+    fixture.commit("b.rs", "/// Like [`open_file`], but shut.\npub fn shut() {}\n", "speak of it");
+    fixture.commit("a.rs", "pub fn other() {}\n", "remove it");
+    let lines = fixture.json_lines(&["eval", "checks", "--alarms", "HEAD~1..HEAD"]);
+    let body = lines[0]["body"].as_str().expect("a body");
+    assert!(body.contains("It stood in line 4 of `a.rs` before."), "{body}");
+}
+
+#[test]
 fn documentation_that_was_copied_with_its_function_is_claimed() {
     let first = "package a\n\n// SetInput sets where to read from.\nfunc SetInput(a int) int {\n\treturn a\n}\n";
     let second = "\n// SetInput sets where to read from.\nfunc SetOutput(a int) int {\n\treturn a + 1\n}\n";

@@ -274,6 +274,31 @@ fn a_life_tells_what_came_back_as_it_was_and_a_revert_without_a_word_of_one() {
 }
 
 #[test]
+fn a_life_names_who_knows_the_code_and_which_commits_repaired_it() {
+    let fixture = Fixture::new("review");
+    let text = |value: u8| format!("pub fn known() -> u8 {{\n    {value}\n}}\n");
+    fixture.commit(".mailmap", "Bo Proper <bo@example.org>\n", "say who is who");
+    fixture.commit("a.rs", &text(0), "add");
+    let by = |value: u8, author: &str, message: &str| {
+        std::fs::write(fixture.repo().join("a.rs"), text(value)).expect("a file");
+        fixture.git(&["commit", "--quiet", "--all", "--author", author, "--message", message]);
+        fixture.git(&["rev-parse", "--short=7", "HEAD"])
+    };
+    by(1, "Bo <bo@example.org>", "one");
+    let fix = by(2, "bo <BO@example.org>", "fix the value");
+    by(3, "dependabot[bot] <bot@example.org>", "three");
+    by(4, "Eve <eve@example.org>", "four");
+    let review = fixture.json(&["review", "HEAD~1..HEAD", "--json"]);
+    let life = fact_about(&review, "life", "known").expect("a life");
+    let middle = format!(", 3 edits, one of them a fix ({fix}); by Bo Proper (2) and Ada; last by dependabot[bot]");
+    assert!(life.contains(&middle), "{life}");
+    let fact = review["briefing"].as_array().expect("facts").iter().find(|fact| fact["kind"] == "life");
+    let cited = fact.expect("a life")["citations"].as_array().expect("citations");
+    assert!(cited.iter().any(|citation| citation["commit"].as_str().expect("a commit").starts_with(&fix)), "{cited:?}");
+    assert_citations_resolve(&fixture, &review);
+}
+
+#[test]
 fn a_split_begins_a_life_and_a_join_is_no_edit_of_its_own() {
     let fixture = Fixture::new("lineage");
     let edit = |from: &str, to: &str, message: &str| {
@@ -347,6 +372,169 @@ fn a_shallow_clone_does_not_say_who_wrote_what_is_older() {
     let finding = &review["findings"][0];
     assert_eq!(finding["check"], "stale-doc");
     assert!(!finding["body"].as_str().expect("a body").contains("written in"), "{finding}");
+}
+
+#[test]
+fn a_file_that_moved_and_changed_is_one_file_with_its_removed_lines() {
+    let fixture = Fixture::new("review");
+    let text = |name: &str| format!("pub fn {name}() -> u8 {{\n    1\n}}\n\npub fn stays() -> u8 {{\n    2\n}}\n");
+    fixture.commit("src/old.rs", &text("before"), "add it");
+    fixture.git(&["mv", "src/old.rs", "src/new.rs"]);
+    fixture.commit("src/new.rs", &text("after"), "move and change it");
+    let review = fixture.json(&["review", "HEAD~1..HEAD", "--json"]);
+    assert_eq!(review["files"]["changed"], 1);
+    let page = fixture.run(&["review", "HEAD~1..HEAD", "--format", "html"]).stdout;
+    assert!(page.contains("was src/old.rs") && page.contains("pub fn before() -&gt; u8"), "{page}");
+    assert_eq!(page.matches("<details class=\"file\"").count(), 1);
+}
+
+#[test]
+fn long_names_stay_within_the_columns() {
+    let fixture = Fixture::new("review");
+    let path = format!("src/{}/client.rs", ["a_rather_long_name"; 6].join("/"));
+    let name = "a_function_with_a_name_that_goes_on_and_on_".repeat(3);
+    for value in 0..5 {
+        let text =
+            format!("pub fn {name}() -> u8 {{\n    {value}\n}}\n\npub fn 数える関数() -> u8 {{\n    {value}\n}}\n");
+        fixture.commit(&path, &text, "change it");
+    }
+    let ran = fixture.run(&["review", "HEAD~1..HEAD"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let is_command = |line: &str| line.trim_start().starts_with("precedent lineage");
+    let wide = ran.stdout.lines().filter(|line| !is_command(line)).find(|line| line.chars().count() > 80);
+    assert_eq!(wide, None, "{}", ran.stdout);
+    assert!(ran.stdout.contains("/client.rs:1") && ran.stdout.contains("数える関数"), "{}", ran.stdout);
+    assert!(!ran.stdout.contains('\u{1b}'), "no colour and no link without a terminal");
+}
+
+/// Reviews a range in every format, and gives the JSON.
+fn reviewed(fixture: &Fixture, range: &str) -> Value {
+    for format in ["terminal", "markdown", "html", "sarif", "annotations"] {
+        let ran = fixture.run(&["review", range, "--format", format]);
+        assert_eq!(ran.code, 0, "{range} {format}: {}", ran.stderr);
+    }
+    let review = fixture.json(&["review", range, "--json"]);
+    assert_citations_resolve(fixture, &review);
+    review
+}
+
+#[test]
+fn changes_without_lines_are_reviewed_and_say_why_nothing_was_looked_into() {
+    let fixture = Fixture::new("review");
+    fixture.git(&["switch", "--quiet", "main"]);
+    fixture.commit("tool.rs", "pub fn tool() {}\n", "add a tool");
+    fixture.git(&["update-index", "--chmod=+x", "tool.rs"]);
+    fixture.git(&["commit", "--quiet", "--message", "a mode"]);
+    let review = reviewed(&fixture, "HEAD~1..HEAD");
+    assert_eq!((&review["files"]["changed"], &review["findings"]), (&1.into(), &serde_json::json!([])));
+
+    let commit = fixture.git(&["rev-parse", "HEAD"]);
+    fixture.git(&["update-index", "--add", "--cacheinfo", &format!("160000,{commit},vendored")]);
+    fixture.git(&["commit", "--quiet", "--message", "a submodule"]);
+    std::fs::write(fixture.repo().join("picture.png"), [0_u8, 1, 2, 3]).expect("a file");
+    fixture.git(&["add", "picture.png"]);
+    fixture.git(&["commit", "--quiet", "--message", "a picture"]);
+    let review = reviewed(&fixture, "HEAD~2..HEAD");
+    let skipped = review["skipped"].as_array().expect("a list");
+    for what in ["vendored", "picture.png"] {
+        assert!(skipped.iter().any(|left| left["what"] == what && left["why"] != ""), "{what}: {skipped:?}");
+    }
+    assert_eq!((&review["files"]["changed"], &review["files"]["reviewed"]), (&2.into(), &0.into()));
+}
+
+#[test]
+fn a_merge_and_a_base_that_went_on_are_compared_with_where_they_parted() {
+    let fixture = Fixture::new("review");
+    fixture.git(&["switch", "--quiet", "main"]);
+    fixture.commit("src/other.rs", "pub fn other() {}\n", "go on");
+    let parted = fixture.git(&["merge-base", "main", "topic"]);
+    let review = reviewed(&fixture, "main..topic");
+    assert_eq!((&review["base"], &review["files"]["changed"]), (&parted.clone().into(), &1.into()));
+    assert_ne!(review["base_tip"], review["base"]);
+    fixture.git(&["merge", "--quiet", "--no-ff", "--message", "merge it", "topic"]);
+    let merge = reviewed(&fixture, "HEAD~1..HEAD");
+    assert_eq!(merge["files"]["changed"], 1);
+    assert_eq!(merge["findings"][0]["check"], "stale-doc");
+}
+
+#[test]
+fn a_history_of_one_commit_and_an_index_of_another_time_will_do() {
+    let fixture = Fixture::empty();
+    fixture.git(&["init", "--quiet", "--initial-branch", "main"]);
+    fixture.commit("a.rs", "pub fn a() {}\n", "begin");
+    assert_eq!(reviewed(&fixture, "HEAD~1..HEAD")["files"]["changed"], 1);
+
+    // What the index knows beyond the base makes no difference, and what it lacks it is given.
+    let fixture = Fixture::new("review");
+    let plain = |mut review: Value| {
+        review.as_object_mut().expect("an object").remove("seconds");
+        review
+    };
+    fixture.json(&["index", "--tip", "main~3", "--json"]);
+    let from_older = plain(reviewed(&fixture, "main..topic"));
+    fixture.json(&["index", "--tip", "topic", "--json"]);
+    assert_eq!(plain(reviewed(&fixture, "main..topic")), from_older);
+}
+
+#[test]
+fn thousands_of_moved_files_are_counted_as_git_counts_them() {
+    let fixture = Fixture::new("review");
+    fixture.git(&["switch", "--quiet", "main"]);
+    std::fs::create_dir(fixture.repo().join("before")).expect("a folder");
+    for at in 0..5_000 {
+        let path = fixture.repo().join(format!("before/f{at}.rs"));
+        std::fs::write(path, format!("pub fn f{at}() -> u32 {{\n    {at}\n}}\n")).expect("a file");
+    }
+    fixture.git(&["add", "--all"]);
+    fixture.git(&["commit", "--quiet", "--message", "add many"]);
+    fixture.git(&["mv", "before", "after"]);
+    fixture.git(&["commit", "--quiet", "--message", "move them"]);
+    let review = fixture.json(&["review", "HEAD~1..HEAD", "--json"]);
+    assert_eq!(review["files"]["changed"], 5_000);
+    assert_eq!(review["partial"], true);
+}
+
+#[test]
+fn of_many_findings_the_best_are_shown_and_the_rest_is_said() {
+    let fixture = Fixture::new("review");
+    let text = |names: &[&str]| -> String {
+        (names.iter().enumerate())
+            .map(|(at, name)| {
+                format!("/// Takes `first_value`.\npub fn f{at}({name}: u8) -> u8 {{\n    {name}\n}}\n\n")
+            })
+            .collect()
+    };
+    fixture.commit("src/many.rs", &text(&["first_value"; 6]), "add them");
+    let muted = text(&["other_value"; 6]).replacen(
+        "/// Takes `first_value`.\n",
+        "// precedent: ignore[stale-doc] known\n/// Takes `first_value`.\n",
+        1,
+    );
+    fixture.commit("src/many.rs", &muted, "rename them");
+    let review = fixture.json(&["review", "HEAD~1..HEAD", "--json"]);
+    let findings = review["findings"].as_array().expect("a list");
+    assert_eq!(findings.len(), 3, "{findings:?}");
+    assert!(
+        findings.iter().all(|finding| !finding["title"].as_str().expect("a title").contains("`f0`")),
+        "{findings:?}"
+    );
+    let skipped = review["skipped"].as_array().expect("a list");
+    assert!(skipped.iter().any(|left| left["what"] == "2 more findings"), "{skipped:?}");
+}
+
+#[test]
+fn checks_made_of_facts_speak_when_they_are_asked_to() {
+    let fixture = Fixture::new("review");
+    for (check, is_said) in [("duplicate", true), ("companion", true), ("undoes-a-fix", false)] {
+        fixture.git(&["switch", "--quiet", "main"]);
+        let speak = format!("speak = [\"{check}\"]\nmute = [\"stale-doc\"]\n");
+        fixture.commit("precedent.toml", &speak, "let one speak");
+        fixture.git(&["rebase", "--quiet", "main", "topic"]);
+        let review = fixture.json(&["review", "main..topic", "--json"]);
+        let findings = review["findings"].as_array().expect("a list");
+        assert_eq!(!findings.is_empty(), is_said, "{check}: {findings:?}");
+        assert!(findings.iter().all(|finding| finding["check"] == check), "{check}: {findings:?}");
+    }
 }
 
 #[test]

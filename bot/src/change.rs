@@ -208,6 +208,12 @@ impl Change {
         self.files.iter().find(|file| &*file.path == path)
     }
 
+    /// The changed files as Git lists them: one that moved stands under its new name alone.
+    pub fn shown_files(&self) -> impl Iterator<Item = &ChangedFile> {
+        let moved: FxHashSet<&str> = self.files.iter().filter_map(|file| file.old_path.as_deref()).collect();
+        self.files.iter().filter(move |file| !moved.contains(&*file.path))
+    }
+
     /// Says of files that are not in the repository for their size that this is why.
     pub fn with_huge(mut self, paths: &[Arc<str>]) -> Change {
         for file in self.files.iter_mut().filter(|file| paths.contains(&file.path)) {
@@ -220,8 +226,7 @@ impl Change {
 
     /// Files that were not looked into, by reason.
     pub fn skipped(&self) -> Vec<Left> {
-        self.files
-            .iter()
+        self.shown_files()
             .filter_map(|file| {
                 let why = file.language.err()?;
                 Some(Left { what: file.path.to_string(), why: why.to_owned() })

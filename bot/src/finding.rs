@@ -77,22 +77,25 @@ pub struct NodeName {
     pub symbol: String,
 }
 
-/// The kinds of fact.
+/// The kinds of fact, in the order in which they are told: what is rare, and teaches most, before what every node has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FactKind {
-    /// Age, edits, fixes of the changed node.
-    Life,
-    /// Text that was removed before and comes back, or a line that a fix added and that goes away.
+    /// A line that a fix added and that goes away.
+    #[serde(rename = "return")]
+    Undo,
+    /// Text that was removed before and comes back.
     Return,
-    /// What usually changes with it.
-    Companion,
-    /// Tests that usually change with it.
-    Test,
-    /// Existing code like it.
-    Copy,
     /// What a reviewer said of the nearest code.
     Review,
+    /// What usually changes with it.
+    Companion,
+    /// Existing code like it.
+    Copy,
+    /// Tests that usually change with it.
+    Test,
+    /// Age, edits, fixes of the changed node.
+    Life,
 }
 
 /// A true statement about the changed nodes.

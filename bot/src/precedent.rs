@@ -13,6 +13,7 @@ use precedent_pipeline::{Piece, PipelineError};
 use rustc_hash::FxHashMap;
 
 use crate::change::{Change, ChangedNode, empty_tree};
+use crate::companions::authors::Authors;
 use crate::companions::ledger::Line;
 use crate::companions::ranking::{self, Ranking, Weights};
 
@@ -69,6 +70,8 @@ pub struct Precedents<'a> {
     /// For each changed node, in order: places among `reviews`, with the cosine similarity of the code that was spoken of
     /// and the node's; the nearest, and all that are about its file.
     pub said: Vec<Vec<(usize, f32)>>,
+    /// Who is who.
+    pub authors: Authors,
     /// The first-parent steps with the edits that they brought.
     pub line: Line<'a>,
     /// What the ranking makes of all that this change does not touch.
@@ -102,6 +105,7 @@ impl<'a> Precedents<'a> {
         let examined = examined(&traces);
         let is_root = change.base == empty_tree(&change.head);
         let mailmap = ranking::mailmap(objects, &change.base_tip);
+        let authors = Authors::new(mailmap.clone());
         let units_of = &units;
         // What changed with what, and what stands in the tree, have nothing in common.
         let (ranked, near) = std::thread::scope(|scope| {
@@ -130,6 +134,7 @@ impl<'a> Precedents<'a> {
             numbers,
             examined,
             alive: places.into_iter().map(|place| (place.path, place.symbol)).collect(),
+            authors,
             archive,
             known,
             units,

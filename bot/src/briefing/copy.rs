@@ -36,8 +36,11 @@ pub(super) fn facts(change: &Change, precedents: &Precedents<'_>, evidence: &Evi
             let Some(citation) = evidence.cite(&change.base, &place.path, place.start_line, place.end_line) else {
                 continue;
             };
-            // Implementations of one trait, or of one interface, are alike on purpose.
-            let is_boilerplate = last_name(&place.symbol) == last_name(&piece.symbol);
+            // Implementations of one trait or interface, and the same function for two platforms, are alike on purpose.
+            let is_namesake = last_name(&place.symbol) == last_name(&piece.symbol);
+            let has_home = [&*place.symbol, &*piece.symbol].iter().any(|symbol| *symbol != last_name(symbol));
+            let is_for_one = piece.text.lines().any(|line| line.trim_start().starts_with("#[cfg("));
+            let is_boilerplate = is_namesake && (has_home || is_for_one || *place.path == **path);
             facts.push(Fact {
                 kind: FactKind::Copy,
                 node: NodeName { path: place.path.to_string(), symbol: place.symbol.to_string() },

@@ -4,7 +4,7 @@ use precedent_pipeline::archive::Step;
 use precedent_pipeline::shard::{Change as Edit, CommitRow, EditRow, ObjectId};
 use precedent_pipeline::syntax::Kind;
 
-use crate::change::Change;
+use crate::change::{Change, ChangedNode};
 use crate::evidence::Evidence;
 use crate::finding::{Citation, Fact, FactKind, NodeName};
 use crate::precedent::Precedents;
@@ -15,31 +15,32 @@ const MIN_EDITS: usize = 3;
 
 /// One fact for each changed node that has a past.
 pub(super) fn facts(change: &Change, precedents: &Precedents<'_>, evidence: &Evidence<'_>) -> Vec<Fact> {
-    let ends = precedents.traces.iter().filter_map(|trace| Life::of(trace, precedents)).flat_map(|life| life.ends());
-    evidence.expect(ends);
-    change
+    let lives: Vec<(&ChangedNode, Life<'_>)> = change
         .nodes
         .iter()
         .zip(&precedents.traces)
         .zip(&precedents.examined)
         .filter(|((node, trace), examined)| **examined && node.before.is_some() && !trace.is_empty())
-        .filter_map(|((node, trace), _)| {
+        .filter(|((node, _), _)| node.now().1.kind != Kind::Run)
+        .filter_map(|((node, trace), _)| Some((node, Life::of(trace, precedents)?)))
+        .collect();
+    evidence.expect(lives.iter().flat_map(|(_, life)| life.ends()));
+    lives
+        .into_iter()
+        .map(|(node, life)| {
             let kind = node.now().1.kind;
-            if kind == Kind::Run {
-                return None;
-            }
-            let life = Life::of(trace, precedents)?;
             let citations = life.citations(evidence, precedents);
-            Some(Fact {
+            Fact {
                 kind: FactKind::Life,
                 node: node.name(),
                 about: node.name(),
                 text: life.text(precedents),
                 score: life.weight(),
-                shown: kind != Kind::Section && (life.edits >= MIN_EDITS || life.fixes + life.reverts > 0),
+                shown: kind != Kind::Section
+                    && (life.edits >= MIN_EDITS || !life.fixes.is_empty() || !life.reverts.is_empty()),
                 here: None,
                 citations,
-            })
+            }
         })
         .collect()
 }
@@ -52,12 +53,15 @@ struct Life<'a> {
     returns: usize,
     /// How often it came back as the very text that was removed.
     unchanged_returns: usize,
-    fixes: usize,
-    reverts: usize,
+    /// The edits that were one, newest first.
+    fixes: Vec<&'a EditRow>,
+    reverts: Vec<&'a EditRow>,
+    /// Who wrote it and edited it, those who did so most often first, with how often.
+    people: Vec<(&'a str, usize)>,
 }
 
 impl<'a> Life<'a> {
-    fn of(trace: &[&'a EditRow], precedents: &Precedents<'_>) -> Option<Life<'a>> {
+    fn of(trace: &[&'a EditRow], precedents: &'a Precedents<'_>) -> Option<Life<'a>> {
         let archive = precedents.archive;
         // What another node brought along is that one's; its own edit stands beside it.
         let own = trace.iter().copied().filter(|edit| edit.change != Edit::Joined);
@@ -67,7 +71,8 @@ impl<'a> Life<'a> {
             own.filter(|edit| !std::ptr::eq(*edit, first) && edit.before != edit.after).collect();
         let steps = archive.steps(trace.iter().map(|edit| (*edit, None)));
         let step_of = |edit: &EditRow| steps.iter().find(|step| std::ptr::eq(step.edit, edit));
-        let (mut edits, mut returns, mut unchanged_returns, mut fixes, mut reverts) = (0, 0, 0, 0, 0);
+        let (mut edits, mut returns, mut unchanged_returns) = (0, 0, 0);
+        let (mut fixes, mut reverts) = (Vec::new(), Vec::new());
         for edit in &later {
             let step = step_of(edit);
             // Only what was edited is counted as repaired, so that the parts never exceed the whole.
@@ -83,18 +88,29 @@ impl<'a> Life<'a> {
             }
             let is_undoing = step.is_some_and(|step| !step.reverts.is_empty());
             match repair(archive.commit(edit.commit)) {
-                _ if is_undoing => reverts += 1,
-                Some(Repair::Fix) => fixes += 1,
-                Some(Repair::Revert) => reverts += 1,
+                _ if is_undoing => reverts.push(*edit),
+                Some(Repair::Fix) => fixes.push(*edit),
+                Some(Repair::Revert) => reverts.push(*edit),
                 None => {}
             }
         }
         let last = later.first().copied().unwrap_or(first);
-        Some(Life { first, last, edits, returns, unchanged_returns, fixes, reverts })
+        let mut people: Vec<(&str, usize)> = Vec::new();
+        // Nobody is known to have written what was there when a shallow clone begins.
+        let written = later.iter().copied().chain((first.change != Edit::Present).then_some(first));
+        for edit in written.filter(|edit| edit.change != Edit::Removed) {
+            let Some(name) = precedents.authors.name(archive.commit(edit.commit)) else { continue };
+            match people.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, count)) => *count += 1,
+                None => people.push((name, 1)),
+            }
+        }
+        people.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        Some(Life { first, last, edits, returns, unchanged_returns, fixes, reverts, people })
     }
 
     fn weight(&self) -> f64 {
-        (1.0 + self.edits as f64).ln() + self.fixes as f64 + 2.0 * self.reverts as f64
+        (1.0 + self.edits as f64).ln() + self.fixes.len() as f64 + 2.0 * self.reverts.len() as f64
     }
 
     fn text(&self, precedents: &Precedents<'_>) -> String {
@@ -112,12 +128,17 @@ impl<'a> Life<'a> {
             return text;
         }
         text.push_str(&format!(", {} edit{}", self.edits, plural(self.edits)));
-        for (count, one, many) in [(self.fixes, "a fix", "fixes"), (self.reverts, "a revert", "reverts")] {
-            match count {
-                0 => {}
+        for (repairs, one, many) in [(&self.fixes, "a fix", "fixes"), (&self.reverts, "a revert", "reverts")] {
+            let Some(last) = repairs.first() else { continue };
+            match repairs.len() {
                 1 if self.edits == 1 => text.push_str(&format!(", {one}")),
                 1 => text.push_str(&format!(", one of them {one}")),
-                _ => text.push_str(&format!(", {count} of them {many}")),
+                count => text.push_str(&format!(", {count} of them {many}")),
+            }
+            // Where it is the last edit of all, its commit stands at the end of the sentence.
+            if last.commit != self.last.commit {
+                let id = short(&precedents.archive.commit(last.commit).id);
+                text.push_str(&if repairs.len() == 1 { format!(" ({id})") } else { format!(" (last {id})") });
             }
         }
         match self.returns {
@@ -126,19 +147,33 @@ impl<'a> Life<'a> {
             _ => text.push_str(", removed and added again"),
         }
         let last = precedents.archive.commit(self.last.commit);
-        text.push_str(&format!(
-            "; last by {} on {} ({})",
-            last.author.replace('`', "'"),
-            day(last.author_time),
-            short(&last.id)
-        ));
+        let name = precedents.authors.name(last).unwrap_or(&last.author);
+        if self.people.len() > 1 {
+            text.push_str(&format!("; by {}", self.people()));
+        }
+        text.push_str(&format!("; last by {} on {} ({})", plain(name), day(last.author_time), short(&last.id)));
         text
     }
 
+    /// "Ada (4), Bo and 2 more".
+    fn people(&self) -> String {
+        const MAX_NAMED: usize = 3;
+        let mut named: Vec<String> = (self.people.iter().take(MAX_NAMED))
+            .map(|(name, count)| if *count > 1 { format!("{} ({count})", plain(name)) } else { plain(name) })
+            .collect();
+        if self.people.len() > MAX_NAMED {
+            named.push(format!("{} more", self.people.len() - MAX_NAMED));
+        }
+        let last = named.pop().unwrap_or_default();
+        format!("{} and {last}", named.join(", "))
+    }
+
     /// The edits that are cited.
-    fn ends(&self) -> impl Iterator<Item = &'a EditRow> + use<'a> {
+    fn ends(&self) -> impl Iterator<Item = &'a EditRow> {
         let last = (self.last.commit != self.first.commit).then_some(self.last);
-        std::iter::once(self.first).chain(last)
+        let is_other = |edit: &&EditRow| edit.commit != self.first.commit && edit.commit != self.last.commit;
+        let repairs = [&self.fixes, &self.reverts].into_iter().filter_map(|repairs| repairs.first().copied());
+        std::iter::once(self.first).chain(last).chain(repairs.filter(is_other))
     }
 
     fn citations(&self, evidence: &Evidence<'_>, precedents: &Precedents<'_>) -> Vec<Citation> {
@@ -170,7 +205,8 @@ pub struct Event {
     pub commit: ObjectId,
     /// What happened, as the store says it: `modified`, `moved` …
     pub change: &'static str,
-    /// What it was by its message: `fix`, `revert`, `edit`; `born` where the node was not there before.
+    /// What it was by its message, or by what it undid: `fix`, `revert`, `edit`; `born` where the node was not there
+    /// before.
     pub class: &'static str,
     /// The first line of the commit's message.
     pub subject: String,
@@ -181,11 +217,13 @@ const MAX_EVENTS: usize = 300;
 
 /// The time lines of the nodes that have facts to show, in order of the change's nodes.
 pub(crate) fn timelines(change: &Change, precedents: &Precedents<'_>, facts: &[Fact]) -> Vec<Timeline> {
-    let event = |edit: &&EditRow| {
+    let event = |step: &Step<'_>| {
+        let edit = step.edit;
         let commit = precedents.archive.commit(edit.commit);
         let is_born = matches!(edit.change, Edit::Added | Edit::Split | Edit::Copied | Edit::Present);
         let class = match repair(commit) {
             _ if is_born => "born",
+            _ if !step.reverts.is_empty() => "revert",
             Some(Repair::Fix) => "fix",
             Some(Repair::Revert) => "revert",
             None => "edit",
@@ -204,11 +242,17 @@ pub(crate) fn timelines(change: &Change, precedents: &Precedents<'_>, facts: &[F
             let name = node.name();
             trace.len() > 1 && facts.iter().any(|fact| fact.shown && fact.about == name)
         })
-        .map(|(node, trace)| Timeline {
-            node: node.name(),
-            events: trace.iter().filter(|edit| edit.change != Edit::Joined).take(MAX_EVENTS).map(event).collect(),
+        .map(|(node, trace)| {
+            let steps = precedents.archive.steps(trace.iter().map(|edit| (*edit, None)));
+            let own = steps.iter().filter(|step| step.edit.change != Edit::Joined);
+            Timeline { node: node.name(), events: own.take(MAX_EVENTS).map(event).collect() }
         })
         .collect()
+}
+
+/// A name that cannot be taken for code.
+fn plain(name: &str) -> String {
+    name.replace('`', "'")
 }
 
 fn plural(count: usize) -> &'static str {

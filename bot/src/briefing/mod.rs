@@ -34,7 +34,7 @@ const MAX_OPEN: usize = 12;
 
 type Kind = fn(&Change, &Precedents<'_>, &Evidence<'_>) -> Vec<Fact>;
 
-/// All kinds, in the order in which they are told.
+/// All kinds.
 const KINDS: [Kind; 5] = [life::facts, returns::facts, companion::facts, copy::facts, review::facts];
 
 /// Every candidate fact, best first within a kind; `shown` says which people see.
@@ -60,25 +60,62 @@ fn cap(facts: &mut [Fact]) {
             FactKind::Companion => MAX_COMPANIONS,
             FactKind::Copy => MAX_COPIES,
             FactKind::Life => MAX_LIVES,
-            FactKind::Return => MAX_RETURNS,
+            FactKind::Return | FactKind::Undo => MAX_RETURNS,
             FactKind::Test => MAX_TESTS,
             FactKind::Review => MAX_REVIEWS,
         };
-        let count = open.entry(fact.kind).or_default();
+        // Both kinds of return share a limit.
+        let kind = if fact.kind == FactKind::Undo { FactKind::Return } else { fact.kind };
+        let count = open.entry(kind).or_default();
         *count += 1;
         fact.shown = *count <= limit;
     }
     let mut shown: Vec<&mut Fact> = facts.iter_mut().filter(|fact| fact.shown).collect();
-    // What is rare first: that something comes back, before what every node has, a life.
-    shown.sort_by_key(|fact| match fact.kind {
-        FactKind::Return => 0,
-        FactKind::Review => 1,
-        FactKind::Companion => 2,
-        FactKind::Copy => 3,
-        FactKind::Test => 4,
-        FactKind::Life => 5,
-    });
+    shown.sort_by_key(|fact| fact.kind);
     for fact in shown.into_iter().skip(MAX_OPEN) {
         fact.shown = false;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::finding::NodeName;
+
+    fn facts(kinds: &[(FactKind, usize)]) -> Vec<Fact> {
+        let node = NodeName { path: "a.rs".into(), symbol: "a".into() };
+        let fact = |kind| Fact {
+            kind,
+            node: node.clone(),
+            about: node.clone(),
+            text: String::new(),
+            score: 0.0,
+            shown: true,
+            here: None,
+            citations: Vec::new(),
+        };
+        kinds.iter().flat_map(|(kind, count)| std::iter::repeat_n(*kind, *count)).map(fact).collect()
+    }
+
+    fn open(kinds: &[(FactKind, usize)]) -> Vec<FactKind> {
+        let mut facts = facts(kinds);
+        cap(&mut facts);
+        facts.into_iter().filter(|fact| fact.shown).map(|fact| fact.kind).collect()
+    }
+
+    #[test]
+    fn no_kind_has_more_lines_than_its_own() {
+        assert_eq!(open(&[(FactKind::Companion, 9)]).len(), MAX_COMPANIONS);
+        assert_eq!(open(&[(FactKind::Undo, 2), (FactKind::Return, 2)]).len(), MAX_RETURNS);
+    }
+
+    #[test]
+    fn of_more_than_a_dozen_the_rare_kinds_stay() {
+        use FactKind::{Companion, Copy, Life, Return, Review, Test};
+        let open = open(&[(Life, 9), (Test, 9), (Copy, 9), (Companion, 9), (Review, 9), (Return, 9)]);
+        assert_eq!(open.len(), MAX_OPEN);
+        for (kind, count) in [(Return, 3), (Review, 2), (Companion, 5), (Copy, 2), (Test, 0), (Life, 0)] {
+            assert_eq!(open.iter().filter(|open| **open == kind).count(), count, "{kind:?}");
+        }
     }
 }

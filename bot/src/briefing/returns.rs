@@ -179,7 +179,7 @@ fn fix_undone(
     });
     let (line, commit, citation) = found.next()?;
     Some(Fact {
-        kind: FactKind::Return,
+        kind: FactKind::Undo,
         node: NodeName { path: path.to_string(), symbol: before.symbol.clone() },
         about: node.name(),
         text: format!(

@@ -4,11 +4,15 @@
 //! changed with this before did not. *undoes-a-fix*: text that a fix brought goes away.
 
 use super::{Scene, anchor};
-use crate::finding::{Fact, Finding, Severity};
+use crate::finding::{Fact, FactKind, Finding, Severity};
 
 /// Each check with the kind of fact that it is made from.
-const CHECKS: [(&str, &str); 4] =
-    [("duplicate", "copy"), ("companion", "companion"), ("untested", "test"), ("undoes-a-fix", "return")];
+const CHECKS: [(&str, FactKind); 4] = [
+    ("duplicate", FactKind::Copy),
+    ("companion", FactKind::Companion),
+    ("untested", FactKind::Test),
+    ("undoes-a-fix", FactKind::Undo),
+];
 
 /// Facts that would be claimed, at the most; the briefing has them all.
 const MAX_CLAIMS: usize = 3;
@@ -17,15 +21,10 @@ const MAX_CLAIMS: usize = 3;
 pub(super) fn findings(scene: &Scene<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
     for (check, kind) in CHECKS {
-        let of_kind = scene.facts.iter().filter(|fact| fact.shown && fact.here != Some(true) && kind_of(fact) == kind);
+        let of_kind = scene.facts.iter().filter(|fact| fact.shown && fact.here != Some(true) && fact.kind == kind);
         found.extend(of_kind.filter_map(|fact| finding(scene, check, fact)).take(MAX_CLAIMS));
     }
     found
-}
-
-/// The kind of a fact as programs see it.
-fn kind_of(fact: &Fact) -> String {
-    serde_json::to_value(fact.kind).ok().and_then(|kind| kind.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
 fn finding(scene: &Scene<'_>, check: &'static str, fact: &Fact) -> Option<Finding> {

@@ -74,7 +74,7 @@ fn finding(scene: &Scene<'_>, file: &ChangedFile, feature: &str, line: u32) -> O
             Role::Settings | Role::Other => continue,
         };
         for mark in marks(feature) {
-            for (at, _) in text.match_indices(&mark) {
+            for (at, _) in text.match_indices(&mark).filter(|(at, _)| ends(&text[at + mark.len()..])) {
                 let is_said = comments.as_ref().is_none_or(|comments| comments.iter().any(|range| range.contains(&at)));
                 let number = u32::try_from(text[..at].matches('\n').count() + 1).unwrap_or(u32::MAX);
                 if is_said && !is_about_another_time(&text, number) {
@@ -108,6 +108,17 @@ fn finding(scene: &Scene<'_>, file: &ChangedFile, feature: &str, line: u32) -> O
     })
 }
 
+/// Whether the name of a feature ends before this text, and does not go on in it.
+fn ends(rest: &str) -> bool {
+    let goes_on = |letter: char| letter.is_alphanumeric() || matches!(letter, '_' | '-' | '+' | '/');
+    let mut letters = rest.chars();
+    match letters.next() {
+        Some('.') => !letters.next().is_some_and(char::is_alphanumeric),
+        Some(letter) => !goes_on(letter),
+        None => true,
+    }
+}
+
 /// The ways to name a feature that cannot mean anything else.
 fn marks(feature: &str) -> [String; 5] {
     [
@@ -122,6 +133,25 @@ fn marks(feature: &str) -> [String; 5] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_does_not_end_within_a_longer_one() {
+        for (rest, expected) in [
+            ("", true),
+            ("`.", true),
+            (" and", true),
+            (",more", true),
+            (".", true),
+            (". Then", true),
+            ("-path", false),
+            ("_path", false),
+            ("er", false),
+            ("/std", false),
+            (".1", false),
+        ] {
+            assert_eq!(ends(rest), expected, "{rest:?}");
+        }
+    }
 
     #[test]
     fn features_are_keys_and_optional_dependencies() {

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use precedent_pipeline::lineage::last_name;
-use precedent_pipeline::syntax::{self, Kind, MemberKind};
+use precedent_pipeline::syntax::{self, Kind, Language, MemberKind};
 
 use super::mention::is_unmistakable;
 use super::tree::{Role, role, words};
@@ -162,17 +162,15 @@ pub(super) fn define(change: &Change, gone: &mut Gone) {
         }
         let name = NodeName { path: path.to_string(), symbol: before.symbol.clone() };
         let own = if before.name.is_empty() { last_name(&before.symbol) } else { &before.name };
-        let found = if own == gone.name {
-            kind(before.kind).map(|what| (what, before.start_line))
-        } else {
-            part(node, &gone.name).map(|(what, line)| (what, before.start_line + line))
-        };
+        let found = if own == gone.name { kind(before.kind).map(|what| (what, None)) } else { part(node, &gone.name) };
         let Some((what, line)) = found else { continue };
+        let line = before.start_line + line.unwrap_or_else(|| line_in_code(node.language, &before.text, &gone.name));
         if what < gone.what {
             gone.what = what;
             gone.path = path.clone();
             gone.line = line;
-            gone.node = name;
+            // The documentation of a function is spoken of under its present name.
+            gone.node = if what == What::Parameter { node.name() } else { name };
             gone.replacement = replacement(node, &gone.name, what);
         }
     }
@@ -194,8 +192,20 @@ fn kind(kind: Kind) -> Option<What> {
     }
 }
 
-/// A member of a type, or a parameter of a function, with its line inside the node from 0.
-fn part(node: &ChangedNode, name: &str) -> Option<(What, u32)> {
+/// The line inside a node, from 0, in which its code first has a name; neither a comment nor an attribute counts.
+fn line_in_code(language: &'static Language, text: &str, name: &str) -> u32 {
+    let comments = syntax::comments(language, text).unwrap_or_default();
+    let is_code = |at: usize| {
+        let line = text[..at].rfind('\n').map_or(0, |end| end + 1);
+        let is_attribute = text[line..].trim_start().starts_with(['#', '@']);
+        !is_attribute && !comments.iter().any(|range| range.contains(&at))
+    };
+    let found = words(text).find(|(at, word)| *word == name && is_code(*at));
+    found.map_or(0, |(at, _)| u32::try_from(text[..at].matches('\n').count()).unwrap_or(0))
+}
+
+/// A member of a type, with its line inside the node from 0, or a parameter of a function.
+fn part(node: &ChangedNode, name: &str) -> Option<(What, Option<u32>)> {
     let (_, before) = node.before.as_ref()?;
     match before.kind {
         Kind::Struct | Kind::Enum | Kind::Union | Kind::Trait | Kind::Class => {
@@ -205,11 +215,11 @@ fn part(node: &ChangedNode, name: &str) -> Option<(What, u32)> {
                 MemberKind::Field => What::Field,
                 MemberKind::Variant => What::Variant,
             };
-            Some((what, member.line))
+            Some((what, Some(member.line)))
         }
         Kind::Function => {
             let parts = syntax::anatomy(node.language, &before.text);
-            parts.parameters.iter().any(|parameter| parameter == name).then_some((What::Parameter, 0))
+            parts.parameters.iter().any(|parameter| parameter == name).then_some((What::Parameter, None))
         }
         _ => None,
     }
@@ -357,6 +367,15 @@ mod tests {
     #[track_caller]
     fn check_options(line: &str, expected: &[&str]) {
         assert_eq!(options_in(line), expected, "{line}");
+    }
+
+    #[test]
+    fn a_name_stands_where_the_code_has_it() {
+        let rust = syntax::classify_path("a.rs").expect("a language");
+        let check = |text: &str, expected: u32| assert_eq!(line_in_code(rust, text, "host"), expected, "{text}");
+        check("/// Of `host`.\n#[doc(alias = \"host\")]\nfn a(\n    host: u8,\n) {}", 3);
+        check("fn host() {}", 0);
+        check("/// Of `host`.\nfn a() {}", 0);
     }
 
     #[test]

@@ -145,7 +145,12 @@ pub fn alarms(scene: &Scene<'_>) -> Vec<Finding> {
             .then_with(|| (&one.path, one.line, &one.id).cmp(&(&two.path, two.line, &two.id)))
     });
     let mut seen = HashSet::new();
-    findings.retain(|finding| seen.insert(finding.id.clone()));
+    // What the diff does not show cannot be spoken of.
+    let is_shown = |finding: &Finding| {
+        let file = scene.change.file(&finding.path);
+        file.is_some_and(|file| file.diff.hunk_of(finding.side, finding.line).is_some())
+    };
+    findings.retain(|finding| is_shown(finding) && seen.insert(finding.id.clone()));
     findings
 }
 

@@ -196,7 +196,8 @@ impl<'a> Tree<'a> {
         if let Some(found) = self.library.comments.borrow().get(&id) {
             return Some(found.clone());
         }
-        let text = self.text(file)?;
+        // To parse a larger file would take too long.
+        let text = self.text(file).filter(|text| text.len() <= MAX_FILE_BYTES)?;
         let found: Rc<[Range<usize>]> = syntax::comments(language, &text)?.into();
         self.library.comments.borrow_mut().insert(id, found.clone());
         Some(found)
@@ -227,10 +228,13 @@ fn is_prose(path: &str) -> bool {
     ["readme", "contributing", "install", "hacking", "guide"].iter().any(|start| name.starts_with(start))
 }
 
+/// Larger files are data, and not asked for a name.
+const MAX_READ_BYTES: u64 = 32 << 20;
+
 /// The hashes of the words of each blob; none of those too large or not text, `None` of what is not there.
 fn words_of(objects: &Objects, ids: &[ObjectId]) -> Vec<(ObjectId, Option<Vec<u32>>)> {
     let read = |id: &ObjectId| {
-        if objects.blob_size(id)? > MAX_FILE_BYTES as u64 {
+        if objects.blob_size(id)? > MAX_READ_BYTES {
             return Some(Vec::new());
         }
         let content = objects.blob(id)?;

@@ -39,6 +39,12 @@ impl Authors {
         self.numbers.get(&email.to_lowercase()).copied()
     }
 
+    /// Whoever wrote a commit, by their proper name; `None` for a bot.
+    pub fn name<'a>(&'a self, commit: &'a CommitRow) -> Option<&'a str> {
+        let (name, email) = self.mailmap.resolve(&commit.author, &commit.author_email);
+        (!is_bot(name, email)).then_some(name)
+    }
+
     fn identity(&self, commit: &CommitRow) -> Option<String> {
         let (name, email) = self.mailmap.resolve(&commit.author, &commit.author_email);
         (!is_bot(name, email)).then(|| email.to_lowercase())

@@ -402,7 +402,7 @@ struct Candidate {
 fn worth(kind: FactKind) -> f64 {
     match kind {
         FactKind::Review => 0.9,
-        FactKind::Return => 0.8,
+        FactKind::Return | FactKind::Undo => 0.8,
         FactKind::Copy => 0.7,
         FactKind::Companion => 0.5,
         FactKind::Test => 0.45,

@@ -4,9 +4,12 @@
 //! the diff with the claims in their places. Light and dark follow the reader's setting; all that folds is `<details>`, so that
 //! the keyboard opens it.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
-use super::{coverage, day, label, notes, sentence, short, summary, title, visible};
+use precedent_pipeline::Piece;
+
+use super::{by_node, coverage, day, label, notes, sentence, short, summary, title, visible};
 use crate::Review;
 use crate::briefing::Timeline;
 use crate::change::{ChangedFile, ChangedNode};
@@ -109,20 +112,33 @@ impl Page<'_> {
         }
         out.push_str("</p>\n");
         if at.is_some() {
+            let node = self.node_at(finding);
             for citation in &finding.citations {
-                out.push_str(&self.precedent(citation));
+                // What stands in the change itself has nothing beside it.
+                match node.filter(|_| citation.commit != self.review.change.head) {
+                    Some(node) => out.push_str(&self.side_by_side(citation, node)),
+                    None => out.push_str(&self.precedent(citation)),
+                }
             }
         }
         out.push_str("</article>\n");
         out
     }
 
+    /// The changed node that a claim stands in.
+    fn node_at(&self, finding: &Finding) -> Option<&ChangedNode> {
+        self.review.change.nodes.iter().find(|node| {
+            let side = if finding.side == Side::Right { &node.after } else { &node.before };
+            let is_here = |(path, piece): &(Arc<str>, Piece)| {
+                **path == *finding.path && (piece.start_line..=piece.end_line).contains(&finding.line)
+            };
+            side.as_ref().is_some_and(is_here)
+        })
+    }
+
     fn facts(&self, out: &mut String) {
         out.push_str("<section id=\"facts\" aria-labelledby=\"facts-title\">\n<h2 id=\"facts-title\">Facts</h2>\n");
-        let mut grouped: BTreeMap<&NodeName, Vec<&Fact>> = BTreeMap::new();
-        for fact in self.review.briefing.iter().take(MAX_FACTS) {
-            grouped.entry(&fact.about).or_default().push(fact);
-        }
+        let grouped = by_node(self.review.briefing.iter().take(MAX_FACTS));
         if grouped.is_empty() {
             out.push_str("<p class=\"quiet\">History has nothing to say about this change.</p>\n");
         }
@@ -203,7 +219,7 @@ impl Page<'_> {
         out.push_str("<section id=\"diff\" aria-labelledby=\"diff-title\">\n<h2 id=\"diff-title\">Diff</h2>\n");
         let mut left = MAX_DIFF_LINES;
         let mut left_out = 0;
-        for file in &self.review.change.files {
+        for file in self.review.change.shown_files() {
             if left == 0 {
                 left_out += 1;
                 continue;
@@ -230,7 +246,10 @@ impl Page<'_> {
             out.push_str(&format!("<p class=\"quiet\">Not looked into: {}</p></details>\n", text(why)));
             return;
         }
-        let (old, new): (Vec<&str>, Vec<&str>) = (file.before.lines().collect(), file.after.lines().collect());
+        // The hunks of a renamed file are against the text that it had under its old name.
+        let renamed = file.old_path.as_ref().and_then(|old| self.review.change.file(old));
+        let before = renamed.map_or(&file.before, |renamed| &renamed.before);
+        let (old, new): (Vec<&str>, Vec<&str>) = (before.lines().collect(), file.after.lines().collect());
         let gone: HashSet<u32> = file.diff.removed.iter().copied().collect();
         let come: HashSet<u32> = file.diff.added.iter().copied().collect();
         out.push_str("<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"Lines of the difference\"><table class=\"hunks\">\n");
@@ -346,7 +365,15 @@ fn drawn(timeline: &Timeline) -> String {
             text(&event.subject)
         ));
     }
-    out.push_str(&format!("</svg>\n<p class=\"dates\"><span>{}</span><span>{}</span></p>\n", day(first), day(last)));
+    out.push_str("</svg>\n");
+    out.push_str(&format!("<p class=\"dates\"><span>{}</span>", day(first)));
+    for (class, word) in [("born", "added"), ("edit", "edited"), ("fix", "fixed"), ("revert", "undone")] {
+        let count = timeline.events.iter().filter(|event| event.class == class).count();
+        if count > 0 {
+            out.push_str(&format!("<span class=\"key {class}\">{count} × {word}</span>"));
+        }
+    }
+    out.push_str(&format!("<span>{}</span></p>\n", day(last)));
     out
 }
 

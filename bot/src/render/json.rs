@@ -34,7 +34,7 @@ pub fn json(review: &Review) -> String {
 
 /// The same, with the pull request that it is about, which `post` needs.
 pub fn json_of(review: &Review, pull_request: Option<&PullRequest>) -> String {
-    let files = &review.change.files;
+    let files = || review.change.shown_files();
     let document = Document {
         schema: 1,
         base: review.change.base.to_string(),
@@ -43,8 +43,8 @@ pub fn json_of(review: &Review, pull_request: Option<&PullRequest>) -> String {
         pull_request,
         model: &review.model,
         files: Files {
-            changed: files.len() as u64,
-            reviewed: files.iter().filter(|file| file.language.is_ok()).count() as u64,
+            changed: files().count() as u64,
+            reviewed: files().filter(|file| file.language.is_ok()).count() as u64,
         },
         briefing: &review.briefing,
         findings: &review.findings,

@@ -1,10 +1,8 @@
 //! Markdown: a review for a comment or a step summary.
 
-use std::collections::BTreeMap;
-
-use super::{code, coverage, label, notes, sentence, short, summary, title, visible};
+use super::{by_node, code, coverage, label, notes, sentence, short, summary, title, visible};
 use crate::Review;
-use crate::finding::{Fact, NodeName};
+use crate::finding::Fact;
 use crate::sanitise::prose;
 
 /// The review as GitHub-flavoured Markdown.
@@ -33,13 +31,12 @@ pub fn markdown(review: &Review) -> String {
         }
     }
     let (shown, folded): (Vec<&Fact>, Vec<&Fact>) = review.briefing.iter().partition(|fact| fact.shown);
-    out.push_str(&by_node(&shown));
+    out.push_str(&listed(&shown));
     if !folded.is_empty() && !shown.is_empty() {
         const MAX_FOLDED: usize = 30;
         let count = folded.len();
-        let listed: Vec<&Fact> = folded.into_iter().take(MAX_FOLDED).collect();
         out.push_str(&format!("\n<details>\n<summary>{count} more</summary>\n"));
-        out.push_str(&by_node(&listed));
+        out.push_str(&listed(&folded[..count.min(MAX_FOLDED)]));
         if count > MAX_FOLDED {
             out.push_str(&format!("\n{} are left out here; the JSON has them.\n", count - MAX_FOLDED));
         }
@@ -48,13 +45,9 @@ pub fn markdown(review: &Review) -> String {
     out
 }
 
-fn by_node(facts: &[&Fact]) -> String {
-    let mut grouped: BTreeMap<&NodeName, Vec<&Fact>> = BTreeMap::new();
-    for fact in facts {
-        grouped.entry(&fact.about).or_default().push(fact);
-    }
+fn listed(facts: &[&Fact]) -> String {
     let mut out = String::new();
-    for (about, facts) in grouped {
+    for (about, facts) in by_node(facts.iter().copied()) {
         out.push_str(&format!("\n{}", code(title(about))));
         if !about.symbol.is_empty() {
             out.push_str(&format!(" in {}", code(&about.path)));

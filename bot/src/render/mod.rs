@@ -10,6 +10,8 @@ mod markdown;
 mod sarif;
 mod terminal;
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use precedent_pipeline::shard::ObjectId;
 
@@ -21,7 +23,7 @@ pub use sarif::sarif;
 pub use terminal::{Style, terminal, visible, wrap};
 
 use crate::Review;
-use crate::finding::{FactKind, NodeName};
+use crate::finding::{Fact, FactKind, NodeName};
 
 /// A commit in seven digits.
 pub fn short(id: &ObjectId) -> String {
@@ -45,8 +47,8 @@ pub fn code(text: &str) -> String {
 /// "2 files, 3 nodes changed · nothing claimed · 4 facts".
 fn summary(review: &Review) -> String {
     let count = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
-    let changed =
-        format!("{}, {} changed", count(review.change.files.len(), "file"), count(review.change.nodes.len(), "node"));
+    let files = review.change.shown_files().count();
+    let changed = format!("{}, {} changed", count(files, "file"), count(review.change.nodes.len(), "node"));
     let claimed = match review.findings.len() {
         0 => "nothing claimed".to_owned(),
         number => format!("{} claimed", count(number, "thing")),
@@ -58,11 +60,22 @@ fn summary(review: &Review) -> String {
     format!("{changed} · {claimed} · {facts}")
 }
 
+/// Facts by the node that they are about, those first that teach most.
+fn by_node<'a>(facts: impl IntoIterator<Item = &'a Fact>) -> Vec<(&'a NodeName, Vec<&'a Fact>)> {
+    let mut grouped: BTreeMap<&NodeName, Vec<&Fact>> = BTreeMap::new();
+    for fact in facts {
+        grouped.entry(&fact.about).or_default().push(fact);
+    }
+    let mut grouped: Vec<_> = grouped.into_iter().collect();
+    grouped.sort_by_key(|(_, facts)| facts.iter().map(|fact| fact.kind).min());
+    grouped
+}
+
 /// How a fact is introduced.
 fn label(kind: FactKind) -> &'static str {
     match kind {
         FactKind::Life => "life",
-        FactKind::Return => "before",
+        FactKind::Return | FactKind::Undo => "before",
         FactKind::Companion => "usually",
         FactKind::Test => "tests",
         FactKind::Review => "said",
@@ -76,7 +89,7 @@ fn title(name: &NodeName) -> &str {
 }
 
 /// A sentence with what this change does about it.
-fn sentence(fact: &crate::finding::Fact) -> String {
+fn sentence(fact: &Fact) -> String {
     match fact.here {
         Some(true) => format!("{}; here too", fact.text),
         Some(false) => format!("{}; not here", fact.text),
@@ -86,8 +99,8 @@ fn sentence(fact: &crate::finding::Fact) -> String {
 
 /// "3 of 5 files reviewed, 2 generated".
 fn coverage(review: &Review) -> Option<String> {
-    let mut reasons: std::collections::BTreeMap<&str, usize> = std::collections::BTreeMap::new();
-    for file in &review.change.files {
+    let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
+    for file in review.change.shown_files() {
         if let Err(reason) = file.language {
             *reasons.entry(reason).or_default() += 1;
         }
@@ -95,7 +108,7 @@ fn coverage(review: &Review) -> Option<String> {
     if reasons.is_empty() {
         return None;
     }
-    let all = review.change.files.len();
+    let all = review.change.shown_files().count();
     let left: usize = reasons.values().sum();
     let why: Vec<String> = reasons.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
     Some(format!("{} of {all} files reviewed, {}", all - left, why.join(", ")))

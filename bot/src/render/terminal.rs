@@ -1,8 +1,10 @@
 //! Terminal: a review in eighty columns.
 
-use std::collections::BTreeMap;
+use std::path::Path;
 
-use super::{coverage, label, notes, sentence, summary, title};
+use unicode_width::UnicodeWidthStr;
+
+use super::{by_node, coverage, label, notes, sentence, summary, title};
 use crate::Review;
 use crate::finding::{Fact, Finding, NodeName, Side};
 
@@ -32,8 +34,41 @@ impl Style {
 /// Columns of a label and the space before it.
 const LABEL_COLUMNS: usize = 14;
 
-/// The review as lines of text.
-pub fn terminal(review: &Review, style: Style) -> String {
+/// What places are written with.
+struct Paper<'a> {
+    style: Style,
+    /// The work tree, which places are linked to.
+    root: Option<&'a Path>,
+}
+
+impl Paper<'_> {
+    /// A place in a file, cut at its beginning where it takes more columns. On a terminal it is a link to the file, which
+    /// terminals that know none leave out.
+    fn place(&self, path: &str, line: Option<u32>, columns: usize) -> String {
+        let line = line.map_or(String::new(), |line| format!(":{line}"));
+        let shown = self.style.dim(&fit(&format!("{}{line}", visible(path)), columns));
+        match self.root.filter(|_| self.style.colour) {
+            Some(root) => format!("\x1b]8;;file://{}\x1b\\{shown}\x1b]8;;\x1b\\", address(&root.join(path))),
+            None => shown,
+        }
+    }
+}
+
+/// A path as a link has it: what is not plain is written as bytes.
+fn address(path: &Path) -> String {
+    let mut out = String::new();
+    for byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'_' | b'-' | b'~' => out.push(char::from(*byte)),
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
+}
+
+/// The review as lines of text; places are links where there is a work tree and colour.
+pub fn terminal(review: &Review, style: Style, root: Option<&Path>) -> String {
+    let paper = Paper { style, root };
     let mut out = String::new();
     let id = review.change.head.to_string();
     let subject = clip(&visible(&review.change.subject), style.width.saturating_sub(12));
@@ -52,64 +87,59 @@ pub fn terminal(review: &Review, style: Style) -> String {
         }
     }
     for finding in &review.findings {
-        out.push_str(&claim(finding, style));
+        out.push_str(&claim(finding, &paper));
     }
-    let mut by_node: BTreeMap<&NodeName, Vec<&Fact>> = BTreeMap::new();
-    for fact in review.briefing.iter().filter(|fact| fact.shown) {
-        by_node.entry(&fact.about).or_default().push(fact);
-    }
+    let by_node = by_node(review.briefing.iter().filter(|fact| fact.shown));
     for (about, facts) in &by_node {
-        out.push_str(&node(about, facts, review, style));
+        out.push_str(&node(about, facts, review, &paper));
     }
-    if let Some(about) = by_node.keys().find(|about| !about.symbol.is_empty()) {
+    if let Some((about, _)) = by_node.iter().find(|(about, _)| !about.symbol.is_empty()) {
         let place = format!("{}#{}", about.path, about.symbol);
         // A command that could not be typed as it is shown is not shown.
         if visible(&place) == place {
-            let command = format!("more: precedent lineage {}", quoted(&place));
-            out.push_str(&format!("\n  {}\n", style.dim(&command)));
+            let command = format!("precedent lineage {}", quoted(&place));
+            let gap = if columns(&command) + 8 > style.width { "\n  " } else { " " };
+            out.push_str(&format!("\n  {}{gap}{}\n", style.dim("more:"), style.dim(&command)));
         }
     }
     out
 }
 
-fn node(about: &NodeName, facts: &[&Fact], review: &Review, style: Style) -> String {
+fn node(about: &NodeName, facts: &[&Fact], review: &Review, paper: &Paper<'_>) -> String {
+    let style = paper.style;
     let line = review.change.nodes.iter().find(|node| node.name() == *about).map(|node| node.now().1.start_line);
-    let place = match line {
-        Some(line) => format!("{}:{line}", visible(&about.path)),
-        None => String::new(),
-    };
-    let name = visible(title(about));
-    let gap = (style.width.saturating_sub(2)).saturating_sub(columns(&name) + columns(&place));
-    let mut out = if place.is_empty() {
-        format!("\n  {}\n", style.bold(&name))
-    } else if gap >= 2 {
-        format!("\n  {}{}{}\n", style.bold(&name), " ".repeat(gap), style.dim(&place))
-    } else {
-        format!("\n  {}\n    {}\n", style.bold(&name), style.dim(&place))
+    let room = style.width.saturating_sub(2);
+    let name = clip(&visible(title(about)), room);
+    let wanted = line.map_or(0, |line| columns(&format!("{}:{line}", visible(&about.path))));
+    let gap = room.saturating_sub(columns(&name) + wanted);
+    let mut out = match line {
+        None => format!("\n  {}\n", style.bold(&name)),
+        Some(_) if gap >= 2 => {
+            format!("\n  {}{}{}\n", style.bold(&name), " ".repeat(gap), paper.place(&about.path, line, wanted))
+        }
+        Some(_) => {
+            let place = paper.place(&about.path, line, style.width.saturating_sub(4));
+            format!("\n  {}\n    {place}\n", style.bold(&name))
+        }
     };
     for fact in facts {
         let text = visible(&sentence(fact));
         out.push_str(&labelled(label(fact.kind), &text, style));
         if fact.node != fact.about && fact.node.path != fact.about.path && !fact.node.symbol.is_empty() {
-            let lines = fact.citations.first().map(|citation| citation.lines[0]);
-            let at = lines.map_or(String::new(), |line| format!(":{line}"));
-            out.push_str(&format!(
-                "{}{}\n",
-                " ".repeat(LABEL_COLUMNS),
-                style.dim(&format!("{}{at}", visible(&fact.node.path)))
-            ));
+            let line = fact.citations.first().map(|citation| citation.lines[0]);
+            let place = paper.place(&fact.node.path, line, style.width.saturating_sub(LABEL_COLUMNS));
+            out.push_str(&format!("{}{place}\n", " ".repeat(LABEL_COLUMNS)));
         }
     }
     out
 }
 
-fn claim(finding: &Finding, style: Style) -> String {
+fn claim(finding: &Finding, paper: &Paper<'_>) -> String {
+    let style = paper.style;
     let side = if finding.side == Side::Left { " (removed line)" } else { "" };
-    let mut out = format!(
-        "\n  {}  {}\n",
-        style.paint(finding.check, "1;33"),
-        style.dim(&format!("{}:{}{side}", visible(&finding.path), finding.line))
-    );
+    let room = style.width.saturating_sub(4 + columns(finding.check) + columns(side));
+    let place = paper.place(&finding.path, Some(finding.line), room);
+    let mut out = format!("\n  {}  {place}{}\n", style.paint(finding.check, "1;33"), style.dim(side));
     for text in [&finding.title, &finding.body] {
         for line in wrap(&visible(text), style.width.saturating_sub(4)) {
             out.push_str(&format!("    {line}\n"));
@@ -140,17 +170,28 @@ fn quoted(text: &str) -> String {
     if is_plain && !text.starts_with('#') { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
+/// The columns that a text takes: two for wide letters, none for combining marks.
 fn columns(text: &str) -> usize {
-    text.chars().count()
+    text.width()
+}
+
+/// The end of a text, where all of it takes more columns.
+fn fit(text: &str, width: usize) -> String {
+    if columns(text) <= width {
+        return text.to_owned();
+    }
+    let starts = text.char_indices().map(|(at, _)| &text[at..]);
+    let end = starts.into_iter().find(|end| columns(end) < width).unwrap_or_default();
+    format!("…{end}")
 }
 
 fn clip(text: &str, width: usize) -> String {
     if columns(text) <= width {
         return text.to_owned();
     }
-    let mut clipped: String = text.chars().take(width.saturating_sub(1)).collect();
-    clipped.push('…');
-    clipped
+    let ends = text.char_indices().map(|(at, _)| &text[..at]);
+    let start = ends.take_while(|start| columns(start) < width).last().unwrap_or_default();
+    format!("{start}…")
 }
 
 /// Breaks a text at spaces into lines of at most `width` columns; a longer word stands alone.

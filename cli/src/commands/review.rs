@@ -57,7 +57,7 @@ pub(crate) fn run(settings: &Settings, options: &ReviewArguments) -> Result<Exit
         return Ok(ExitCode::SUCCESS);
     }
     let text = match format {
-        Format::Terminal => render::terminal(&review, screen::style()),
+        Format::Terminal => render::terminal(&review, screen::style(), place.repository.work_tree().as_deref()),
         Format::Json => render::json(&review),
         Format::Markdown => render::markdown(&review),
         Format::Html => render::html(&review, &passages),

@@ -34,7 +34,7 @@ use crate::voice::Speaker;
 /// The folder of an index that only one job has, in the job's temporary folder.
 const OWN_INDEX: &str = "precedent-index";
 /// How many commits of a shallow clone are fetched from each end of a pull request, until they reach what is indexed.
-const DEPTHS: [u32; 5] = [64, 256, 1024, 4096, 16_384];
+const DEPTHS: [u32; 6] = [16, 64, 256, 1024, 4096, 16_384];
 
 pub(super) fn run(settings: &Settings, options: &ReviewArguments, event: &Path) -> Result<ExitCode, Failure> {
     let runner = Runner::from_environment();
@@ -102,7 +102,7 @@ fn attempt(settings: &Settings, options: &ReviewArguments, event: &Path, runner:
         Some(Format::Html) => render::html(&review, &passages),
         Some(Format::Sarif) => render::sarif(&review),
         Some(Format::Annotations) => render::annotations(&review),
-        Some(Format::Terminal) => render::terminal(&review, screen::style()),
+        Some(Format::Terminal) => render::terminal(&review, screen::style(), None),
     };
     if redact::gives_away(&text, &runner.token) {
         return Err(Failure::new(Kind::Secret, "the review holds the token of this run, so it was not written"));

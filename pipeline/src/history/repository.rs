@@ -139,6 +139,11 @@ impl Repository {
         directory.canonicalize().unwrap_or(directory)
     }
 
+    /// The work tree, where there is one.
+    pub fn work_tree(&self) -> Option<PathBuf> {
+        self.inner.work_dir().and_then(|directory| directory.canonicalize().ok())
+    }
+
     /// The directory that a person would name: the worktree, or the bare repository itself.
     pub fn directory(&self) -> PathBuf {
         self.inner.work_dir().unwrap_or(self.inner.git_dir()).to_owned()
