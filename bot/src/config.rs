@@ -118,15 +118,30 @@ impl Config {
         self.max_findings.unwrap_or(MAX_FINDINGS).min(MAX_FINDINGS)
     }
 
+    /// Whether the owners want to hear a check that is not right often enough.
+    pub fn asks_for(&self, check: &str) -> bool {
+        self.speak.iter().any(|asked| asked == check)
+    }
+
+    /// Whether a check says nothing, wherever it is.
+    pub fn mutes_all(&self, check: &str) -> bool {
+        names(&self.mute, check)
+    }
+
     /// Whether a finding is not to be shown.
     pub fn mutes(&self, finding: &Finding) -> bool {
-        let names = |mute: &[String]| mute.iter().any(|check| check == "*" || check == finding.check);
         let cited = finding.citations.first().map(|citation| citation.path.as_str());
         let is_at = |setting: &PathConfig| {
             [Some(finding.path.as_str()), cited].into_iter().flatten().any(|path| setting.holds(path))
         };
-        names(&self.mute) || self.paths.iter().any(|setting| is_at(setting) && names(&setting.mute))
+        let is_muted = |setting: &PathConfig| is_at(setting) && names(&setting.mute, finding.check);
+        self.mutes_all(finding.check) || self.paths.iter().any(is_muted)
     }
+}
+
+/// Whether a list of checks has this one in it.
+fn names(mute: &[String], check: &str) -> bool {
+    mute.iter().any(|muted| muted == "*" || muted == check)
 }
 
 impl PathConfig {

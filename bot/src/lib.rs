@@ -59,6 +59,8 @@ pub struct Review {
     pub briefing: Vec<Fact>,
     /// Claims, best first.
     pub findings: Vec<Finding>,
+    /// The checks that had a voice.
+    pub checks: Vec<&'static str>,
     /// The lives of the nodes that have facts to show, edit by edit.
     pub timelines: Vec<Timeline>,
     /// What was not looked at, and why.
@@ -174,6 +176,7 @@ pub fn review_with(
         change,
         briefing,
         findings,
+        checks: checks::heard(&config, |check| outcomes.standing(check)),
         timelines,
         skipped,
         model: archive.store().manifest().embedder.clone(),

@@ -161,6 +161,7 @@ impl From<PostError> for Failure {
             PostError::GitHub(failure) => failure.hint(),
             PostError::OtherAuthor { actual, .. } => Some(format!("name it with: --author '{actual}'")),
             PostError::ForeignPending(_) => Some("send or discard it on GitHub, then run this again".into()),
+            PostError::StillPending => Some("run it again, or discard it on GitHub".into()),
             PostError::RefusedTwice(_) | PostError::Lost(_) => None,
         };
         Failure { kind: Kind::GitHub, message: chain(&error), hint, damage: None, foreign: false }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use precedent_bot::github::patch;
 use precedent_bot::github::post::Outcome;
 use precedent_bot::github::report::{Report, ReportError};
 use serde_json::{Value, json};
@@ -10,7 +11,7 @@ use super::fake::{AUTHOR, GitHub, NUMBER, TOKEN, file, refusal, user};
 use super::graph::thread;
 use super::http::Response;
 use super::proxy::{Fault, Proxy, html};
-use super::{HEAD, NEXT_HEAD, finding, post_to, pull, report};
+use super::{HEAD, NEXT_HEAD, finding, post_to, post_with, pull, report};
 
 /// Posts one finding with this title and body, and gives back all that was written.
 fn written(title: &str, body: &str) -> String {
@@ -104,6 +105,51 @@ fn case_12_fences_and_folds_in_code_do_not_break_out() {
     assert!(comment.contains("\n`````suggestion\nlet x = \"```\";\n````\n</details>\n`````\n"), "{comment}");
     let summary = state.issue_comments[0]["body"].as_str().expect("a body");
     assert!(!summary.contains("</details>") && !summary.contains("```") && !summary.contains("~~~"), "{summary}");
+}
+
+#[test]
+fn case_12_a_suggestion_stands_under_lines_of_the_new_version_alone() {
+    let suggesting = |key: &str, side: &str| {
+        let mut finding = finding(key, 5);
+        (finding["side"], finding["suggestion"]) = (side.into(), "let x = 1;".into());
+        finding
+    };
+    let github = GitHub::new(HEAD);
+    let report = report(HEAD, &[suggesting("a", "RIGHT"), suggesting("b", "LEFT")]);
+    assert_eq!(post_to(&github.api(), HEAD, &report).posted().outcome, Outcome::Posted { comments: 2 });
+    let state = github.state();
+    let has = |at: usize| state.comments[at]["body"].as_str().is_some_and(|body| body.contains("suggestion"));
+    assert_eq!((has(0), has(1)), (true, false));
+}
+
+#[test]
+fn what_was_left_out_is_told_but_files_are_counted() {
+    let github = GitHub::new(HEAD);
+    let mut left = report(HEAD, &[]);
+    let entries = left["skipped"].as_array_mut().expect("a list");
+    entries.push(json!({"what": "the language model's reading of src/a.rs", "why": "it took too long"}));
+    post_to(&github.api(), HEAD, &left).posted();
+    let state = github.state();
+    let summary = state.issue_comments[0]["body"].as_str().expect("a body");
+    assert!(summary.contains("left out: the language model's reading of src/a.rs (it took too long)"), "{summary}");
+    assert!(summary.contains("1 of 2 files reviewed") && !summary.contains("gen/x.rs"), "{summary}");
+}
+
+#[test]
+fn a_comment_that_was_deleted_since_it_was_read_takes_nothing_with_it() {
+    let mut next = report(NEXT_HEAD, &[finding("a", 5), finding("c", 3)]);
+    next["briefing"][0]["text"] = "another text".into();
+    // Five reads and the review come before what is replaced: the summary, then a comment.
+    for (gone, summary, settled) in [(6, "created", 1), (7, "updated", 0)] {
+        let github = GitHub::new(HEAD);
+        post_to(&github.api(), HEAD, &report(HEAD, &[finding("a", 5), finding("b", 4)])).posted();
+        github.state().push(NEXT_HEAD);
+        let fault = Fault::Instead(refusal(404, "Not Found"));
+        let proxy = Proxy::new(github.address(), HashMap::from([(gone, fault)]));
+        let run = post_to(&proxy.api(), NEXT_HEAD, &next);
+        assert_eq!((&run.posted().outcome, run.posted().summary), (&Outcome::Posted { comments: 1 }, summary));
+        assert_eq!((run.posted().settled, github.state().sent_reviews()), (settled, 2));
+    }
 }
 
 #[test]
@@ -261,6 +307,38 @@ fn case_26_a_file_without_a_patch_carries_no_comments_but_loses_none() {
 }
 
 #[test]
+fn case_26_lines_that_github_does_not_show_are_those_of_the_clones_diff() {
+    let own = |path: &str| (path.to_owned(), patch::parse("@@ -4,3 +4,3 @@\n 4\n-5\n+five\n 6").expect("a patch"));
+    let of = |path: &str, line: u32| {
+        let mut finding = finding(&format!("{path} {line}"), line);
+        finding["path"] = path.into();
+        finding
+    };
+    let long = file("src/long.rs", Some("@@ -4,3 +4,3 @@\n 4\n-5\n+five\n 6"));
+    let last = file("src/last.rs", Some("@@ -4,3 +4,3 @@\n 4\n-5\n+five\n 6"));
+    let github = GitHub::new(HEAD);
+    {
+        let mut state = github.state();
+        // One without its patch, and one beyond the files that are listed.
+        state.files = (0..3000).map(|number| file(&format!("gen/{number}.rs"), None)).collect();
+        state.files[0] = file("src/long.rs", None);
+        state.unshown = vec![long, last];
+    }
+    let findings = [of("src/long.rs", 5), of("src/last.rs", 6), of("src/last.rs", 60), of("src/none.rs", 5)];
+    let report = report(HEAD, &findings);
+    let own_diff = HashMap::from([own("src/long.rs"), own("src/last.rs")]);
+    let run = post_with(&github.api(), HEAD, &report, &own_diff);
+    assert_eq!(run.posted().outcome, Outcome::Posted { comments: 2 });
+    assert!(run.posted().notes.iter().any(|note| note.contains("first 3000 files")), "{:?}", run.posted().notes);
+    let state = github.state();
+    let paths: Vec<&Value> = state.comments.iter().map(|comment| &comment["path"]).collect();
+    assert_eq!(paths, ["src/long.rs", "src/last.rs"]);
+    let summary = state.issue_comments[0]["body"].as_str().expect("a body");
+    assert!(summary.contains("`src/none.rs` line 5") && summary.contains("`src/last.rs` line 60"), "{summary}");
+    assert_eq!(summary.matches("**stale-doc**").count(), 2, "{summary}");
+}
+
+#[test]
 fn case_28_a_report_about_an_older_head_is_not_posted() {
     let github = GitHub::new(NEXT_HEAD);
     let run = post_to(&github.api(), HEAD, &report(HEAD, &[finding("a", 5)]));
@@ -276,7 +354,7 @@ fn case_29_a_head_has_one_review_and_a_push_brings_only_what_is_new() {
     assert_eq!(more.posted().outcome, Outcome::AlreadyReviewed);
     assert_eq!(github.state().sent_reviews(), 1);
 
-    github.state().head = NEXT_HEAD.into();
+    github.state().push(NEXT_HEAD);
     let pushed = post_to(&github.api(), NEXT_HEAD, &report(NEXT_HEAD, &[finding("a", 6), finding("c", 3)]));
     assert_eq!((&pushed.posted().outcome, pushed.posted().settled), (&Outcome::Posted { comments: 1 }, 1));
     let state = github.state();
@@ -302,9 +380,7 @@ fn case_29_what_a_person_resolved_or_answered_is_not_told_again() {
         let (resolved, answered) = (id(0), id(1));
         state.threads = vec![(NUMBER, thread(resolved, Some("ada"), true))];
         // REST tells of a resolved comment only that its lines are gone, if they are.
-        for key in ["line", "position"] {
-            state.comments[0][key] = Value::Null;
-        }
+        state.outdate(0);
         let answer = json!({
             "id": 1, "user": {"login": "ada", "id": 1, "type": "User"}, "body": "No.", "path": "src/a.rs",
             "in_reply_to_id": answered, "original_commit_id": HEAD,
@@ -317,6 +393,22 @@ fn case_29_what_a_person_resolved_or_answered_is_not_told_again() {
     assert!(again.posted().notes.iter().any(|note| note.starts_with("2 findings were told before")));
     let state = github.state();
     assert_eq!((state.sent_reviews(), state.comments.len()), (1, 3));
+}
+
+#[test]
+fn case_29_what_was_commented_on_is_not_told_again_where_its_line_has_left_the_diff() {
+    let github = GitHub::new(HEAD);
+    post_to(&github.api(), HEAD, &report(HEAD, &[finding("a", 8), finding("b", 5)])).posted();
+    {
+        let mut state = github.state();
+        state.head = NEXT_HEAD.into();
+        state.files = vec![file("src/a.rs", Some("@@ -5 +5 @@\n-5\n+five"))];
+    }
+    let again = post_to(&github.api(), NEXT_HEAD, &report(NEXT_HEAD, &[finding("a", 8), finding("b", 5)]));
+    assert_eq!((&again.posted().outcome, again.posted().settled), (&Outcome::NothingNew, 0));
+    let state = github.state();
+    let summary = state.issue_comments[0]["body"].as_str().expect("a body");
+    assert!(!summary.contains("title of a"), "{summary}");
 }
 
 #[test]

@@ -81,7 +81,7 @@ fn requests_and_answers_are_those_of_githubs_description() {
     let findings = [finding("a", 5), range, left];
     assert_eq!(post_to(&proxy.api(), HEAD, &report(HEAD, &findings)).posted().outcome, Outcome::Posted { comments: 3 });
     // A push: the summary is edited, two comments are settled, one is new.
-    github.state().head = NEXT_HEAD.into();
+    github.state().push(NEXT_HEAD);
     let next = post_to(&proxy.api(), NEXT_HEAD, &report(NEXT_HEAD, &[finding("a", 5), finding("b", 4)]));
     assert_eq!((&next.posted().outcome, next.posted().settled), (&Outcome::Posted { comments: 1 }, 2));
     assert_eq!(proxy.violations(), Vec::<String>::new());

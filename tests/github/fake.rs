@@ -17,6 +17,11 @@ pub(crate) const REPOSITORY: &str = "octo/hello";
 pub(crate) const NUMBER: u64 = 7;
 pub(crate) const AUTHOR: &str = "github-actions[bot]";
 pub(crate) const TOKEN: &str = "ghs_test0123456789abcdefghijkl";
+/// What the pull request does to its file, and what it does after a push.
+const PATCH: &str = "@@ -2,7 +2,7 @@ fn a\n 2\n 3\n 4\n-5\n+five\n 6\n 7\n 8";
+const PUSHED_PATCH: &str = "@@ -2,7 +2,7 @@ fn a\n 2\n 3\n 4\n-5\n+cinq\n 6\n 7\n 8";
+/// GitHub lists no more files of a pull request.
+const MAX_FILES: usize = 3_000;
 /// GitHub's own limit.
 const MAX_BODY_CHARS: usize = 65_536;
 
@@ -26,6 +31,8 @@ pub(crate) struct State {
     pub(crate) pull_state: String,
     /// `filename`, `status`, `patch` and so on.
     pub(crate) files: Vec<Value>,
+    /// The same of files whose lines take comments although the list of files does not show them.
+    pub(crate) unshown: Vec<Value>,
     pub(crate) reviews: Vec<Value>,
     pub(crate) comments: Vec<Value>,
     pub(crate) issue_comments: Vec<Value>,
@@ -33,6 +40,8 @@ pub(crate) struct State {
     pub(crate) past_comments: Vec<Value>,
     /// Pull requests that were merged, with the commits that brought them in.
     pub(crate) merged: HashMap<u64, String>,
+    /// Pull requests that were closed without.
+    pub(crate) closed: Vec<u64>,
     /// Conversations that GraphQL tells of, by pull request.
     pub(crate) threads: Vec<(u64, Value)>,
     /// The repository whose objects are given.
@@ -56,16 +65,17 @@ pub(crate) struct GitHub {
 impl GitHub {
     /// An open pull request with one file: lines 1 to 9, of which 5 is replaced.
     pub(crate) fn new(head: &str) -> GitHub {
-        let patch = "@@ -2,7 +2,7 @@ fn a\n 2\n 3\n 4\n-5\n+five\n 6\n 7\n 8";
         let state = State {
             head: head.to_owned(),
             pull_state: "open".into(),
-            files: vec![file("src/a.rs", Some(patch))],
+            files: vec![file("src/a.rs", Some(PATCH))],
+            unshown: Vec::new(),
             reviews: Vec::new(),
             comments: Vec::new(),
             issue_comments: Vec::new(),
             past_comments: Vec::new(),
             merged: HashMap::new(),
+            closed: Vec::new(),
             threads: Vec::new(),
             repository: None,
             truncates: false,
@@ -141,7 +151,14 @@ impl State {
                 });
                 Response::json(200, &shaped("pull", merged))
             }
-            ("GET", ["pulls", n, "files"]) if *n == number => self.page(&self.files, "file", path, query),
+            ("GET", ["pulls", n]) if self.closed.iter().any(|closed| closed.to_string() == *n) => {
+                let number: u64 = n.parse().unwrap_or(0);
+                let closed = json!({"number": number, "state": "closed", "merged": false, "merged_at": null});
+                Response::json(200, &shaped("pull", closed))
+            }
+            ("GET", ["pulls", n, "files"]) if *n == number => {
+                self.page(&self.files[..self.files.len().min(MAX_FILES)], "file", path, query)
+            }
             ("GET", ["pulls", n, "reviews"]) if *n == number => self.page(&self.reviews, "review", path, query),
             ("GET", ["pulls", n, "comments"]) if *n == number => self.page(&self.comments, "comment", path, query),
             ("GET", ["pulls", n, "comments"]) if self.past_comments.iter().any(|comment| is_of(comment, n)) => {
@@ -194,7 +211,7 @@ impl State {
         let (size, page) = (number("per_page", 30).min(100), number("page", 1));
         let start = (page - 1) * size;
         let shown: Vec<Value> =
-            entries.iter().skip(start).take(size).map(|entry| without_nulls(shaped(kind, entry.clone()))).collect();
+            entries.iter().skip(start).take(size).map(|entry| without_nulls(as_given(kind, entry))).collect();
         let response = Response::json(200, &shown.into());
         if start + size < entries.len() {
             // A link to another host, which nobody may follow.
@@ -269,8 +286,8 @@ impl State {
         if length == 0 || length > MAX_BODY_CHARS {
             return Err("the comment's body is blank or too long".into());
         }
-        let file = self.files.iter().find(|file| file["filename"] == comment["path"]);
-        let Some(patch) = file.and_then(|file| file["patch"].as_str()) else {
+        let all = self.files.iter().chain(&self.unshown).filter(|file| file["filename"] == comment["path"]);
+        let Some(patch) = all.into_iter().find_map(|file| file["patch"].as_str()) else {
             return Err("Path could not be resolved".into());
         };
         let hunks = commentable(patch);
@@ -288,6 +305,19 @@ impl State {
             }
         }
         Ok(())
+    }
+
+    /// A push that changes the line that the pull request adds.
+    pub(crate) fn push(&mut self, head: &str) {
+        self.head = head.to_owned();
+        self.files = vec![file("src/a.rs", Some(PUSHED_PATCH))];
+    }
+
+    /// What GitHub makes of a comment whose lines a push changed.
+    pub(crate) fn outdate(&mut self, at: usize) {
+        for key in ["line", "position"] {
+            self.comments[at][key] = Value::Null;
+        }
     }
 
     fn delete_review(&mut self, id: &str) -> Response {
@@ -394,6 +424,18 @@ fn without_nulls(mut entry: Value) -> Value {
         }
     }
     entry
+}
+
+/// An entry in the shape of GitHub's example; a file has a patch only where it has one of its own.
+fn as_given(kind: &str, entry: &Value) -> Value {
+    let mut given = shaped(kind, entry.clone());
+    if kind == "file"
+        && entry["patch"].is_null()
+        && let Some(given) = given.as_object_mut()
+    {
+        given.remove("patch");
+    }
+    given
 }
 
 /// An answer in the shape of GitHub's example of that kind, with our own values in it.

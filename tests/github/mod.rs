@@ -17,12 +17,14 @@ mod objects;
 mod proxy;
 mod reviews;
 mod run;
+mod settle;
 mod shallow;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use precedent_bot::diff::FileDiff;
 use precedent_bot::github::client::{Client, Settings as Access};
 use precedent_bot::github::event::{PullNumber, PullRequest};
 use precedent_bot::github::post::{self, PostError, Posted, Settings};
@@ -67,7 +69,8 @@ fn report(head: &str, findings: &[Value]) -> Value {
             "citations": [{"commit": BASE, "path": "src/b.rs", "lines": [1, 2], "quote": "fn b() {}"}],
         }],
         "findings": findings,
-        "skipped": [{"what": "gen/x.rs", "why": "generated"}],
+        "checks": ["stale-doc"],
+        "skipped": [{"what": "gen/x.rs", "why": "generated", "file": true}],
         "partial": true, "seconds": 0.1,
     })
 }
@@ -95,10 +98,15 @@ fn client(api: &str, waits: &Arc<Mutex<Vec<u64>>>) -> Client {
 }
 
 fn post_to(api: &str, head: &str, report: &Value) -> Run {
+    post_with(api, head, report, &HashMap::new())
+}
+
+/// The same with the clone's own hunks.
+fn post_with(api: &str, head: &str, report: &Value, own_diff: &HashMap<String, FileDiff>) -> Run {
     let waits = Arc::new(Mutex::new(Vec::new()));
     let client = client(api, &waits);
     let report = Report::read(report.to_string().as_bytes()).expect("a report");
-    let result = post::post(&client, &pull(head), &report, &HashMap::new(), &Settings::default());
+    let result = post::post(&client, &pull(head), &report, own_diff, &Settings::default());
     Run { waits, requests: client.requests(), result }
 }
 

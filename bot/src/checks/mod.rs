@@ -166,13 +166,23 @@ pub fn findings(scene: &Scene<'_>, config: &Config, standing: impl Fn(&str) -> S
             let score = scores.iter().find(|score| score.check == finding.check)?;
             let confidence = calibration::voice(score, &standing(finding.check));
             // Owners may ask to hear a check that is not right often enough; no confidence is stated then.
-            let is_heard = confidence.is_some() || config.speak.iter().any(|check| check == finding.check);
+            let is_heard = confidence.is_some() || config.asks_for(finding.check);
             is_heard.then_some(Finding { confidence, ..finding })
         })
         .filter(|finding| !config.mutes(finding) && !is_ignored_in_code(scene, finding))
         .collect();
     said.sort_by(|one, two| two.weight().total_cmp(&one.weight()));
     said
+}
+
+/// The checks whose claims [`findings`] would tell, wherever they are not muted by path.
+pub fn heard(config: &Config, standing: impl Fn(&str) -> Standing) -> Vec<&'static str> {
+    let scores = calibration::shipped(&NAMES);
+    let speaks = |name: &str| {
+        let score = scores.iter().find(|score| score.check == name);
+        score.is_some_and(|score| calibration::voice(score, &standing(name)).is_some() || config.asks_for(name))
+    };
+    NAMES.into_iter().filter(|name| speaks(name) && !config.mutes_all(name)).collect()
 }
 
 /// Whether the code asks for silence where the claim is anchored, or at the words that it is about.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::marker::Marker;
 use super::report::{Citation, Fact, Finding, Node, Report};
-use crate::finding::ground;
+use crate::finding::{Side, ground};
 use crate::sanitise::{MAX_BODY_CHARS, capped, code, prose, suggestion};
 
 /// Nodes of the summary that stand open, and below the fold.
@@ -17,13 +17,16 @@ const MAX_CITATIONS: usize = 4;
 /// Room for the marker below a body.
 const MARKER_CHARS: usize = 3_000;
 
-/// The body of a comment on a line.
-pub fn finding(finding: &Finding) -> String {
+/// The body of a comment on a line, with the fingerprint of its file's patch, if there is one.
+pub fn finding(finding: &Finding, patch: Option<&str>) -> String {
     let mut body = claim(finding);
-    if let Some(block) = finding.suggestion.as_deref().and_then(suggestion) {
+    // A suggestion replaces lines of the new version, and there are none under a comment on removed ones.
+    let suggested = finding.suggestion.as_deref().filter(|_| finding.side == Side::Right);
+    if let Some(block) = suggested.and_then(suggestion) {
         body.push_str(&format!("\n{block}\n"));
     }
-    with_marker(&body, &Marker::Finding { id: finding.id.clone(), check: Some(finding.check.clone()), settled: false })
+    let (id, check, patch) = (finding.id.clone(), Some(finding.check.clone()), patch.map(str::to_owned));
+    with_marker(&body, &Marker::Finding { id, check, patch, settled: false })
 }
 
 /// The body of a comment whose finding is gone, because the code has changed.
@@ -35,7 +38,8 @@ pub fn settled(old_body: &str, id: &str, check: Option<&str>, head: &str) -> Str
         "Settled by {}.\n\n<details>\n<summary>what was said</summary>\n\n{text}\n\n</details>\n",
         code(short(head))
     );
-    with_marker(&body, &Marker::Finding { id: id.to_owned(), check: check.map(str::to_owned), settled: true })
+    let (id, check) = (id.to_owned(), check.map(str::to_owned));
+    with_marker(&body, &Marker::Finding { id, check, patch: None, settled: true })
 }
 
 /// The body of a review: how many comments it has, or the findings themselves where they cannot be comments.
@@ -57,7 +61,8 @@ pub fn summary(report: &Report, elsewhere: &[&Finding]) -> Option<String> {
     }
     let mut body = heading(report);
     for note in &report.skipped {
-        if note.what.contains('/') && report.files.changed > report.files.reviewed {
+        // The heading counts the files.
+        if note.file && report.files.changed > report.files.reviewed {
             continue;
         }
         body.push_str(&format!("\nleft out: {} ({})\n", prose(&note.what), prose(&note.why)));

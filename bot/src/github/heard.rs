@@ -179,7 +179,7 @@ mod tests {
     }
 
     fn own(id: i64, check: Option<&str>, settled: bool) -> Comment {
-        let marker = Marker::Finding { id: "0123456789abcdef".into(), check: check.map(str::to_owned), settled };
+        let marker = Marker::Finding { id: "0123456789abcdef".into(), check: check.map(str::to_owned), patch: None, settled };
         comment(id, BOT, &format!("words\n\n{}", marker.text()))
     }
 

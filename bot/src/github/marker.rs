@@ -4,6 +4,8 @@
 
 const PREFIX: &str = "<!-- precedent:";
 const SUFFIX: &str = " -->";
+/// What stands before the fingerprint of a patch.
+const PATCH: &str = "patch:";
 
 /// A marker found in, or made for, a body.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +25,8 @@ pub enum Marker {
         id: String,
         /// The check that made it; markers did not always name it.
         check: Option<String>,
+        /// What the patch of its file was, by [`super::patch::fingerprint`], where GitHub gave one.
+        patch: Option<String>,
         /// Whether the code has changed since and the finding is gone.
         settled: bool,
     },
@@ -36,9 +40,10 @@ impl Marker {
             Marker::Review { head, findings } => {
                 [&["review".to_owned(), head.clone()], findings.as_slice()].concat().join(" ")
             }
-            Marker::Finding { id, check, settled } => {
+            Marker::Finding { id, check, patch, settled } => {
                 let check = check.as_ref().map(|check| format!(" {check}")).unwrap_or_default();
-                format!("finding {id}{check}{}", if *settled { " settled" } else { "" })
+                let patch = patch.as_ref().map(|patch| format!(" {PATCH}{patch}")).unwrap_or_default();
+                format!("finding {id}{check}{patch}{}", if *settled { " settled" } else { "" })
             }
         };
         format!("{PREFIX}1 {words}{SUFFIX}")
@@ -57,15 +62,19 @@ impl Marker {
                 findings: ids.iter().filter(|id| is_hex(id)).map(|id| (*id).to_owned()).collect(),
             }),
             ["1", "finding", id, rest @ ..] if is_hex(id) => {
-                let (check, settled) = match rest {
-                    [] => (None, false),
-                    ["settled"] => (None, true),
-                    [check] => (Some(check), false),
-                    [check, "settled"] => (Some(check), true),
+                let (rest, settled) = match rest {
+                    [rest @ .., "settled"] => (rest, true),
+                    rest => (rest, false),
+                };
+                let patch = rest.last().and_then(|word| word.strip_prefix(PATCH));
+                let rest = if patch.is_some() { &rest[..rest.len() - 1] } else { rest };
+                let patch = patch.filter(|patch| is_hex(patch));
+                let check = match rest {
+                    [] => None,
+                    [check] => Some((*check).to_owned()),
                     _ => return None,
                 };
-                let check = check.map(|check| (*check).to_owned());
-                Some(Marker::Finding { id: (*id).to_owned(), check, settled })
+                Some(Marker::Finding { id: (*id).to_owned(), check, patch: patch.map(str::to_owned), settled })
             }
             _ => None,
         }
@@ -83,12 +92,17 @@ mod tests {
             Marker::Summary,
             Marker::Review { head: "a".repeat(40), findings: vec![id.clone()] },
             Marker::Review { head: "a".repeat(40), findings: vec![] },
-            Marker::Finding { id: id.clone(), check: None, settled: false },
-            Marker::Finding { id: id.clone(), check: None, settled: true },
-            Marker::Finding { id: id.clone(), check: Some("stale-doc".into()), settled: false },
-            Marker::Finding { id, check: Some("stale-doc".into()), settled: true },
         ] {
             assert_eq!(Marker::find(&format!("text\n\n{}", marker.text())), Some(marker));
+        }
+        for check in [None, Some("stale-doc".to_owned())] {
+            for patch in [None, Some("fedcba9876543210".to_owned())] {
+                for settled in [false, true] {
+                    let marker =
+                        Marker::Finding { id: id.clone(), check: check.clone(), patch: patch.clone(), settled };
+                    assert_eq!(Marker::find(&format!("text\n\n{}", marker.text())), Some(marker));
+                }
+            }
         }
     }
 
@@ -99,6 +113,7 @@ mod tests {
             "<!-- other -->",
             "<!-- precedent:1 finding x -->",
             "<!-- precedent:2 summary -->",
+            "<!-- precedent:1 finding 0123456789abcdef one two -->",
             "<!-- precedent:1 summary",
         ] {
             assert_eq!(Marker::find(body), None, "{body}");

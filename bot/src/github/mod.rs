@@ -20,5 +20,6 @@ pub mod patch;
 pub mod post;
 pub mod report;
 pub mod reviews;
+pub mod settle;
 pub mod summary;
 pub mod threads;

@@ -1,4 +1,4 @@
-//! Patch: the `patch` text of GitHub's API to hunks and lines. Pure.
+//! Patch: the `patch` text of GitHub's API to hunks and lines, and to what tells it from another. Pure.
 
 use crate::diff::{FileDiff, Hunk};
 
@@ -41,6 +41,16 @@ pub fn parse(patch: &str) -> Option<FileDiff> {
     (old_left == 0 && new_left == 0).then_some(diff)
 }
 
+/// What a patch says, in sixteen digits: its lines without where they stand, since a base that moves on moves lines and
+/// changes none of them.
+pub fn fingerprint(patch: &str) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for line in patch.split('\n').filter(|line| !line.starts_with("@@")) {
+        hasher.update(line.as_bytes()).update(b"\n");
+    }
+    hasher.finalize().to_hex()[..16].to_owned()
+}
+
 /// The number of the first line of a side; an empty side names the line before it.
 fn first(start: u32, lines: u32) -> u32 {
     if lines == 0 { start.saturating_add(1) } else { start }
@@ -81,6 +91,15 @@ mod tests {
     fn a_line_may_look_like_a_header() {
         let diff = parse("@@ -1 +1 @@\n-@@ -1 +1 @@\n+@@ -5,5 +5,5 @@").expect("a patch");
         assert_eq!((diff.hunks.len(), diff.removed, diff.added), (1, vec![1], vec![1]));
+    }
+
+    #[test]
+    fn a_patch_is_the_same_wherever_its_lines_stand() {
+        let one = fingerprint("@@ -1,2 +1,2 @@ fn a\n one\n-two\n+2");
+        assert_eq!(one.len(), 16);
+        assert_eq!(one, fingerprint("@@ -7,2 +8,2 @@ fn b\n one\n-two\n+2"));
+        assert_ne!(one, fingerprint("@@ -1,2 +1,2 @@ fn a\n one\n-two\n+zwei"));
+        assert_ne!(one, fingerprint("@@ -1,2 +1,2 @@ fn a\n one\n-two\n+2\n@@ -9 +9 @@\n-x\n+y"));
     }
 
     #[test]

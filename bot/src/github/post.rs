@@ -1,7 +1,7 @@
 //! Post: a report to one review and one summary comment. The only place that writes to GitHub.
 //!
 //! What is there already is read first; a plan is made, which is pure; then it is carried out, and after every write
-//! whose outcome is unknown it is read back. A second run on the same head writes nothing.
+//! whose outcome is unknown it is read back. A second run on the same head says nothing that the first one said.
 
 use std::collections::{HashMap, HashSet};
 
@@ -14,6 +14,7 @@ use super::event::PullRequest;
 use super::marker::Marker;
 use super::patch;
 use super::report::{Finding, Report};
+use super::settle::{self, Files, Open};
 use crate::diff::FileDiff;
 use crate::finding::Side;
 
@@ -23,6 +24,8 @@ const MAX_PAGES: usize = 10;
 const MAX_FILE_PAGES: usize = 30;
 /// Attempts of a write, each after reading back.
 const MAX_WRITES: u32 = 3;
+/// Comments that a run marks as settled, a request each; the next run goes on.
+const MAX_SETTLED: usize = 4;
 
 /// How to post.
 #[derive(Debug, Clone)]
@@ -57,6 +60,9 @@ pub enum PostError {
         /// Who was said to.
         expected: String,
     },
+    /// What an earlier run left unsent cannot be taken away.
+    #[error("a pending review that an earlier run left could not be deleted")]
+    StillPending,
     /// Neither comments nor a review without them were taken.
     #[error("github refused the review with its comments and without them: {0}")]
     RefusedTwice(String),
@@ -131,6 +137,9 @@ struct LineComment {
     path: String,
     #[serde(default)]
     original_commit_id: String,
+    /// Both are null once a push changed the lines.
+    line: Option<u64>,
+    position: Option<i64>,
 }
 
 #[derive(Deserialize)]
@@ -144,7 +153,7 @@ struct IssueComment {
 #[derive(Deserialize)]
 struct File {
     filename: String,
-    #[serde(default)]
+    previous_filename: Option<String>,
     patch: Option<String>,
 }
 
@@ -181,6 +190,20 @@ struct Present {
     truncated: bool,
 }
 
+/// The files that are asked about.
+#[derive(Default)]
+struct Shown {
+    /// The hunks that may carry comments: GitHub's own where it gives them, else Git's.
+    anchors: HashMap<String, FileDiff>,
+    files: Files,
+}
+
+impl Shown {
+    fn fingerprint(&self, path: &str) -> Option<&str> {
+        self.files.patches.get(path)?.as_deref()
+    }
+}
+
 /// Findings that are to be told, and how.
 struct Plan<'a> {
     commented: Vec<&'a Finding>,
@@ -191,8 +214,8 @@ struct Plan<'a> {
     known: usize,
 }
 
-/// Posts a report on the pull request of this run. `own_diff` are the hunks by path as Git has them, for files whose patch
-/// GitHub leaves out.
+/// Posts a report on the pull request of this run. `own_diff` are the hunks by path as Git has them, for files that GitHub
+/// leaves out, or whose patch it does.
 ///
 /// # Errors
 /// Whatever keeps it from being posted whole; see [`PostError`].
@@ -212,17 +235,18 @@ pub fn post(
     if present.truncated {
         notes.push(format!("only the first {} comments were looked through", MAX_PAGES * super::client::PAGE));
     }
-    let anchors = poster.anchors(own_diff, &mut notes)?;
-    let plan = plan(report, &present, &anchors, settings);
+    let open = poster.open(&present);
+    let shown = poster.shown(own_diff, &open, &mut notes)?;
+    let plan = plan(report, &present, &shown.anchors, settings);
     if plan.beyond > 0 {
         notes.push(format!("{} more findings: a review has at most {}", plan.beyond, settings.max_comments));
     }
     if plan.known > 0 {
         notes.push(format!("{} findings were told before and are not repeated", plan.known));
     }
-    let outcome = poster.review(&plan, &present, &mut notes)?;
+    let outcome = poster.review(&plan, &present, &shown, &mut notes)?;
     let summary = poster.summary(&plan, &present)?;
-    let settled = poster.settle(&present)?;
+    let settled = poster.settle(&open, &shown.files, &mut notes)?;
     Ok(Posted { outcome, summary, settled, notes })
 }
 
@@ -234,8 +258,11 @@ fn plan<'a>(
     settings: &Settings,
 ) -> Plan<'a> {
     let mut known: HashSet<String> = HashSet::new();
+    // What a run on this head said takes its room in this one too, so that both show the same.
+    let mut said = 0;
     for review in present.reviews.iter().filter(|review| is_by(review.user.as_ref(), settings)) {
-        if let Some(Marker::Review { findings, .. }) = marker(review.body.as_ref()) {
+        if let Some(Marker::Review { head, findings }) = marker(review.body.as_ref()) {
+            said += if head == report.head { findings.len() } else { 0 };
             known.extend(findings);
         }
     }
@@ -247,17 +274,17 @@ fn plan<'a>(
     let mut plan = Plan { commented: Vec::new(), elsewhere: Vec::new(), beyond: 0, known: 0 };
     let mut seen: HashSet<&str> = HashSet::new();
     for finding in report.findings.iter().filter(|finding| seen.insert(&finding.id)) {
-        if !is_anchored(finding, anchors) {
-            plan.elsewhere.push(finding);
-        } else if known.contains(&finding.id) {
+        if known.contains(&finding.id) {
             plan.known += 1;
+        } else if !is_anchored(finding, anchors) {
+            plan.elsewhere.push(finding);
         } else if plan.commented.len() < settings.max_comments {
             plan.commented.push(finding);
         } else {
             plan.beyond += 1;
         }
     }
-    let room = settings.max_comments.saturating_sub(plan.commented.len());
+    let room = settings.max_comments.saturating_sub(plan.commented.len() + said);
     if plan.elsewhere.len() > room {
         plan.beyond += plan.elsewhere.len() - room;
         plan.elsewhere.truncate(room);
@@ -283,7 +310,7 @@ fn marker(body: Option<&String>) -> Option<Marker> {
     Marker::find(body?)
 }
 
-fn as_comment(finding: &Finding) -> NewComment {
+fn as_comment(finding: &Finding, shown: &Shown) -> NewComment {
     let start = finding.start_line.filter(|start| *start < finding.line);
     NewComment {
         path: finding.path.clone(),
@@ -291,7 +318,7 @@ fn as_comment(finding: &Finding) -> NewComment {
         side: finding.side,
         start_line: start,
         start_side: start.map(|_| finding.side),
-        body: comment::finding(finding),
+        body: comment::finding(finding, shown.fingerprint(&finding.path)),
     }
 }
 
@@ -348,39 +375,70 @@ impl Poster<'_> {
         Some((own.id, own.body.unwrap_or_default()))
     }
 
-    /// The hunks of the files that findings name: GitHub's own where it gives them, else Git's.
-    fn anchors(
+    /// Comments of ours whose findings are not among those of today.
+    fn open(&self, present: &Present) -> Vec<Open> {
+        let current: HashSet<&str> = self.report.findings.iter().map(|finding| &*finding.id).collect();
+        let own = present.comments.iter().filter(|comment| is_by(comment.user.as_ref(), self.settings));
+        own.filter_map(|comment| match marker(comment.body.as_ref())? {
+            Marker::Finding { id, check, patch, settled: false }
+                if !current.contains(&*id) && comment.original_commit_id != self.report.head =>
+            {
+                let body = comment.body.clone().unwrap_or_default();
+                let outdated = comment.line.is_none() && comment.position.is_none();
+                Some(Open { comment: comment.id, id, check, path: comment.path.clone(), patch, outdated, body })
+            }
+            _ => None,
+        })
+        .collect()
+    }
+
+    /// The files that findings and open comments name.
+    fn shown(
         &self,
         own_diff: &HashMap<String, FileDiff>,
+        open: &[Open],
         notes: &mut Vec<String>,
-    ) -> Result<HashMap<String, FileDiff>, PostError> {
-        let mut wanted: HashSet<&str> = self.report.findings.iter().map(|finding| &*finding.path).collect();
-        let mut anchors = HashMap::new();
+    ) -> Result<Shown, PostError> {
+        let findings = self.report.findings.iter().map(|finding| &*finding.path);
+        let wanted: HashSet<&str> = findings.chain(open.iter().map(|open| &*open.path)).collect();
+        let mut shown = Shown::default();
         if wanted.is_empty() {
-            return Ok(anchors);
+            return Ok(shown);
         }
         let has_all = |files: &[File]| {
             let names: HashSet<&str> = files.iter().map(|file| &*file.filename).collect();
             wanted.iter().all(|path| names.contains(path))
         };
-        let (files, truncated) = self.client.list(&self.path("/files"), MAX_FILE_PAGES, has_all)?;
-        for file in &files {
-            if !wanted.remove(&*file.filename) {
-                continue;
+        let (files, more) = self.client.list(&self.path("/files"), MAX_FILE_PAGES, has_all)?;
+        let count = files.len();
+        // GitHub's list ends there, whatever more there is.
+        let more = more || count >= MAX_FILE_PAGES * super::client::PAGE;
+        shown.files.is_whole = !more;
+        for File { filename, previous_filename, patch } in files {
+            shown.files.renamed.extend(previous_filename);
+            if wanted.contains(&*filename) && !shown.files.patches.contains_key(&filename) {
+                shown.anchors.extend(patch.as_deref().and_then(patch::parse).map(|diff| (filename.clone(), diff)));
+                shown.files.patches.insert(filename, patch.as_deref().map(patch::fingerprint));
             }
-            let diff = match file.patch.as_deref() {
-                Some(patch) => patch::parse(patch),
-                None => own_diff.get(&file.filename).cloned(),
-            };
-            anchors.extend(diff.map(|diff| (file.filename.clone(), diff)));
         }
-        if truncated && !wanted.is_empty() {
-            notes.push(format!("only the first {} files of the pull request were looked through", files.len()));
+        let is_shown = |path: &str| shown.files.patches.get(path).is_some_and(Option::is_some);
+        let unshown: Vec<&str> = wanted.into_iter().filter(|path| !is_shown(path)).collect();
+        let is_missing = |path: &&str| !own_diff.contains_key(*path) && !shown.files.patches.contains_key(*path);
+        if more && unshown.iter().any(is_missing) {
+            notes.push(format!("only the first {count} files of the pull request were looked through"));
         }
-        Ok(anchors)
+        let own = unshown.into_iter().filter_map(|path| Some((path.to_owned(), own_diff.get(path)?.clone())));
+        shown.anchors.extend(own);
+        Ok(shown)
     }
 
-    fn review(&self, plan: &Plan<'_>, present: &Present, notes: &mut Vec<String>) -> Result<Outcome, PostError> {
+    fn review(
+        &self,
+        plan: &Plan<'_>,
+        present: &Present,
+        shown: &Shown,
+        notes: &mut Vec<String>,
+    ) -> Result<Outcome, PostError> {
         if plan.commented.is_empty() {
             return Ok(Outcome::NothingNew);
         }
@@ -388,7 +446,7 @@ impl Poster<'_> {
             return Ok(Outcome::AlreadyReviewed);
         }
         self.clear_pending(&present.reviews)?;
-        let mut comments: Vec<NewComment> = plan.commented.iter().map(|finding| as_comment(finding)).collect();
+        let mut comments: Vec<NewComment> = plan.commented.iter().map(|finding| as_comment(finding, shown)).collect();
         let mut body = comment::review(self.report, &plan.commented, &[]);
         let mut refusal: Option<String> = None;
         for attempt in 0..MAX_WRITES {
@@ -414,7 +472,7 @@ impl Poster<'_> {
                 },
                 Err(Failure::Doubtful { .. }) => {
                     self.client.pause(attempt)?;
-                    let (reviews, _) = self.client.list(&self.path("/reviews"), MAX_PAGES, |_: &[Review]| false)?;
+                    let reviews = self.reviews()?;
                     if self.has_review(&reviews).is_some() {
                         return Ok(Outcome::Posted { comments: comments.len() });
                     }
@@ -424,6 +482,10 @@ impl Poster<'_> {
             }
         }
         Err(PostError::Lost("review"))
+    }
+
+    fn reviews(&self) -> Result<Vec<Review>, PostError> {
+        Ok(self.client.list(&self.path("/reviews"), MAX_PAGES, |_: &[Review]| false)?.0)
     }
 
     /// Our own review of this head, sent.
@@ -438,6 +500,20 @@ impl Poster<'_> {
 
     /// Deletes what an earlier run left unsent, since GitHub allows one pending review.
     fn clear_pending(&self, reviews: &[Review]) -> Result<(), PostError> {
+        let mut is_done = self.delete_pending(reviews)?;
+        for attempt in 1..MAX_WRITES {
+            if is_done {
+                return Ok(());
+            }
+            self.client.pause(attempt - 1)?;
+            is_done = self.delete_pending(&self.reviews()?)?;
+        }
+        if is_done { Ok(()) } else { Err(PostError::StillPending) }
+    }
+
+    /// Whether all pending reviews of ours are known to be gone.
+    fn delete_pending(&self, reviews: &[Review]) -> Result<bool, PostError> {
+        let mut is_done = true;
         for review in reviews.iter().filter(|review| review.state == "PENDING") {
             if !is_by(review.user.as_ref(), self.settings) {
                 continue;
@@ -447,11 +523,12 @@ impl Poster<'_> {
             }
             let path = self.path(&format!("/reviews/{}", review.id));
             match self.client.write::<serde_json::Value>(&Method::DELETE, &path, None::<&()>) {
-                Ok(_) | Err(Failure::Doubtful { .. } | Failure::Refused { status: 404, .. }) => {}
+                Ok(_) | Err(Failure::Refused { status: 404, .. }) => {}
+                Err(Failure::Doubtful { .. }) => is_done = false,
                 Err(other) => return Err(other.into()),
             }
         }
-        Ok(())
+        Ok(is_done)
     }
 
     fn check_author(&self, user: Option<&User>) -> Result<(), PostError> {
@@ -474,8 +551,8 @@ impl Poster<'_> {
                     return Ok("unchanged");
                 }
                 let path = format!("/repos/{}/issues/comments/{id}", self.pull.repository);
-                self.replace(&path, &body)?;
-                Ok("updated")
+                // Somebody may have deleted it since it was read.
+                if self.replace(&path, &body)? { Ok("updated") } else { self.create_summary(&body) }
             }
         }
     }
@@ -499,37 +576,34 @@ impl Poster<'_> {
         Err(PostError::Lost("summary"))
     }
 
-    /// Replaces a body, which may be done twice.
-    fn replace(&self, path: &str, body: &str) -> Result<(), PostError> {
-        for attempt in 0..MAX_WRITES {
+    /// Replaces a body; false when it is there no more. Doing so twice is as doing it once, so nothing is read back.
+    fn replace(&self, path: &str, body: &str) -> Result<bool, PostError> {
+        let mut attempt = 0;
+        loop {
             match self.client.write::<serde_json::Value>(&Method::PATCH, path, Some(&Body { body })) {
+                Ok(_) => return Ok(true),
+                Err(Failure::Refused { status: 404, .. }) => return Ok(false),
                 Err(Failure::Doubtful { .. }) if attempt + 1 < MAX_WRITES => self.client.pause(attempt)?,
-                done => return Ok(done.map(|_| ())?),
+                Err(other) => return Err(other.into()),
             }
+            attempt += 1;
         }
-        Ok(())
     }
 
-    /// Marks comments whose findings are gone, when the code has changed since and their file was reviewed.
-    fn settle(&self, present: &Present) -> Result<usize, PostError> {
-        let current: HashSet<&str> = self.report.findings.iter().map(|finding| &*finding.id).collect();
-        let left: HashSet<&str> = self.report.skipped.iter().map(|left| &*left.what).collect();
-        // Where findings were left out, a missing one may be among them.
-        if self.report.skipped.iter().any(|left| left.what.contains("finding") || left.what.contains("statement")) {
-            return Ok(0);
-        }
+    /// Marks comments whose findings are gone, as far as a run may.
+    fn settle(&self, open: &[Open], files: &Files, notes: &mut Vec<String>) -> Result<usize, PostError> {
+        let settled: Vec<&Open> = open.iter().filter(|open| settle::is_settled(open, self.report, files)).collect();
         let mut count = 0;
-        for old in present.comments.iter().filter(|comment| is_by(comment.user.as_ref(), self.settings)) {
-            let Some(Marker::Finding { id, check, settled: false }) = marker(old.body.as_ref()) else { continue };
-            let is_open =
-                current.contains(&*id) || left.contains(&*old.path) || old.original_commit_id == self.report.head;
-            if is_open || count == self.settings.max_comments {
-                continue;
-            }
-            let path = format!("/repos/{}/pulls/comments/{}", self.pull.repository, old.id);
-            let old_body = old.body.as_deref().unwrap_or("");
-            self.replace(&path, &comment::settled(old_body, &id, check.as_deref(), &self.report.head))?;
-            count += 1;
+        for open in settled.iter().take(MAX_SETTLED) {
+            let path = format!("/repos/{}/pulls/comments/{}", self.pull.repository, open.comment);
+            let body = comment::settled(&open.body, &open.id, open.check.as_deref(), &self.report.head);
+            count += usize::from(self.replace(&path, &body)?);
+        }
+        if settled.len() > MAX_SETTLED {
+            notes.push(format!(
+                "{} more comments are settled, and the next run marks them",
+                settled.len() - MAX_SETTLED
+            ));
         }
         Ok(count)
     }

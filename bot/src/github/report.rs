@@ -28,6 +28,12 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// What was left out.
     pub skipped: Vec<Left>,
+    /// The checks that had a voice. Of another, a finding that is missing says nothing.
+    #[serde(default)]
+    pub checks: Vec<String>,
+    /// The language model, if one was asked.
+    #[serde(default)]
+    pub llm: Option<Asked>,
     /// How many files were looked into, and how many there were.
     #[serde(default)]
     pub files: Files,
@@ -131,6 +137,29 @@ pub struct Left {
     pub what: String,
     /// Why.
     pub why: String,
+    /// Whether it is a file of the change.
+    #[serde(default)]
+    pub file: bool,
+}
+
+/// A language model that was asked.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Asked {
+    /// Files that it did not read.
+    pub unasked: Vec<Unasked>,
+}
+
+/// A file that a language model did not read.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Unasked {
+    /// Its path.
+    pub path: String,
+}
+
+/// Whether claims under this name are a language model's.
+pub fn is_of_model(check: &str) -> bool {
+    check.starts_with("model-")
 }
 
 fn side<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Side, D::Error> {
@@ -187,6 +216,25 @@ impl Report {
             }
         }
         Ok(report)
+    }
+
+    /// Whether a claim of this check about this file would be among the findings if it held: the check spoke, the file was
+    /// looked into, and nothing of the answer was cut off.
+    pub fn would_tell(&self, check: &str, path: &str) -> bool {
+        let is_left = |is: &dyn Fn(&str) -> bool| self.skipped.iter().any(|left| is(&left.what));
+        let is_cut = |what: &str| {
+            what.ends_with(" more findings")
+                || what == "the configuration"
+                || ["statements: ", "the past of ", "the companions of "].iter().any(|part| what.starts_with(part))
+        };
+        if is_left(&is_cut) || is_left(&|what| what == path) {
+            return false;
+        }
+        if !is_of_model(check) {
+            return self.checks.iter().any(|spoke| spoke == check);
+        }
+        let failed = |what: &str| what == "the language model" || what.starts_with("the second look at ");
+        self.llm.as_ref().is_some_and(|asked| asked.unasked.iter().all(|left| left.path != path)) && !is_left(&failed)
     }
 
     /// Refuses findings that name another pull request than the run's.

@@ -20,11 +20,21 @@ struct Document<'a> {
     files: Files,
     briefing: &'a [Fact],
     findings: &'a [Finding],
-    skipped: &'a [Left],
+    checks: &'a [&'static str],
+    skipped: Vec<Skipped<'a>>,
     partial: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     llm: Option<&'a Account>,
     seconds: f64,
+}
+
+/// Something left out, and whether it is a file of the change.
+#[derive(Serialize)]
+struct Skipped<'a> {
+    #[serde(flatten)]
+    left: &'a Left,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    file: bool,
 }
 
 /// One object, pretty-printed, with a final newline.
@@ -48,7 +58,12 @@ pub fn json_of(review: &Review, pull_request: Option<&PullRequest>) -> String {
         },
         briefing: &review.briefing,
         findings: &review.findings,
-        skipped: &review.skipped,
+        checks: &review.checks,
+        skipped: review
+            .skipped
+            .iter()
+            .map(|left| Skipped { left, file: review.change.file(&left.what).is_some() })
+            .collect(),
         partial: !review.skipped.is_empty(),
         llm: review.voice.as_ref(),
         seconds: review.seconds,
