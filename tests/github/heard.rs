@@ -95,6 +95,24 @@ fn more_pull_requests_than_may_be_asked_about_are_said() {
 }
 
 #[test]
+fn comments_beyond_those_that_are_read_are_said() {
+    let github = resolved();
+    github.state().past_comments = (0..501).map(|id| own_comment(1 + id, 3, 1)).collect();
+    let (hearing, _) = hear(&github.api(), "http://127.0.0.1:9/graphql");
+    assert_eq!(hearing.heard["stale-doc"].turned_down, 500);
+    assert_eq!(hearing.notes, ["only the newest 500 comments were looked through for own ones"]);
+}
+
+#[test]
+fn the_account_is_the_same_in_letters_of_any_size() {
+    let github = resolved();
+    github.state().past_comments = vec![own_comment(1, 3, 1)];
+    github.state().past_comments[0]["user"]["login"] = "GitHub-Actions[bot]".into();
+    let (hearing, _) = hear(&github.api(), "http://127.0.0.1:9/graphql");
+    assert_eq!(hearing.heard["stale-doc"].turned_down, 1);
+}
+
+#[test]
 fn a_failure_of_graphql_takes_nothing_else_with_it() {
     let ok = |value: serde_json::Value| Response::json(200, &value);
     let answers = [

@@ -1,5 +1,8 @@
 //! `reviews fetch`, and what a review makes of it.
 
+use precedent_bot::github::client::{Client, Failure, Settings as Access};
+use precedent_bot::github::reviews;
+use precedent_pipeline::shard::ReviewsPlace;
 use serde_json::{Value, json};
 
 use super::fake::{AUTHOR, GitHub, REPOSITORY};
@@ -159,6 +162,74 @@ fn what_was_said_before_a_merge_is_read_after_it() {
     assert_eq!(asked(&github), 1);
     assert_eq!(fetched(&fixture, &runner)["total"], 2);
     assert_eq!(asked(&github), 1, "what is merged waits no more");
+}
+
+#[test]
+fn what_was_merged_without_a_message_that_names_it_is_read_too() {
+    let (fixture, github, runner) = scene();
+    github.state().past_comments = vec![comment(11, 9, "2020-01-03T00:00:00Z"), comment(12, 8, "2020-01-04T00:00:00Z")];
+    assert_eq!(fetched(&fixture, &runner)["total"], 0);
+    // One was rebased onto the branch, the other closed.
+    github.state().merged.insert(9, fixture.git(&["rev-parse", "main~2"]));
+    github.state().closed.push(8);
+    let asked = |pull: u64| {
+        let path = format!("pulls/{pull}");
+        github.state().log.iter().filter(|(_, asked, _)| asked.ends_with(&path)).count()
+    };
+    // The newest comment is read again, as ever, and takes no question more.
+    assert_eq!((fetched(&fixture, &runner)["total"].clone(), asked(9), asked(8)), (json!(1), 2, 2));
+    github.state().past_comments.clear();
+    assert_eq!((fetched(&fixture, &runner)["total"].clone(), asked(9)), (json!(1), 2));
+    let before = asked(8);
+    fetched(&fixture, &runner);
+    assert_eq!(asked(8), before, "what was closed waits no more");
+}
+
+#[test]
+fn those_that_wait_are_asked_for_in_turn() {
+    let (fixture, github, runner) = scene();
+    let at = |second: u64| format!("2020-01-03T00:{:02}:{:02}Z", second / 60, second % 60);
+    github.state().past_comments = (0..50).map(|id| comment(1000 + id, 100 + id, &at(id))).collect();
+    assert_eq!(fetched(&fixture, &runner)["total"], 0);
+    github.state().past_comments.clear();
+    github.state().log.clear();
+    for run in 1..=5 {
+        fetched(&fixture, &runner);
+        let log = github.state().log.clone();
+        let asked: Vec<&String> =
+            log.iter().map(|(_, path, _)| path).filter(|path| !path.contains("comments")).collect();
+        let different: std::collections::HashSet<&String> = asked.iter().copied().collect();
+        assert_eq!((asked.len(), different.len()), (20 * run, (20 * run).min(50)), "{run}");
+    }
+}
+
+#[test]
+fn a_run_that_may_ask_no_more_keeps_what_it_read() {
+    let github = GitHub::new(super::HEAD);
+    let at = |second: u64| format!("2020-01-03T00:{:02}:{:02}Z", second / 60, second % 60);
+    github.state().past_comments = (0..450).map(|id| comment(1000 + id, 3, &at(id))).collect();
+    github.state().past_comments[350]["pull_request_url"] = "https://api.github.com/repos/octo/hello/pulls/4".into();
+    let fetch = |max_requests: u32, waiting: Vec<u32>| {
+        let access = Access { max_requests, ..super::access(&github.api(), &Default::default()) };
+        let client = Client::new(access).expect("a client");
+        let place = ReviewsPlace { until: None, waiting };
+        reviews::fetch(&client, REPOSITORY, &place, 10, &[])
+    };
+    let check = |max_requests: u32, waiting: &[u32], read: usize, more: bool, left: &[u32]| {
+        let fetched = fetch(max_requests, waiting.to_vec()).expect("comments");
+        let until = (read > 0).then_some(1_578_009_599 + read as i64);
+        assert_eq!((fetched.read, fetched.more, fetched.place.until), (read, more, until), "{max_requests}");
+        assert_eq!(fetched.place.waiting, left, "{max_requests}");
+    };
+    // Three pages, and no question which commit brought the pull request in.
+    check(3, &[], 0, true, &[]);
+    // That question before, and three pages.
+    check(4, &[3], 300, true, &[3]);
+    // All pages and that question, but not the one about the pull request of comment 350; then that as well.
+    check(6, &[], 350, true, &[3]);
+    check(7, &[], 450, false, &[3, 4]);
+    // Nothing at all is a failure.
+    assert!(matches!(fetch(0, Vec::new()), Err(Failure::OverBudget(0))));
 }
 
 #[test]

@@ -137,6 +137,11 @@ impl Failure {
         }
     }
 
+    /// Whether it is a limit of this run's own that ended it, and not the request.
+    pub fn is_limit(&self) -> bool {
+        matches!(self, Failure::OverBudget(_) | Failure::OutOfTime(_) | Failure::RateLimited { .. })
+    }
+
     /// The HTTP status of a refusal.
     pub fn status(&self) -> Option<u16> {
         match self {
@@ -243,22 +248,41 @@ impl Client {
         max_pages: usize,
         enough: impl Fn(&[T]) -> bool,
     ) -> Result<(Vec<T>, bool), Failure> {
-        let mut all: Vec<T> = Vec::new();
-        let separator = if path.contains('?') { '&' } else { '?' };
-        for page in 1..=max_pages {
-            let path = format!("{path}{separator}per_page={PAGE}&page={page}");
-            let answer = self.read(&Method::GET, &path, None)?;
-            let entries: Vec<T> = parse(&format!("GET {path}"), &answer.body)?;
-            let is_last = entries.len() < PAGE || !names_next(&answer.headers);
-            all.extend(entries);
-            if is_last {
-                return Ok((all, false));
-            }
-            if enough(&all) {
-                return Ok((all, true));
-            }
+        let (mut all, mut page) = (Vec::new(), 1);
+        let mut more = true;
+        while more && page <= max_pages && !(page > 1 && enough(&all)) {
+            more = self.page(path, page, &mut all)?;
+            page += 1;
         }
-        Ok((all, true))
+        Ok((all, more))
+    }
+
+    /// Reads a list likewise, and keeps what was read where a limit of this run ends it; unless that is nothing.
+    ///
+    /// # Errors
+    /// Any [`Failure`] but a doubtful one.
+    pub fn list_within<T: DeserializeOwned>(&self, path: &str, max_pages: usize) -> Result<(Vec<T>, bool), Failure> {
+        let (mut all, mut page) = (Vec::new(), 1);
+        let mut more = true;
+        while more && page <= max_pages {
+            more = match self.page(path, page, &mut all) {
+                Err(failure) if failure.is_limit() && !all.is_empty() => break,
+                read => read?,
+            };
+            page += 1;
+        }
+        Ok((all, more))
+    }
+
+    /// Reads one page of a list; whether there is another.
+    fn page<T: DeserializeOwned>(&self, path: &str, page: usize, all: &mut Vec<T>) -> Result<bool, Failure> {
+        let separator = if path.contains('?') { '&' } else { '?' };
+        let path = format!("{path}{separator}per_page={PAGE}&page={page}");
+        let answer = self.read(&Method::GET, &path, None)?;
+        let entries: Vec<T> = parse(&format!("GET {path}"), &answer.body)?;
+        let is_last = entries.len() < PAGE || !names_next(&answer.headers);
+        all.extend(entries);
+        Ok(!is_last)
     }
 
     /// Writes once. When GitHub asks to wait, nothing was done, so it is waited for and written then.

@@ -100,14 +100,18 @@ struct Own {
 /// Any [`Failure`] but a doubtful one.
 pub fn heard(client: &Client, graphql: &Settings, repository: &str, author: &str) -> Result<Hearing, Failure> {
     let path = format!("/repos/{repository}/pulls/comments?sort=created&direction=desc");
-    let (comments, _): (Vec<Comment>, bool) = client.list(&path, MAX_PAGES, |_| false)?;
+    let (comments, more): (Vec<Comment>, bool) = client.list(&path, MAX_PAGES, |_| false)?;
     let own = own_comments(&comments, author);
     let open = own.iter().filter(|own| own.outcome == Outcome::Open);
     // The newest first.
     let pulls: BTreeSet<u64> = open.filter_map(|own| own.pull).collect();
     let pulls: Vec<u64> = pulls.into_iter().rev().collect();
     let told = threads::resolved(graphql, repository, &pulls, author);
-    Ok(Hearing { heard: counted(&own, &told.resolved), notes: told.notes, requests: told.requests })
+    let mut notes = told.notes;
+    if more {
+        notes.push(format!("only the newest {} comments were looked through for own ones", comments.len()));
+    }
+    Ok(Hearing { heard: counted(&own, &told.resolved), notes, requests: told.requests })
 }
 
 fn own_comments(comments: &[Comment], author: &str) -> Vec<Own> {
@@ -118,7 +122,8 @@ fn own_comments(comments: &[Comment], author: &str) -> Vec<Own> {
         }
     }
     let mut found = Vec::new();
-    for own in comments.iter().filter(|comment| comment.user.as_ref().is_some_and(|user| user.login == author)) {
+    let is_ours = |user: &User| user.login.eq_ignore_ascii_case(author);
+    for own in comments.iter().filter(|comment| comment.user.as_ref().is_some_and(is_ours)) {
         let marker = own.body.as_deref().and_then(Marker::find);
         let Some(Marker::Finding { check: Some(check), settled, .. }) = marker else { continue };
         let Reactions { up, down, heart, hooray, confused } = own.reactions;
@@ -179,7 +184,8 @@ mod tests {
     }
 
     fn own(id: i64, check: Option<&str>, settled: bool) -> Comment {
-        let marker = Marker::Finding { id: "0123456789abcdef".into(), check: check.map(str::to_owned), patch: None, settled };
+        let marker =
+            Marker::Finding { id: "0123456789abcdef".into(), check: check.map(str::to_owned), patch: None, settled };
         comment(id, BOT, &format!("words\n\n{}", marker.text()))
     }
 

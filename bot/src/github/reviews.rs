@@ -2,10 +2,11 @@
 //!
 //! Comments come by the time of their last edit, so that a later run asks for what is new or edited alone, and a run whose
 //! budget ends goes on where it stopped. What was said of a pull request that is not merged yet is read again once it is:
-//! its number waits until an indexed commit names it. Which commit brought a pull request in is read from the messages of indexed
-//! commits first (`Merge pull request #7 from …`, `… (#7)`), and asked for only where they do not tell.
+//! its number waits. Which commit brought a pull request in is read from the messages of indexed commits first
+//! (`Merge pull request #7 from …`, `… (#7)`), and asked for only where they do not tell; of those that wait, some each run.
+//! Where a limit of the run ends it, what was read is kept.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use precedent_pipeline::shard::{CommitRow, ObjectId, ReviewsPlace};
 use serde::Deserialize;
@@ -16,6 +17,8 @@ use super::client::{Client, Failure};
 const MAX_ASKED: usize = 100;
 /// Pull requests that wait to be merged; most of the older ones never will.
 const MAX_WAITING: usize = 2_000;
+/// Those of them that a run asks for, the one first that was asked for longest ago: a merge need not name them.
+const MAX_WAITING_ASKED: usize = 20;
 /// Pages of comments of one pull request.
 const MAX_PAGES_A_PULL: usize = 5;
 /// Longer comments and hunks are cut: they are shown in a line, and embedded in some dozens.
@@ -92,6 +95,8 @@ struct User {
 
 #[derive(Deserialize)]
 struct Pull {
+    #[serde(default)]
+    state: String,
     merged_at: Option<String>,
     merge_commit_sha: Option<String>,
 }
@@ -110,31 +115,14 @@ pub fn fetch(
 ) -> Result<Fetched, Failure> {
     let mut merges = Merges::of(client, repository, commits);
     let mut fetched = Fetched { place: place.clone(), ..Fetched::default() };
-    let (merged, mut waiting): (Vec<u32>, BTreeSet<u32>) = {
-        let is_merged = |pull: &&u32| merges.known.contains_key(pull);
-        let (merged, waiting): (Vec<&u32>, Vec<&u32>) = place.waiting.iter().partition(is_merged);
-        (merged.into_iter().copied().collect(), waiting.into_iter().copied().collect())
-    };
-    for (at, pull) in merged.into_iter().enumerate() {
-        if at >= MAX_ASKED {
-            waiting.insert(pull);
-            fetched.more = true;
-            continue;
-        }
-        let path = format!("/repos/{repository}/pulls/{pull}/comments");
-        match client.list(&path, MAX_PAGES_A_PULL, |_: &[Comment]| false) {
-            Ok((comments, _)) => {
-                for comment in comments {
-                    fetched.take(comment, &mut merges)?;
-                }
-            }
-            Err(Failure::Refused { status: 404, .. }) => {}
-            Err(failure) => return Err(failure),
-        }
-    }
+    let mut waiting = fetched.awaited(&place.waiting, &mut merges)?;
     let since = place.until.map(|since| format!("&since={}", written(since))).unwrap_or_default();
     let path = format!("/repos/{repository}/pulls/comments?sort=updated&direction=asc{since}");
-    let (comments, more): (Vec<Comment>, bool) = client.list(&path, max_pages, |_| false)?;
+    let (comments, more) = match client.list_within::<Comment>(&path, max_pages) {
+        // What waited is there already.
+        Err(failure) if failure.is_limit() && fetched.read > 0 => (Vec::new(), true),
+        read => read?,
+    };
     fetched.more |= more;
     for comment in comments {
         // A pull request beyond those that may be asked for is the next run's, and all that follows.
@@ -143,23 +131,87 @@ pub fn fetch(
             break;
         }
         let (updated, pull) = (seconds(&comment.updated_at), comment.pull());
-        if fetched.take(comment, &mut merges)? == Some(NOT_MERGED) {
-            waiting.extend(pull);
+        match fetched.take(comment, &mut merges) {
+            Ok(Some(NOT_MERGED)) => {
+                waiting.extend(pull.filter(|pull| !waiting.contains(pull) && merges.may_come(*pull)))
+            }
+            Ok(_) => {}
+            Err(failure) if failure.is_limit() => {
+                fetched.more = true;
+                break;
+            }
+            Err(failure) => return Err(failure),
         }
         fetched.place.until = updated.max(fetched.place.until);
     }
-    fetched.place.waiting = waiting.into_iter().rev().take(MAX_WAITING).collect();
-    fetched.place.waiting.reverse();
+    fetched.place.waiting = newest(waiting);
     Ok(fetched)
+}
+
+/// Those with the highest numbers, as many as may wait, in their order.
+fn newest(mut waiting: Vec<u32>) -> Vec<u32> {
+    if waiting.len() > MAX_WAITING {
+        let mut sorted = waiting.clone();
+        sorted.sort_unstable();
+        let least = sorted[sorted.len() - MAX_WAITING];
+        waiting.retain(|pull| *pull >= least);
+    }
+    waiting
 }
 
 const NOT_MERGED: &str = "its pull request was not merged, or is not indexed";
 
 impl Fetched {
+    /// Reads what was said of those among the waiting that were merged since; returns those that wait still, the one first
+    /// that was asked for longest ago.
+    fn awaited(&mut self, waiting: &[u32], merges: &mut Merges<'_>) -> Result<Vec<u32>, Failure> {
+        let (mut unasked, mut asked) = (Vec::new(), Vec::new());
+        let (mut questions, mut answers) = (0, 0);
+        for pull in waiting {
+            let is_told = merges.known.contains_key(pull);
+            if answers >= MAX_ASKED || !is_told && questions >= MAX_WAITING_ASKED {
+                self.more |= is_told;
+                unasked.push(*pull);
+                continue;
+            }
+            questions += usize::from(!is_told);
+            let read = merges.fate(*pull).and_then(|fate| {
+                if fate == Fate::Merged {
+                    answers += 1;
+                    self.take_all(*pull, merges)?;
+                }
+                Ok(fate)
+            });
+            match read {
+                Ok(Fate::Merged | Fate::Closed) => {}
+                Ok(Fate::Open) => asked.push(*pull),
+                Err(failure) if failure.is_limit() => {
+                    self.more = true;
+                    unasked.push(*pull);
+                    answers = MAX_ASKED;
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+        unasked.append(&mut asked);
+        Ok(unasked)
+    }
+
+    /// Reads what was said of one pull request.
+    fn take_all(&mut self, pull: u32, merges: &mut Merges<'_>) -> Result<(), Failure> {
+        let path = format!("/repos/{}/pulls/{pull}/comments", merges.repository);
+        match merges.client.list(&path, MAX_PAGES_A_PULL, |_: &[Comment]| false) {
+            Ok((comments, _)) => comments.into_iter().try_for_each(|comment| self.take(comment, merges).map(|_| ())),
+            Err(Failure::Refused { status: 404, .. }) => Ok(()),
+            Err(failure) => Err(failure),
+        }
+    }
+
     /// Keeps a comment, or counts and returns why it is left out.
     fn take(&mut self, comment: Comment, merges: &mut Merges<'_>) -> Result<Option<&'static str>, Failure> {
+        let said = said(comment, merges)?;
         self.read += 1;
-        match said(comment, merges)? {
+        match said {
             Ok(said) => {
                 self.said.push(said);
                 Ok(None)
@@ -220,12 +272,24 @@ fn said(comment: Comment, merges: &mut Merges<'_>) -> Result<Result<Said, &'stat
     }))
 }
 
+/// What became of a pull request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// An indexed commit brought it in.
+    Merged,
+    /// Not yet, or its commit is not indexed yet.
+    Open,
+    /// It was closed without.
+    Closed,
+}
+
 /// Which commit brought a pull request in.
 struct Merges<'a> {
     client: &'a Client,
     repository: &'a str,
     indexed: HashSet<ObjectId>,
     known: HashMap<u32, Option<ObjectId>>,
+    closed: HashSet<u32>,
     asked: usize,
 }
 
@@ -239,7 +303,7 @@ impl<'a> Merges<'a> {
             }
         }
         let indexed = commits.iter().map(|commit| commit.id).collect();
-        Merges { client, repository, indexed, known, asked: 0 }
+        Merges { client, repository, indexed, known, closed: HashSet::new(), asked: 0 }
     }
 
     /// Whether a comment takes a question that this run may not ask any more.
@@ -252,15 +316,34 @@ impl<'a> Merges<'a> {
             return Ok(*known);
         }
         self.asked += 1;
-        let found = match self.client.get::<Pull>(&format!("/repos/{}/pulls/{pull}", self.repository)) {
-            Ok(Pull { merged_at: Some(_), merge_commit_sha: Some(id) }) => {
-                ObjectId::from_hex(&id).ok().filter(|id| self.indexed.contains(id))
+        self.fate(pull)?;
+        Ok(self.known.get(&pull).copied().flatten())
+    }
+
+    /// Whether a pull request may still be merged, as far as is known.
+    fn may_come(&self, pull: u32) -> bool {
+        !self.closed.contains(&pull)
+    }
+
+    /// What became of a pull request; asked for where no message tells.
+    fn fate(&mut self, pull: u32) -> Result<Fate, Failure> {
+        if let Some(known) = self.known.get(&pull) {
+            return Ok(if known.is_some() { Fate::Merged } else { Fate::Open });
+        }
+        let (found, fate) = match self.client.get::<Pull>(&format!("/repos/{}/pulls/{pull}", self.repository)) {
+            Ok(Pull { merged_at: Some(_), merge_commit_sha: Some(id), .. }) => {
+                let id = ObjectId::from_hex(&id).ok().filter(|id| self.indexed.contains(id));
+                (id, if id.is_some() { Fate::Merged } else { Fate::Open })
             }
-            Ok(_) | Err(Failure::Refused { status: 404, .. }) => None,
+            Ok(Pull { merged_at: None, state, .. }) if state == "closed" => {
+                self.closed.insert(pull);
+                (None, Fate::Closed)
+            }
+            Ok(_) | Err(Failure::Refused { status: 404, .. }) => (None, Fate::Open),
             Err(failure) => return Err(failure),
         };
         self.known.insert(pull, found);
-        Ok(found)
+        Ok(fate)
     }
 }
 

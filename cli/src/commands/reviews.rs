@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use precedent_bot::github::client::{Client, Settings as Access};
-use precedent_bot::github::heard;
+use precedent_bot::github::heard::{self, Hearing};
 use precedent_bot::github::post::PostError;
 use precedent_bot::github::reviews::{self, Said, code_of};
 use precedent_bot::outcomes::{BLOB, Heard, Outcomes};
@@ -18,6 +19,12 @@ use crate::model;
 use crate::place::{Place, Settings};
 use crate::runner::Runner;
 use crate::screen;
+
+/// Requests besides the pages, and seconds besides those that pages may take.
+const MORE_REQUESTS: u32 = 200;
+const MORE_SECONDS: u64 = 300;
+/// A page of a hundred comments takes GitHub about one.
+const SECONDS_A_PAGE: u64 = 2;
 
 #[derive(serde::Serialize)]
 struct Printed<'a> {
@@ -48,17 +55,20 @@ pub(crate) fn fetch(settings: &Settings, options: &FetchReviewsArguments) -> Res
     let embedder = model::choose(&repository, None, model::device(None)?)?;
     let commits = store.commits()?;
     let place = &store.manifest().reviews;
-    let client = Client::new(Access::new(&*runner.api, &*runner.token)).map_err(PostError::from)?;
+    let access = Access::new(&*runner.api, &*runner.token);
+    let client = Client::new(for_pages(&access, options.max_pages)).map_err(PostError::from)?;
     let fetched =
         reviews::fetch(&client, from, place, usize::from(options.max_pages), &commits).map_err(PostError::from)?;
-    let graphql = Access::new(&*runner.graphql, &*runner.token);
-    let hearing = heard::heard(&client, &graphql, from, &options.author).map_err(PostError::from)?;
     let kept = fetched.said.len();
     let rows = rows(fetched.said, &*embedder)?;
     // The lock is taken for the write alone: nobody waits for GitHub.
     let lock = store.lock()?;
     let mut store = Store::open(store.location())?.unwrap_or(store);
     store.put_reviews(&lock, rows, fetched.place)?;
+    drop(lock);
+    let (hearing, asked) = hear(&access, &runner, from, &options.author, &Outcomes::of(&store).heard)?;
+    let lock = store.lock()?;
+    let mut store = Store::open(store.location())?.unwrap_or(store);
     let outcomes = Outcomes { heard: hearing.heard, ..Outcomes::of(&store) };
     store.put_blob(&lock, BLOB, outcomes.to_value())?;
     let total = store.reviews()?.len();
@@ -71,10 +81,41 @@ pub(crate) fn fetch(settings: &Settings, options: &FetchReviewsArguments) -> Res
         more: fetched.more,
         heard: &outcomes.heard,
         notes: &hearing.notes,
-        requests: client.requests() + hearing.requests,
+        requests: client.requests() + asked + hearing.requests,
     };
     screen::print(&if settings.json { json_line(&printed) } else { shown(&printed) })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What people made of own comments, and how many requests that took of GitHub. Where a limit ends it, what was known from
+/// before stays.
+fn hear(
+    access: &Access,
+    runner: &Runner,
+    from: &str,
+    author: &str,
+    known: &BTreeMap<String, Heard>,
+) -> Result<(Hearing, u32), Failure> {
+    let client = Client::new(access.clone()).map_err(PostError::from)?;
+    let graphql = Access::new(&*runner.graphql, &*runner.token);
+    let hearing = match heard::heard(&client, &graphql, from, author) {
+        Err(failure) if failure.is_limit() => Hearing {
+            heard: known.clone(),
+            notes: vec![format!("what people made of own comments could not be read: {failure}")],
+            requests: 0,
+        },
+        read => read.map_err(PostError::from)?,
+    };
+    Ok((hearing, client.requests()))
+}
+
+/// A budget that these pages fit into, and what else is asked.
+fn for_pages(access: &Access, pages: u16) -> Access {
+    Access {
+        max_requests: MORE_REQUESTS + u32::from(pages),
+        deadline: Duration::from_secs(MORE_SECONDS + SECONDS_A_PAGE * u64::from(pages)),
+        ..access.clone()
+    }
 }
 
 fn is_repository(name: &str) -> bool {
@@ -129,4 +170,19 @@ fn shown(printed: &Printed<'_>) -> String {
         out.push_str("  there are more: run it again\n");
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_pages_as_may_be_asked_for_fit_into_the_budget() {
+        let access = Access::new("https://api.github.com", "");
+        for pages in [1, 50, 1000] {
+            let budget = for_pages(&access, pages);
+            assert!(budget.max_requests >= u32::from(pages) + access.max_requests, "{pages}");
+            assert!(budget.deadline >= access.deadline + Duration::from_secs(u64::from(pages)), "{pages}");
+        }
+    }
 }
