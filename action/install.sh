@@ -25,7 +25,9 @@ elif [ -n "${PRECEDENT_VERSION:-}" ]; then
     # A sum that is missing is as bad as one that differs.
     grep -F "  $archive" SHA256SUMS > this.sum
     if command -v sha256sum > /dev/null; then sha256sum --check this.sum; else shasum -a 256 --check this.sum; fi
-    gh attestation verify "$archive" --repo "$PRECEDENT_SOURCE"
+    # Made from this very tag by the workflow that makes releases, and by no other.
+    gh attestation verify "$archive" --repo "$PRECEDENT_SOURCE" --source-ref "refs/tags/$PRECEDENT_VERSION" \
+        --signer-workflow "$PRECEDENT_SOURCE/.github/workflows/release.yml"
     tar -xzf "$archive" -C "$bin" precedent
 else
     cargo build --release --locked --manifest-path "$GITHUB_ACTION_PATH/Cargo.toml" \

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # One of the three things that the action does. Reads PRECEDENT_MODE, PRECEDENT_STORE, PRECEDENT_FINDINGS,
-# PRECEDENT_AUTHOR and what a runner sets; `review` reads PRECEDENT_LLM, PRECEDENT_LLM_URL and PRECEDENT_LLM_KEY too. Nothing of a
-# pull request ever stands in a command.
+# PRECEDENT_AUTHOR and what a runner sets; `review` reads PRECEDENT_FORMAT, PRECEDENT_LLM, PRECEDENT_LLM_URL and
+# PRECEDENT_LLM_KEY too. Nothing of a pull request ever stands in a command.
 set -euo pipefail
 
 export PATH="$RUNNER_TEMP/precedent-bin:$PATH"
@@ -11,7 +11,7 @@ case "$PRECEDENT_MODE" in
         precedent --store "$PRECEDENT_STORE" index
         # What reviewers said is good to have, and no reason to fail.
         if [ -n "${GITHUB_TOKEN:-}" ]; then
-            precedent --store "$PRECEDENT_STORE" reviews fetch ||
+            precedent --store "$PRECEDENT_STORE" reviews fetch --author "$PRECEDENT_AUTHOR" ||
                 echo "::warning::what reviewers said could not be fetched; see the log of this step"
         fi
         # What became of claims about past changes may silence a check here.
@@ -19,7 +19,17 @@ case "$PRECEDENT_MODE" in
             echo "::warning::past changes could not be replayed; see the log of this step"
         ;;
     review)
-        precedent --store "$PRECEDENT_STORE" review --event "$GITHUB_EVENT_PATH" --out "$PRECEDENT_FINDINGS"
+        format=${PRECEDENT_FORMAT:-json}
+        case "$format" in
+            json | sarif) out=(--out "$PRECEDENT_FINDINGS") ;;
+            # The runner reads them from the log.
+            annotations) out=() ;;
+            *)
+                echo "error: \`format\` is json, sarif or annotations" >&2
+                exit 2
+                ;;
+        esac
+        precedent --store "$PRECEDENT_STORE" review --event "$GITHUB_EVENT_PATH" --format "$format" "${out[@]}"
         ;;
     post)
         if [ ! -f "$PRECEDENT_FINDINGS" ]; then

@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use super::reviews::own_comment;
 use super::run::{Runner, github_of, payload};
 use crate::support::{Fixture, Ran, git, root};
 
@@ -27,6 +28,8 @@ fn the_steps_index_review_and_post_as_the_workflows_do() {
     fixture.git(&["clone", "--quiet", "--single-branch", "--branch", "main", &origin, &workspace]);
     let github = github_of(&fixture);
     let runner = Runner::new(&payload(&fixture), &github.api());
+    github.state().past_comments = [20, 21].map(|id| own_comment(id, 3, 1)).to_vec();
+    github.state().past_comments[1]["user"]["login"] = "octo-reviews[bot]".into();
     let store = fixture.beside("store").display().to_string();
     let inputs = |mode| {
         [
@@ -44,12 +47,38 @@ fn the_steps_index_review_and_post_as_the_workflows_do() {
     let indexed = step(&runner, &fixture, "run.sh", &inputs("index"));
     assert_eq!(indexed.code, 0, "{}", indexed.stderr);
     assert!(runner.read("summary.md").contains("### Precedent: index"), "{}", runner.read("summary.md"));
+    let asked = |what: &str| github.state().log.iter().filter(|(_, path, _)| path.contains(what)).count();
+    assert!(asked("/pulls/comments?sort=updated") > 0 && asked("/pulls/comments?sort=created") > 0);
+    assert!(indexed.stdout.contains("own comments of stale-doc: 0 taken up, 1 turned down"), "{}", indexed.stdout);
+    // An app of one's own posts under its own name.
+    let mut other = inputs("index");
+    other[4] = ("PRECEDENT_AUTHOR", "octo-reviews[bot]");
+    github.state().past_comments.push(own_comment(22, 3, 1));
+    let indexed = step(&runner, &fixture, "run.sh", &other);
+    assert!(indexed.stdout.contains("own comments of stale-doc: 0 taken up, 1 turned down"), "{}", indexed.stdout);
 
     let reviewed = step(&runner, &fixture, "run.sh", &inputs("review"));
     assert_eq!(reviewed.code, 0, "{}", reviewed.stderr);
     let outputs = runner.read("output");
     assert!(outputs.contains("report<<precedent_") && outputs.contains("\nprecedent-findings.json\n"), "{outputs}");
     assert!(runner.read("summary.md").contains("nothing had to be added"), "{}", runner.read("summary.md"));
+
+    // For those who want no comments: code scanning reads the one, the runner the other.
+    let file = fixture.beside("workspace").join("precedent-findings.json");
+    let as_format =
+        |format| step(&runner, &fixture, "run.sh", &[&inputs("review")[..], &[("PRECEDENT_FORMAT", format)]].concat());
+    let sarif = as_format("sarif");
+    assert_eq!((sarif.code, sarif.stdout.as_str()), (0, ""), "{}", sarif.stderr);
+    let written: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(&file).expect("a file")).expect("JSON");
+    assert_eq!(written["runs"][0]["results"][0]["ruleId"], "stale-doc", "{written}");
+    std::fs::remove_file(&file).expect("a file");
+    std::fs::remove_file(runner.path("output")).expect("a file");
+    let annotated = as_format("annotations");
+    assert_eq!(annotated.code, 0, "{}", annotated.stderr);
+    assert!(annotated.stdout.contains("::warning file=src/client.rs,line="), "{}", annotated.stdout);
+    assert!(!file.exists() && !runner.read("output").contains("report<<"), "{}", runner.read("output"));
+    assert_eq!(as_format("html").code, 2);
 
     // A model that nobody answers for takes nothing with it.
     let voice =
@@ -85,7 +114,9 @@ fn each_variable_of_the_scripts_is_set_by_the_action() {
             }
         }
     }
-    for (variable, input) in [("LLM", "llm"), ("LLM_URL", "llm-url"), ("LLM_KEY", "llm-key")] {
+    for (variable, input) in
+        [("FORMAT", "format"), ("AUTHOR", "author"), ("LLM", "llm"), ("LLM_URL", "llm-url"), ("LLM_KEY", "llm-key")]
+    {
         assert!(action.contains(&format!("PRECEDENT_{variable}: ${{{{ inputs.{input} }}}}")), "{variable}");
     }
 }
@@ -100,6 +131,9 @@ fn a_release_whose_sum_or_attestation_is_missing_is_not_installed() {
     let gh = "#!/bin/sh\nif [ \"$1\" = release ]; then mkdir p; printf '#!/bin/sh\\necho precedent 9\\n' > p/precedent; chmod +x p/precedent\n\
               tar -czf precedent-x86_64-unknown-linux-gnu.tar.gz -C p precedent; sha256sum precedent-*.tar.gz > SHA256SUMS\n\
               [ \"$SPOIL\" = sum ] && echo x >> precedent-x86_64-unknown-linux-gnu.tar.gz; [ \"$SPOIL\" = gone ] && : > SHA256SUMS; exit 0; fi\n\
+              case \"$*\" in\n\
+              *\" --repo octo/precedent \"*\"--source-ref refs/tags/v9 \"*\"--signer-workflow octo/precedent/.github/workflows/release.yml\") ;;\n\
+              *) echo \"not bound: $*\" >&2; exit 1 ;;\nesac\n\
               [ \"$SPOIL\" != attestation ]\n";
     std::fs::write(bin.join("gh"), gh).expect("a script");
     Command::new("chmod").arg("+x").arg(bin.join("gh")).status().expect("chmod");

@@ -19,6 +19,7 @@ mod reviews;
 mod run;
 mod settle;
 mod shallow;
+mod workflows;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
