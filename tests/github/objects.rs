@@ -264,6 +264,63 @@ fn without_the_history_of_the_base_nothing_helps() {
 }
 
 #[test]
+fn case_36_files_and_reviews_are_asked_for_at_the_address_that_was_given() {
+    let scene = Scene::new();
+    let mut runner = scene.runner(&format!("{}/api/v3", scene.github.api()));
+    let ran = runner.review(&scene.clone);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    scene.github.state().past_comments = vec![super::reviews::own_comment(20, 3, 0)];
+    // Beside the REST API, as GitHub Enterprise has it.
+    runner.variables.remove("GITHUB_GRAPHQL_URL");
+    let ran = runner.run(&scene.clone, &["reviews", "fetch"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let log = &scene.github.state().log;
+    let asked = |what: &str| log.iter().any(|(_, path, _)| path.contains(what));
+    assert!(asked("/git/blobs/") && asked("/pulls/comments?") && asked("/api/graphql"), "{log:?}");
+    let is_below = |path: &str| path.starts_with("/api/v3/repos/") || path == "/api/graphql";
+    assert!(log.iter().all(|(_, path, _)| is_below(path)), "{log:?}");
+}
+
+#[test]
+fn one_fault_at_any_request_takes_nothing_from_a_review() {
+    let scene = Scene::new();
+    let repository = |clone: &Path| precedent_pipeline::history::Repository::discover(clone).expect("a repository");
+    let pull = || match precedent_bot::github::event::Event::read(
+        payload(&scene.fixture).to_string().as_bytes(),
+        "pull_request_target",
+        super::fake::REPOSITORY,
+    ) {
+        Ok(precedent_bot::github::event::Event::Review(pull)) => pull,
+        other => panic!("{other:?}"),
+    };
+    let fresh = |number: usize| {
+        let clone = scene.fixture.beside(&format!("clone {number}"));
+        let copied = std::process::Command::new("cp").arg("-r").args([&scene.clone, &clone]).status().expect("cp");
+        assert!(copied.success());
+        clone
+    };
+    let bring = |number: usize, faults: HashMap<usize, Fault>| {
+        let clone = fresh(number);
+        let proxy = Proxy::new(scene.github.address(), faults);
+        let client = super::client(&proxy.api(), &Default::default());
+        let brought = precedent_bot::github::objects::bring(&client, &repository(&clone), &pull());
+        let brought = brought.unwrap_or_else(|error| panic!("{number}: {error}"));
+        let tree = git(&clone, &["rev-parse", &format!("{}^{{tree}}", brought.commit)]);
+        assert_eq!(tree, scene.id("topic^{tree}"), "{number}");
+        git(&clone, &["fsck", "--strict"]);
+        proxy.seen()
+    };
+    let requests = bring(0, HashMap::new());
+    assert!(requests >= 5, "{requests}");
+    let faults = [Fault::BadGateway, Fault::BadGatewayBefore, Fault::Drop, Fault::DropBefore, Fault::TooMany(1)];
+    for (at, fault) in faults.iter().enumerate() {
+        for position in 0..requests {
+            bring(100 * (at + 1) + position, HashMap::from([(position, fault.clone())]));
+        }
+    }
+}
+
+#[test]
 fn without_a_token_nobody_is_asked() {
     let scene = Scene::new();
     let mut runner = scene.runner(&scene.github.api());
@@ -297,7 +354,11 @@ fn a_page_shows_the_lines_of_the_head() {
     };
     let (one, two) = (scene.runner(&scene.github.api()), scene.runner(&scene.github.api()));
     let (by_git, by_api) = (page(&one, &scene.fixture.repo()), page(&two, &scene.clone));
-    let lines =
-        |page: &str| page.lines().filter(|line| !line.contains("own commits")).map(str::to_owned).collect::<Vec<_>>();
+    let lines = |page: &str| {
+        page.lines()
+            .filter(|line| !line.contains("own commits") && !line.contains(" s, without a language model"))
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
     assert_eq!(lines(&by_api), lines(&by_git));
 }

@@ -93,9 +93,9 @@ pub(super) fn payload(fixture: &Fixture) -> Value {
 /// A GitHub whose pull request is `main..topic` of a fixture, with Git's own patches.
 pub(super) fn github_of(fixture: &Fixture) -> GitHub {
     let github = GitHub::new(&fixture.git(&["rev-parse", "topic"]));
-    let names = fixture.git(&["diff", "--name-only", "main...topic"]);
+    let names = fixture.git(&["diff", "-z", "--name-only", "main...topic"]);
     github.state().files = names
-        .lines()
+        .split_terminator('\0')
         .map(|name| {
             let patch = fixture.git(&["diff", "--no-color", "main...topic", "--", name]);
             file(name, patch.find("@@ -").map(|at| &patch[at..]))
@@ -146,6 +146,51 @@ fn the_step_summary_says_what_was_reviewed_and_what_was_not() {
     assert!(summary.contains("Not looked into:\n- ") && summary.contains("`assets/logo.png`"), "{summary}");
     assert_eq!(runner.review(&fixture.repo()).code, 0);
     assert!(runner.read("summary.md").contains("nothing had to be added"), "{}", runner.read("summary.md"));
+}
+
+#[test]
+fn the_step_summary_says_what_a_language_model_cost() {
+    let fixture = Fixture::new("review");
+    fixture.git(&["switch", "--quiet", "main"]);
+    fixture.commit("precedent.toml", "[llm]\ninput-price = 1000.0\noutput-price = 5000.0\n", "set prices");
+    fixture.git(&["rebase", "--quiet", "main", "topic"]);
+    let model = crate::voice::Scripted::claiming(json!([]));
+    let github = github_of(&fixture);
+    let mut runner = Runner::new(&payload(&fixture), &github.api());
+    for (name, value) in [("PRECEDENT_LLM", "tiny-coder".to_owned()), ("PRECEDENT_LLM_URL", model.url())] {
+        runner.variables.insert(name.into(), value);
+    }
+    let reviewed = runner.review(&fixture.repo());
+    assert_eq!(reviewed.code, 0, "{}", reviewed.stderr);
+    // The server says of each answer that it read a hundred tokens and wrote twenty.
+    let requests = runner.findings()["llm"]["requests"].as_u64().expect("a count");
+    assert!(requests > 0);
+    let (read, written) = (100 * requests, 20 * requests);
+    let cost = (1000.0 * read as f64 + 5000.0 * written as f64) / 1e6;
+    let summary = runner.read("summary.md");
+    let told = format!("Language model `tiny-coder`: {requests} requests, {read} tokens read, {written} written, ");
+    assert!(summary.contains(&told), "{summary}");
+    assert!(summary.contains(&format!("By the prices that are set, that cost {cost:.6}.")), "{summary}");
+}
+
+#[test]
+fn where_nothing_can_be_reviewed_that_is_said() {
+    let fixture = Fixture::new("review");
+    fixture.git(&["switch", "--quiet", "topic"]);
+    fixture.git(&["reset", "--quiet", "--hard", "main"]);
+    fixture.commit("assets/logo.png", "\u{0}\u{1}", "add a logo");
+    let github = github_of(&fixture);
+    let runner = Runner::new(&payload(&fixture), &github.api());
+    let reviewed = runner.review(&fixture.repo());
+    assert_eq!(reviewed.code, 0, "{}", reviewed.stderr);
+    let summary = runner.read("summary.md");
+    assert!(summary.contains("### Precedent: nothing reviewed") && summary.contains("0 of 1 files"), "{summary}");
+    assert!(summary.contains("Not looked into:\n- ") && summary.contains("`assets/logo.png`"), "{summary}");
+    assert!(runner.read("output").contains("reviewed<<precedent\nfalse\n"), "{}", runner.read("output"));
+    assert!(reviewed.stderr.contains("nothing was reviewed"), "{}", reviewed.stderr);
+    let posted = runner.post(&fixture.repo());
+    assert_eq!(posted.code, 0, "{}", posted.stderr);
+    assert_eq!(github.state().count("POST"), 0);
 }
 
 #[test]
@@ -225,6 +270,7 @@ fn case_14_configuration_comes_from_the_base() {
     let fixture = Fixture::new("review");
     fixture.git(&["switch", "--quiet", "topic"]);
     fixture.commit(".gitattributes", "*.rs linguist-generated\n*.rs -diff\n", "hide the code");
+    fixture.commit("precedent.toml", "mute = [\"*\"]\nmax-findings = 0\n", "hear nothing");
     let github = github_of(&fixture);
     let runner = Runner::new(&payload(&fixture), &github.api());
     assert_eq!(runner.review(&fixture.repo()).code, 0);
@@ -253,6 +299,120 @@ fn case_16_and_17_a_review_goes_on_without_a_store_that_cannot_be_used() {
         assert!(reviewed.stderr.contains("note: "), "{}", reviewed.stderr);
         assert_eq!(runner.findings()["findings"][0]["check"], "stale-doc");
     }
+}
+
+/// What somebody does to a manifest.
+type Edit<'a> = &'a dyn Fn(&mut Value);
+
+/// A store that somebody made to do harm: the review goes on without it, within its memory.
+#[test]
+fn case_16_a_crafted_store_costs_no_more_than_a_new_one() {
+    let fixture = Fixture::new("review");
+    let github = github_of(&fixture);
+    let runner = Runner::new(&payload(&fixture), &github.api());
+    let manifest = fixture.store().join("manifest.json");
+    let edited = |edit: Edit<'_>| {
+        let mut value: Value = serde_json::from_slice(&std::fs::read(&manifest).expect("a manifest")).expect("JSON");
+        edit(&mut value);
+        std::fs::write(&manifest, value.to_string()).expect("a manifest");
+    };
+    let shard = |value: &Value, table: &str| {
+        let shards = value["shards"].as_array().expect("a list");
+        shards.iter().position(|shard| shard["table"] == table).expect("a shard")
+    };
+    let outside = fixture.beside("outside.parquet");
+    std::fs::write(&outside, "mine").expect("a file");
+    let bomb = |value: &mut Value| {
+        let at = shard(value, "chunks");
+        let name = value["shards"][at]["name"].as_str().expect("a name").to_owned();
+        let folder = fixture.store().join("chunks");
+        let mut bytes = std::fs::read(folder.join(&name)).expect("a shard");
+        // After the magic bytes and the page's type comes its size decompressed: two gibibytes of it.
+        assert_eq!((&bytes[..4], bytes[4], bytes[6], bytes[7] & 0x80), (&b"PAR1"[..], 0x15, 0x15, 0));
+        bytes.splice(7..8, [0xfe, 0xff, 0xff, 0xff, 0x0f]);
+        let hash = blake3::hash(&bytes).to_hex().to_string();
+        let forged = format!("{}.parquet", &hash[..32]);
+        std::fs::write(folder.join(&forged), &bytes).expect("a shard");
+        let entry = &mut value["shards"][at];
+        (entry["name"], entry["bytes"], entry["blake3"]) = (forged.into(), bytes.len().into(), hash.into());
+    };
+    let crafted: [(&str, Edit<'_>); 5] = [
+        ("a count", &|value| value["shards"][0]["rows"] = json!(1u64 << 60)),
+        ("a small count", &|value| value["shards"][0]["rows"] = json!(1u64 << 30)),
+        ("a size", &|value| value["shards"][0]["bytes"] = json!(1u64 << 60)),
+        ("a name that leads elsewhere", &|value| value["shards"][0]["name"] = "../../../outside.parquet".into()),
+        ("a page of two gibibytes", &bomb),
+    ];
+    for (what, edit) in crafted {
+        let _ = std::fs::remove_dir_all(fixture.store());
+        assert_eq!(runner.review(&fixture.repo()).code, 0);
+        edited(edit);
+        let event = runner.variables["GITHUB_EVENT_PATH"].clone();
+        let out = runner.path("findings.json").display().to_string();
+        // In KiB: half of what the page would take.
+        let limited = std::process::Command::new("sh")
+            .args(["-c", "ulimit -v 1000000; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_precedent")])
+            .args(["review", "--event", &event, "--out", &out])
+            .current_dir(fixture.repo())
+            .envs(&runner.variables)
+            .output()
+            .expect("a shell");
+        let ran = Ran::of(limited);
+        assert_eq!(ran.code, 0, "{what}: {}", ran.stderr);
+        assert!(ran.stderr.contains("note: "), "{what}: {}", ran.stderr);
+        assert_eq!(runner.findings()["findings"][0]["check"], "stale-doc", "{what}");
+        assert_eq!(std::fs::read_to_string(&outside).expect("a file"), "mine", "{what}");
+    }
+}
+
+#[test]
+fn case_17_a_stale_index_is_brought_up_to_date_and_its_age_said() {
+    let fixture = Fixture::new("review");
+    let github = github_of(&fixture);
+    let runner = Runner::new(&payload(&fixture), &github.api());
+    assert_eq!(fixture.run(&["index", "--tip", "main~3"]).code, 0);
+    let reviewed = runner.review(&fixture.repo());
+    assert_eq!(reviewed.code, 0, "{}", reviewed.stderr);
+    assert_eq!(runner.findings()["findings"][0]["check"], "stale-doc");
+    let summary = runner.read("summary.md");
+    assert!(summary.contains("The index held 5 commits, the newest of "), "{summary}");
+    assert!(summary.contains("; 3 were added for this review."), "{summary}");
+}
+
+#[test]
+fn case_26_what_shows_no_code_is_listed_and_all_else_is_looked_into() {
+    let fixture = Fixture::new("anchors");
+    let base = fixture.git(&["rev-list", "--max-parents=0", "main"]);
+    fixture.git(&["switch", "--quiet", "--create", "topic", "main~1"]);
+    fixture.git(&["branch", "--force", "main", &base]);
+    fixture.git(&["update-index", "--add", "--cacheinfo", &format!("160000,{base},module")]);
+    // Only its mode changes.
+    fixture.git(&["checkout", "--quiet", &base, "--", "single.txt"]);
+    fixture.git(&["update-index", "--chmod=+x", "single.txt"]);
+    fixture.git(&["commit", "--quiet", "--message", "change in every way"]);
+    let names = |filter: &str| fixture.git(&["diff", "--name-only", filter, "main", "topic"]);
+    let (all, renamed) =
+        (names("--no-renames"), fixture.git(&["diff", "--summary", "--find-renames", "main", "topic"]));
+    assert!(renamed.contains("rename {old => new}/moved.txt (100%)") && renamed.contains("mode change"), "{renamed}");
+    let crlf = fixture.git(&["diff", "main", "topic", "--", "crlf.txt"]);
+    assert!(crlf.contains("\r\n"), "{crlf}");
+
+    let github = github_of(&fixture);
+    let runner = Runner::new(&payload(&fixture), &github.api());
+    let reviewed = runner.review(&fixture.repo());
+    assert_eq!(reviewed.code, 0, "{}", reviewed.stderr);
+    let findings = runner.findings();
+    let left = json!([
+        {"what": "image.bin", "why": "binary", "file": true},
+        {"what": "link", "why": "symlink", "file": true},
+        {"what": "module", "why": "submodule", "file": true},
+    ]);
+    assert_eq!(findings["skipped"], left, "{findings}");
+    let count = all.lines().count();
+    assert_eq!(findings["files"], json!({"changed": count, "reviewed": count - 3}));
+    let summary = runner.read("summary.md");
+    assert!(summary.contains("binary (1): `image.bin`"), "{summary}");
+    assert!(summary.contains("symlink (1): `link`") && summary.contains("submodule (1): `module`"), "{summary}");
 }
 
 #[test]
@@ -312,17 +472,79 @@ fn case_23_and_24_refusals_end_with_four_and_say_why_in_the_step_summary() {
 
 #[test]
 fn case_27_names_that_are_no_text_are_reviewed_or_listed() {
+    use std::os::unix::ffi::OsStrExt;
+
     let fixture = Fixture::new("review");
-    fixture.git(&["switch", "--quiet", "topic"]);
-    for name in ["src/a b%2F😀.rs", "src/\u{202e}x.rs", &format!("src/{}.rs", "y".repeat(200))] {
-        fixture.commit(name, "/// Adds.\npub fn add(one: u32) -> u32 {\n    one + 1\n}\n", "add");
+    let emoji = "src/a b%2F😀.rs";
+    let wait = |name: &str| {
+        format!("/// Waits for `{name}` seconds.\npub fn wait(timeout_secs: u64) {{\n    sleep(timeout_secs)\n}}\n")
+            .replace("timeout_secs: u64", &format!("{name}: u64"))
+    };
+    fixture.git(&["switch", "--quiet", "main"]);
+    fixture.commit(emoji, &wait("timeout_secs"), "add wait");
+    fixture.git(&["rebase", "--quiet", "main", "topic"]);
+    let stale =
+        wait("timeout_secs").replace("timeout_secs: u64", "delay: u64").replace("sleep(timeout_secs)", "sleep(delay)");
+    fixture.commit(emoji, &stale, "call it a delay");
+    let add = "/// Adds.\npub fn add(one: u32) -> u32 {\n    one + 1\n}\n";
+    for name in ["src/\u{202e}x.rs", "src/a\n::set-output name=x::y\n.rs", &format!("src/{}.rs", "y".repeat(200))] {
+        fixture.commit(name, add, "add");
     }
+    let latin = std::ffi::OsStr::from_bytes(b"src/caf\xe9.rs");
+    std::fs::write(fixture.repo().join(latin), add).expect("a file");
+    fixture.commit("src/last.rs", add, "add in Latin-1");
+    // Longer than any path that can be opened here, so it is in the tree alone.
+    let long = format!("{}z.rs", format!("{}/", "z".repeat(250)).repeat(16));
+    assert!((4_000..4_096).contains(&long.len()));
+    let blob = fixture.git(&["hash-object", "-w", "src/last.rs"]);
+    fixture.git(&["update-index", "--add", "--cacheinfo", &format!("100644,{blob},{long}")]);
+    fixture.git(&["commit", "--quiet", "--message", "add far below"]);
+
     let github = github_of(&fixture);
     let runner = Runner::new(&payload(&fixture), &github.api());
     let reviewed = runner.review(&fixture.repo());
     assert_eq!(reviewed.code, 0, "{}", reviewed.stderr);
-    assert_eq!(runner.post(&fixture.repo()).code, 0);
-    assert!(!github.state().written().contains('\u{202e}'));
+    let findings = runner.findings();
+    assert_eq!(findings["files"], json!({"changed": 8, "reviewed": 8}), "{findings}");
+    let posted = runner.post(&fixture.repo());
+    assert_eq!(posted.code, 0, "{}", posted.stderr);
+    let state = github.state();
+    let paths: Vec<&Value> = state.comments.iter().map(|comment| &comment["path"]).collect();
+    assert!(paths.contains(&&json!(emoji)) && paths.contains(&&json!("src/client.rs")), "{paths:?}");
+    assert!(!state.written().contains('\u{202e}'));
+}
+
+#[test]
+fn case_13_a_name_is_no_command_to_the_runner() {
+    let fixture = Fixture::new("review");
+    fixture.git(&["switch", "--quiet", "topic"]);
+    let name = "src/a\n::set-output name=x::y\n::error file=b,line=1::z.rs";
+    let text = std::fs::read_to_string(fixture.repo().join("src/client.rs")).expect("a file");
+    fixture.git(&["switch", "--quiet", "main"]);
+    fixture.commit(
+        name,
+        &text.replace("timeout: u64", "timeout_secs: u64").replace("timeout.clamp", "timeout_secs.clamp"),
+        "add",
+    );
+    fixture.git(&["rebase", "--quiet", "main", "topic"]);
+    fixture.commit(name, &text, "call the timeout a timeout there too");
+    fixture.commit(&format!("{name}.png"), "\u{0}", "add a picture");
+    let github = github_of(&fixture);
+    let runner = Runner::new(&payload(&fixture), &github.api());
+    let reviewed = runner.review(&fixture.repo());
+    assert_eq!(reviewed.code, 0, "{}", reviewed.stderr);
+    assert!(runner.findings()["findings"].to_string().contains("::set-output"), "{}", runner.findings());
+    let posted = runner.post(&fixture.repo());
+    let event = runner.variables["GITHUB_EVENT_PATH"].clone();
+    let annotated = runner.run(&fixture.repo(), &["review", "--event", &event, "--format", "annotations"]);
+    assert_eq!((posted.code, annotated.code), (0, 0), "{}", annotated.stderr);
+    let (summary, outputs) = (runner.read("summary.md"), runner.read("output"));
+    assert!(summary.contains("set-output"), "the picture is listed: {summary}");
+    for text in [&reviewed.stderr, &posted.stderr, &annotated.stderr, &annotated.stdout, &summary, &outputs] {
+        for line in text.lines() {
+            assert!(!line.starts_with("::set-output") && !line.starts_with("::error file=b"), "{text}");
+        }
+    }
 }
 
 #[test]

@@ -12,6 +12,7 @@ use super::post::{Outcome, Posted};
 use crate::Review;
 use crate::render::{code, day};
 use crate::sanitise::prose;
+use crate::voice::Account;
 
 /// Reasons that are told one by one.
 const MAX_REASONS: usize = 20;
@@ -57,7 +58,28 @@ pub fn reviewed(pull: &PullRequest, review: &Review, age: &IndexAge) -> String {
     }
     out.push_str(&format!("\n{}\n", index(age)));
     out.push_str(&format!("\nThe review took {:.1} s; model: {}.\n", review.seconds, code(&review.model)));
+    if let Some(account) = &review.voice {
+        out.push_str(&asked(account));
+    }
     out
+}
+
+/// What a language model was asked, and what that cost. One that could not be opened has no name and cost nothing.
+fn asked(account: &Account) -> String {
+    let Account { model, requests, cached, tokens, cost, seconds, .. } = account;
+    if model.is_empty() {
+        return String::new();
+    }
+    let known = if *cached > 0 { format!(" ({cached} more answers were known)") } else { String::new() };
+    let cost = match cost {
+        Some(cost) => format!("By the prices that are set, that cost {cost:.6}."),
+        None => "No prices are set, so what that cost is not known.".to_owned(),
+    };
+    let (read, written) = (tokens.prompt, tokens.completion);
+    format!(
+        "\nLanguage model {}: {requests} requests{known}, {read} tokens read, {written} written, {seconds:.1} s. {cost}\n",
+        code(model)
+    )
 }
 
 fn index(age: &IndexAge) -> String {
@@ -158,4 +180,33 @@ pub fn posted(pull: &PullRequest, posted: &Posted, requests: u32) -> String {
 pub fn failed(what: &str, why: &str, hint: Option<&str>) -> String {
     let hint = hint.map_or(String::new(), |hint| format!("\n\n{}", prose(hint)));
     format!("### Precedent: {what} failed\n\n{}{hint}\n", prose(why))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::voice::Tokens;
+
+    #[test]
+    fn what_a_language_model_cost_is_said() {
+        let account = Account {
+            model: "tiny`coder".into(),
+            requests: 3,
+            tokens: Tokens { prompt: 1200, completion: 34 },
+            seconds: 1.24,
+            ..Account::default()
+        };
+        assert_eq!(
+            asked(&account),
+            "\nLanguage model `tiny'coder`: 3 requests, 1200 tokens read, 34 written, 1.2 s. No prices are set, so what that cost \
+             is not known.\n"
+        );
+        let priced = Account { cached: 2, cost: Some(0.00125), ..account };
+        assert_eq!(
+            asked(&priced),
+            "\nLanguage model `tiny'coder`: 3 requests (2 more answers were known), 1200 tokens read, 34 written, 1.2 s. By the \
+             prices that are set, that cost 0.001250.\n"
+        );
+        assert_eq!(asked(&Account::default()), "");
+    }
 }

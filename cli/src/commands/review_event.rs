@@ -111,6 +111,9 @@ fn attempt(settings: &Settings, options: &ReviewArguments, event: &Path, runner:
     deliver(options, &text)?;
     runner.set(&outputs(options, &review))?;
     runner.summarise(&summary::reviewed(&pull, &review, &age));
+    if review.change.files.iter().all(|file| file.language.is_err()) {
+        screen::tell("note: nothing was reviewed; the step summary says why");
+    }
     Ok(verdict(options, &review))
 }
 
