@@ -60,7 +60,7 @@ fn text(row: &ReviewRow, is_here: bool) -> String {
         quote.push('…');
     }
     let of_what = if is_here { "of this code" } else { "of code like it" };
-    let after = if row.outdated { ", which changed afterwards" } else { "" };
+    let after = if row.outdated { ", which changed afterwards" } else { ", which did not change afterwards" };
     let link = if sanitise::is_plain_link(&row.link) { format!(" ({})", row.link) } else { String::new() };
     format!("{} on {} in #{}, {of_what}{after}: {}{link}", code(&row.author), day(row.created), row.pull, code(&quote))
 }
@@ -120,6 +120,9 @@ mod tests {
         );
         let long = ReviewRow { outdated: false, link: "javascript:alert(1)".into(), ..row(&"é ".repeat(500)) };
         let said = text(&long, false);
-        assert!(said.contains("of code like it: `é é") && said.ends_with("…`"), "{said}");
+        assert!(
+            said.contains("of code like it, which did not change afterwards: `é é") && said.ends_with("…`"),
+            "{said}"
+        );
     }
 }
