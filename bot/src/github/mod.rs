@@ -17,6 +17,7 @@ pub mod marker;
 pub mod objects;
 pub mod outputs;
 pub mod patch;
+pub mod plan;
 pub mod post;
 pub mod report;
 pub mod reviews;

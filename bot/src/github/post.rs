@@ -13,6 +13,7 @@ use super::comment;
 use super::event::PullRequest;
 use super::marker::Marker;
 use super::patch;
+use super::plan::{Known, Plan};
 use super::report::{Finding, Report};
 use super::settle::{self, Files, Open};
 use crate::diff::FileDiff;
@@ -204,16 +205,6 @@ impl Shown {
     }
 }
 
-/// Findings that are to be told, and how.
-struct Plan<'a> {
-    commented: Vec<&'a Finding>,
-    /// New, but not on a line that may carry a comment.
-    elsewhere: Vec<&'a Finding>,
-    /// New, beyond the cap.
-    beyond: usize,
-    known: usize,
-}
-
 /// Posts a report on the pull request of this run. `own_diff` are the hunks by path as Git has them, for files that GitHub
 /// leaves out, or whose patch it does.
 ///
@@ -237,7 +228,8 @@ pub fn post(
     }
     let open = poster.open(&present);
     let shown = poster.shown(own_diff, &open, &mut notes)?;
-    let plan = plan(report, &present, &shown.anchors, settings);
+    let known = known(report, &present, settings);
+    let plan = Plan::of(report, &known, &shown.anchors, settings.max_comments);
     if plan.beyond > 0 {
         notes.push(format!("{} more findings: a review has at most {}", plan.beyond, settings.max_comments));
     }
@@ -250,56 +242,21 @@ pub fn post(
     Ok(Posted { outcome, summary, settled, notes })
 }
 
-/// New findings, best first; what was told before is not told again, whatever became of it.
-fn plan<'a>(
-    report: &'a Report,
-    present: &Present,
-    anchors: &HashMap<String, FileDiff>,
-    settings: &Settings,
-) -> Plan<'a> {
-    let mut known: HashSet<String> = HashSet::new();
-    // What a run on this head said takes its room in this one too, so that both show the same.
-    let mut said = 0;
+/// What was told of a pull request, as the markers of our own reviews and comments say.
+fn known(report: &Report, present: &Present, settings: &Settings) -> Known {
+    let mut known = Known::default();
     for review in present.reviews.iter().filter(|review| is_by(review.user.as_ref(), settings)) {
         if let Some(Marker::Review { head, findings }) = marker(review.body.as_ref()) {
-            said += if head == report.head { findings.len() } else { 0 };
-            known.extend(findings);
+            known.of_head += if head == report.head { findings.len() } else { 0 };
+            known.ids.extend(findings);
         }
     }
     for comment in present.comments.iter().filter(|comment| is_by(comment.user.as_ref(), settings)) {
         if let Some(Marker::Finding { id, .. }) = marker(comment.body.as_ref()) {
-            known.insert(id);
+            known.ids.insert(id);
         }
     }
-    let mut plan = Plan { commented: Vec::new(), elsewhere: Vec::new(), beyond: 0, known: 0 };
-    let mut seen: HashSet<&str> = HashSet::new();
-    for finding in report.findings.iter().filter(|finding| seen.insert(&finding.id)) {
-        if known.contains(&finding.id) {
-            plan.known += 1;
-        } else if !is_anchored(finding, anchors) {
-            plan.elsewhere.push(finding);
-        } else if plan.commented.len() < settings.max_comments {
-            plan.commented.push(finding);
-        } else {
-            plan.beyond += 1;
-        }
-    }
-    let room = settings.max_comments.saturating_sub(plan.commented.len() + said);
-    if plan.elsewhere.len() > room {
-        plan.beyond += plan.elsewhere.len() - room;
-        plan.elsewhere.truncate(room);
-    }
-    plan
-}
-
-/// Whether both ends of a finding stand in one hunk.
-fn is_anchored(finding: &Finding, anchors: &HashMap<String, FileDiff>) -> bool {
-    let Some(diff) = anchors.get(&finding.path) else { return false };
-    let hunk = diff.hunk_of(finding.side, finding.line);
-    match finding.start_line {
-        None => hunk.is_some(),
-        Some(start) => start <= finding.line && hunk.is_some() && diff.hunk_of(finding.side, start) == hunk,
-    }
+    known
 }
 
 fn is_by(user: Option<&User>, settings: &Settings) -> bool {
