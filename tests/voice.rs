@@ -33,7 +33,7 @@ fn repository(files: &[(&str, &str, &str)]) -> Fixture {
     fixture
 }
 
-fn one_file() -> Fixture {
+pub(crate) fn one_file() -> Fixture {
     repository(&[("src/lib.rs", BEFORE, AFTER)])
 }
 
@@ -120,7 +120,7 @@ fn first_or_second(body: &Value, claims: &Value) -> String {
     }
 }
 
-fn claim() -> Value {
+pub(crate) fn claim() -> Value {
     json!({
         "hunk": 1, "line": 3, "quote": "base << attempt", "kind": "bug", "severity": "major",
         "title": "The shift overflows", "body": "For an attempt of 64 or more this panics, and bits are lost before.",

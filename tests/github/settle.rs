@@ -6,6 +6,7 @@ use super::fake::{GitHub, file};
 use super::run::{Runner, github_of, payload};
 use super::{HEAD, NEXT_HEAD, finding, post_to, report};
 use crate::support::Fixture;
+use crate::voice;
 
 /// A pull request with one comment, a push, and a report that says nothing of it any more; how many comments are settled.
 fn settled_by(check: &str, push: impl Fn(&GitHub), report_of: impl Fn(&mut Value)) -> usize {
@@ -177,4 +178,36 @@ fn what_a_review_says_next_settles_a_comment_or_does_not() {
         assert_eq!(printed["settled"], expected, "{edit}, muted: {mute}: {printed}");
         assert_eq!(runner.findings()["checks"].as_array().map(Vec::len), Some(if mute { 2 } else { 3 }));
     }
+}
+
+/// What the model said stays open where it fails or is not asked, and is settled once it has read the change again.
+#[test]
+fn what_a_model_said_is_settled_only_where_it_was_asked_again() {
+    let fixture = voice::one_file();
+    let model = voice::Scripted::claiming(json!([voice::claim()]));
+    let github = github_of(&fixture);
+    let review = |api: &str, url: Option<&str>| {
+        let mut runner = Runner::new(&payload(&fixture), api);
+        for (name, value) in [("PRECEDENT_LLM", "tiny-coder"), ("PRECEDENT_LLM_URL", url.unwrap_or(""))] {
+            runner.variables.insert(name.into(), url.map_or("", |_| value).into());
+        }
+        let reviewed = runner.review(&fixture.repo());
+        assert_eq!(reviewed.code, 0, "{}", reviewed.stderr);
+        let posted = runner.post(&fixture.repo());
+        assert_eq!(posted.code, 0, "{}", posted.stderr);
+        serde_json::from_str::<Value>(&posted.stdout).expect("JSON")
+    };
+    assert_eq!(review(&github.api(), Some(&model.url()))["comments"], 1);
+    let text = std::fs::read_to_string(fixture.repo().join("src/lib.rs")).expect("a file");
+    fixture.commit("src/lib.rs", &text.replace("base << attempt", "base << attempt.min(16)"), "shift less");
+    {
+        let pushed = github_of(&fixture);
+        let (mut now, mut state) = (pushed.state(), github.state());
+        (state.head, state.files) = (std::mem::take(&mut now.head), std::mem::take(&mut now.files));
+        state.outdate(0);
+    }
+    assert_eq!(review(&github.api(), None)["settled"], 0, "it is not asked");
+    assert_eq!(review(&github.api(), Some("http://127.0.0.1:9/v1"))["settled"], 0, "it does not answer");
+    let quiet = voice::Scripted::claiming(json!([]));
+    assert_eq!(review(&github.api(), Some(&quiet.url()))["settled"], 1);
 }
