@@ -239,24 +239,66 @@ fn repositories_with_sha256_are_indexed() {
     assert_eq!(review["base"], fixture.git(&["rev-parse", "HEAD~1"]).as_str());
 }
 
+/// The hashes of the shards that an index of this repository has, in a store of this name.
+fn shards(fixture: &Fixture, name: &str, more: &[&str], threads: &str) -> Vec<String> {
+    let store = fixture.beside(name);
+    let place = store.to_string_lossy();
+    let arguments = [&["index", "--store", &place], more].concat();
+    let ran = crate::support::precedent(&fixture.repo(), &arguments).env("RAYON_NUM_THREADS", threads).output();
+    let ran = crate::support::Ran::of(ran.expect("the binary"));
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let store = precedent_pipeline::shard::Store::open(&store).expect("opens").expect("is there");
+    store.manifest().shards.iter().map(|shard| shard.blake3.clone()).collect()
+}
+
 #[test]
 fn the_same_store_comes_of_one_thread_and_of_many() {
-    let fixture = Fixture::new("merges");
-    let shards = |threads: &str| -> Vec<String> {
-        let store = fixture.beside(threads);
-        let ran = crate::support::precedent(&fixture.repo(), &["index", "--store", &store.to_string_lossy()])
-            .env("RAYON_NUM_THREADS", threads)
-            .output()
-            .expect("the binary");
-        assert!(ran.status.success());
-        let store = precedent_pipeline::shard::Store::open(&store).expect("opens").expect("is there");
-        store.manifest().shards.iter().map(|shard| shard.blake3.clone()).collect()
-    };
-    assert_eq!(shards("1"), shards("3"));
+    // Of a hundred commits and more, threads read some each; with little memory there are several generations.
+    for (name, more) in [("merges", &[][..]), ("many", &[]), ("generations", &["--memory", "32"])]
+    {
+        let fixture = Fixture::new(name);
+        let one = shards(&fixture, "1", more, "1");
+        assert_eq!(one, shards(&fixture, "3", more, "3"), "{name}");
+        assert_eq!(one, shards(&fixture, "8", more, "8"), "{name}");
+    }
 }
 
 /// Every fixture there is.
 const ALL: [&str; 7] = ["generations", "hostile", "lineage", "many", "merges", "numeric", "review"];
+
+#[test]
+fn a_commit_graph_changes_nothing() {
+    for name in ["merges", "lineage"] {
+        let fixture = Fixture::new(name);
+        let without = shards(&fixture, "without", &[], "2");
+        fixture.git(&["commit-graph", "write", "--reachable"]);
+        assert!(fixture.repo().join(".git/objects/info/commit-graph").is_file());
+        assert_eq!(shards(&fixture, "with", &[], "2"), without, "{name}");
+    }
+    // Dates that do not fit into 34 bits, on branches that run side by side: only dates put them in order.
+    let fixture = Fixture::new("numeric");
+    let base = fixture.git(&["rev-parse", "HEAD"]);
+    let mut parents = Vec::new();
+    for (at, time) in ["1710000000", "-86400", "17179869189", "99999999999999", "1000"].iter().enumerate() {
+        std::fs::write(fixture.repo().join("a.rs"), format!("fn a{at}() {{\n    step({at});\n}}\n")).expect("a file");
+        fixture.git(&["add", "--all"]);
+        let tree = fixture.git(&["write-tree"]);
+        let who = format!("Ada <ada@example.org> {time} +0000");
+        let commit = format!("tree {tree}\nparent {base}\nauthor {who}\ncommitter {who}\n\nbranch {at}\n");
+        std::fs::write(fixture.beside("commit"), commit).expect("a file");
+        let file = fixture.beside("commit").to_string_lossy().into_owned();
+        let id = fixture.git(&["hash-object", "-w", "--literally", "-t", "commit", &file]);
+        parents.extend(["-p".to_owned(), id]);
+    }
+    let tree = fixture.git(&["write-tree"]);
+    let arguments: Vec<&str> =
+        ["commit-tree", &tree, "-m", "all"].into_iter().chain(parents.iter().map(String::as_str)).collect();
+    let merge = fixture.git(&arguments);
+    fixture.git(&["update-ref", "refs/heads/main", &merge]);
+    let without = shards(&fixture, "without", &[], "2");
+    fixture.git(&["commit-graph", "write", "--reachable"]);
+    assert_eq!(shards(&fixture, "with", &[], "2"), without);
+}
 
 #[test]
 fn parsing_whole_and_parsing_windows_give_the_same_shards() {

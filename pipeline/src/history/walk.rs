@@ -1,7 +1,9 @@
 //! Walk: which commits there are, every parent before its children.
 //!
 //! The order depends on the graph, the commit times and the ids alone, so two runs over the same
-//! history number its commits alike, whatever the number of threads.
+//! history number its commits alike, whatever the number of threads, and whether or not Git has written a
+//! commit-graph. That file keeps 34 bits of a time, so no more of it counts here: a date before 1970 or after 2514
+//! stands where its last 34 bits do.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
@@ -42,9 +44,12 @@ pub struct Walk {
     pub order: Vec<ObjectId>,
 }
 
+/// The bits of a commit's time that a commit-graph keeps.
+const TIME_BITS: u64 = (1 << 34) - 1;
+
 struct Visited {
     id: ObjectId,
-    time: i64,
+    time: u64,
     missing_parents: usize,
     children: Vec<usize>,
 }
@@ -97,7 +102,7 @@ fn read_links(
     graph: Option<&CommitGraph>,
     id: &ObjectId,
     buffer: &mut Vec<u8>,
-) -> Result<(i64, Vec<ObjectId>), HistoryError> {
+) -> Result<(u64, Vec<ObjectId>), HistoryError> {
     if let Some(links) = graph.and_then(|graph| graph_links(graph, id)) {
         return Ok(links);
     }
@@ -106,7 +111,7 @@ fn read_links(
         .objects
         .find_commit(&to_gix(id), buffer)
         .map_err(|error| objects.unreadable("commit", id, error))?;
-    let time = commit.time().map(|time| time.seconds).unwrap_or(0);
+    let time = commit.time().map(|time| time.seconds.cast_unsigned() & TIME_BITS).unwrap_or(0);
     let parents = if repository.is_shallow_at(id) {
         Vec::new()
     } else {
@@ -116,10 +121,10 @@ fn read_links(
 }
 
 /// The same from Git's own cache of it; `None` for a commit that is too new to be in it.
-fn graph_links(graph: &CommitGraph, id: &ObjectId) -> Option<(i64, Vec<ObjectId>)> {
+fn graph_links(graph: &CommitGraph, id: &ObjectId) -> Option<(u64, Vec<ObjectId>)> {
     let commit = graph.commit_by_id(to_gix(id))?;
     let parents = commit.iter_parents().map(|at| at.map(|at| from_gix(graph.id_at(at)))).collect::<Result<Vec<_>, _>>();
-    Some((i64::try_from(commit.committer_timestamp()).ok()?, distinct(parents.ok()?.into_iter())))
+    Some((commit.committer_timestamp() & TIME_BITS, distinct(parents.ok()?.into_iter())))
 }
 
 /// A commit may name one parent twice; an edge is counted once.
@@ -130,7 +135,7 @@ fn distinct(parents: impl Iterator<Item = ObjectId>) -> Vec<ObjectId> {
 
 /// Kahn's algorithm; among the commits that are ready, the oldest first, then by id.
 fn parents_first(mut visited: Vec<Visited>) -> Vec<ObjectId> {
-    let mut ready: BinaryHeap<Reverse<(i64, ObjectId, usize)>> = visited
+    let mut ready: BinaryHeap<Reverse<(u64, ObjectId, usize)>> = visited
         .iter()
         .enumerate()
         .filter(|(_, commit)| commit.missing_parents == 0)
