@@ -301,6 +301,30 @@ fn a_commit_graph_changes_nothing() {
 }
 
 #[test]
+fn modes_that_git_takes_for_one_another_are_no_change() {
+    let fixture = Fixture::empty();
+    fixture.git(&["init", "--quiet", "--initial-branch=main"]);
+    std::fs::write(fixture.beside("blob"), "pub fn a() {}\n").expect("a file");
+    let file = fixture.beside("blob").to_string_lossy().into_owned();
+    let blob = fixture.git(&["hash-object", "-w", &file]);
+    let bytes: Vec<u8> = (0..20).map(|at| u8::from_str_radix(&blob[2 * at..2 * at + 2], 16).expect("an id")).collect();
+    let mut parent: Option<String> = None;
+    for mode in ["100664", "100644", "100755", "100775"] {
+        let tree = [format!("{mode} a.rs\0").as_bytes(), &bytes].concat();
+        std::fs::write(fixture.beside("tree"), tree).expect("a file");
+        let file = fixture.beside("tree").to_string_lossy().into_owned();
+        let tree = fixture.git(&["hash-object", "-w", "--literally", "-t", "tree", &file]);
+        let above: Vec<&str> = parent.as_deref().map_or(Vec::new(), |parent| vec!["-p", parent]);
+        parent = Some(fixture.git(&[&["commit-tree", &tree, "-m", mode], &above[..]].concat()));
+    }
+    fixture.git(&["update-ref", "refs/heads/main", &parent.expect("a commit")]);
+    let shown = fixture.git(&["log", "--reverse", "--root", "--raw", "--format=%s"]);
+    let by_git = shown.lines().filter(|line| line.starts_with(':')).count() as u64;
+    // Added, and made executable.
+    assert_eq!((by_git, fixture.json(&["index", "--json"])["file_edits"].as_u64()), (2, Some(2)), "{shown}");
+}
+
+#[test]
 fn parsing_whole_and_parsing_windows_give_the_same_shards() {
     for name in ALL {
         let fixture = Fixture::new(name);
