@@ -291,6 +291,22 @@ fn a_missing_object_is_named_and_once_it_is_back_the_next_run_goes_on() {
 }
 
 #[test]
+fn rules_that_cannot_be_read_are_named_and_not_taken_for_none() {
+    let fixture = Fixture::new("numeric");
+    // In a vendored folder nothing else would read the file.
+    fixture.commit("vendor/a.rs", "pub fn a() {}\n", "a vendored file");
+    fixture.commit("vendor/.gitattributes", "*.rs -linguist-vendored\n", "and read all the same");
+    let id = fixture.git(&["rev-parse", "HEAD:vendor/.gitattributes"]);
+    let file = fixture.repo().join(".git/objects").join(&id[..2]).join(&id[2..]);
+    let aside = fixture.beside("aside");
+    std::fs::rename(&file, &aside).expect("a loose object");
+    check(&fixture, &["index"], 3, &format!("blob {id} is missing from the repository"));
+    std::fs::rename(&aside, &file).expect("a loose object");
+    let lineage = fixture.json(&["lineage", "vendor/a.rs#a", "--json"]);
+    assert_eq!(lineage["edits"][0]["change"], "present");
+}
+
+#[test]
 fn a_clone_without_trees_says_what_brings_them() {
     let fixture = Fixture::new("review");
     fixture.git(&["config", "uploadpack.allowFilter", "true"]);

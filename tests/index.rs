@@ -133,7 +133,7 @@ fn a_merge_edits_what_differs_from_every_parent_as_git_shows_it() {
 
 #[test]
 fn an_index_made_in_steps_equals_one_made_at_once() {
-    for name in ["review", "merges", "hostile"] {
+    for name in ["attributes", "review", "merges", "hostile"] {
         let fixture = Fixture::new(name);
         let whole = fixture.beside("whole");
         let steps = fixture.beside("steps");
@@ -254,7 +254,7 @@ fn shards(fixture: &Fixture, name: &str, more: &[&str], threads: &str) -> Vec<St
 #[test]
 fn the_same_store_comes_of_one_thread_and_of_many() {
     // Of a hundred commits and more, threads read some each; with little memory there are several generations.
-    for (name, more) in [("merges", &[][..]), ("many", &[]), ("generations", &["--memory", "32"])]
+    for (name, more) in [("merges", &[][..]), ("attributes", &[]), ("many", &[]), ("generations", &["--memory", "32"])]
     {
         let fixture = Fixture::new(name);
         let one = shards(&fixture, "1", more, "1");
@@ -264,11 +264,96 @@ fn the_same_store_comes_of_one_thread_and_of_many() {
 }
 
 /// Every fixture there is.
-const ALL: [&str; 7] = ["generations", "hostile", "lineage", "many", "merges", "numeric", "review"];
+const ALL: [&str; 8] = ["attributes", "generations", "hostile", "lineage", "many", "merges", "numeric", "review"];
+
+#[test]
+fn alive_at_a_commit_is_what_a_parse_of_its_whole_tree_finds() {
+    use precedent_pipeline::archive::Archive;
+    use precedent_pipeline::history::{AttributeRules, Objects, Repository};
+    use precedent_pipeline::shard::{ObjectId, Store};
+    use precedent_pipeline::{Chunker, FileNodes};
+    for name in ALL {
+        let fixture = Fixture::new(name);
+        fixture.json(&["index", "--json"]);
+        let archive = Archive::open(Store::open(&fixture.store()).expect("opens").expect("is there")).expect("opens");
+        let repository = Repository::discover(&fixture.repo()).expect("a repository");
+        let objects = repository.objects();
+        let mut parsed: std::collections::HashMap<(ObjectId, &str), FileNodes> = std::collections::HashMap::new();
+        let mut whole = |objects: &Objects, commit: &ObjectId| -> Vec<String> {
+            let files = objects.files(commit).expect("a tree");
+            let mut rules = AttributeRules::in_tree(&files);
+            let mut nodes = Vec::new();
+            for (path, entry) in &files {
+                let said = rules.of(objects, commit, path).expect("rules");
+                let Ok(language) = Chunker::classify(path, entry, said) else { continue };
+                let found = parsed
+                    .entry((entry.id, language.name))
+                    .or_insert_with(|| Chunker::chunk(objects, path, &entry.id, language).0);
+                nodes.extend(found.iter().flatten().map(|node| {
+                    let lines = (node.start_line, node.end_line);
+                    format!("{path} {} {} {lines:?} {}", node.symbol, node.container, node.chunk)
+                }));
+            }
+            nodes.sort();
+            nodes
+        };
+        let commits = archive.commits();
+        // Of long histories some; they have no merges.
+        for commit in commits.iter().rev().step_by(commits.len() / 20 + 1) {
+            let mut alive: Vec<String> = archive
+                .alive(&objects, &commit.id)
+                .expect("a tree")
+                .iter()
+                .map(|place| {
+                    let lines = (place.start_line, place.end_line);
+                    let chunk = archive.head(place.chunk).id;
+                    format!("{} {} {} {lines:?} {chunk}", place.path, place.symbol, place.container)
+                })
+                .collect();
+            alive.sort();
+            assert_eq!(alive, whole(&objects, &commit.id), "{name} {} {}", commit.id, commit.message);
+        }
+    }
+}
+
+#[test]
+fn files_that_attributes_let_in_are_there_from_then_on_and_nobody_added_them() {
+    let fixture = Fixture::new("attributes");
+    let told = |place: &str| -> Vec<String> {
+        let lineage = fixture.json(&["lineage", place, "--json"]);
+        let edits = lineage["edits"].as_array().expect("edits").iter();
+        let text = |edit: &serde_json::Value, key: &str| edit[key].as_str().expect("text").to_owned();
+        edits.map(|edit| format!("{} by {}", text(edit, "change"), text(edit, "subject"))).collect()
+    };
+    assert_eq!(
+        told("vendor/ours/one.rs#one"),
+        ["present by let ours in again", "modified by edit one", "present by let ours in"]
+    );
+    // Where they were out of sight in between, they are there again.
+    assert_eq!(told("vendor/ours/two.rs#two"), ["present by let ours in again", "present by let ours in"]);
+    assert_eq!(told("gen/made.rs#made"), ["present by let gen in"]);
+    assert_eq!(told("vendor/ours/aside.rs#aside"), ["present by let ours in again", "present by merge side"]);
+    assert_eq!(told("gen/made_too.rs#made_too"), ["present by merge main into side"]);
+    // The files themselves were added by whom Git says.
+    assert_eq!(told("gen/made_too.rs"), ["added by a generated file"]);
+    let alive = |revision: &str| -> Vec<String> {
+        let commit = fixture.git(&["rev-parse", revision]);
+        let hits = fixture.json_lines(&["search", "made", "--as-of", &commit, "--json", "-k", "50"]);
+        let mut symbols: Vec<String> = hits.iter().map(|hit| hit["symbol"].as_str().expect("text").into()).collect();
+        symbols.retain(|symbol| symbol != "(top)" && !symbol.is_empty());
+        symbols.sort();
+        symbols
+    };
+    assert_eq!(alive(":/^begin"), ["main"]);
+    assert_eq!(alive(":/^edit one"), ["main", "one", "two"]);
+    assert_eq!(alive(":/^merge side"), ["aside", "made", "main", "one", "two"]);
+    assert_eq!(alive(":/^unseen edit"), ["made", "main"]);
+    assert_eq!(alive("main"), ["aside", "made", "made_too", "main", "one", "two"]);
+}
 
 #[test]
 fn a_commit_graph_changes_nothing() {
-    for name in ["merges", "lineage"] {
+    for name in ["merges", "lineage", "attributes"] {
         let fixture = Fixture::new(name);
         let without = shards(&fixture, "without", &[], "2");
         fixture.git(&["commit-graph", "write", "--reachable"]);

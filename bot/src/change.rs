@@ -141,7 +141,7 @@ impl Change {
         let old_files = if is_root { Vec::new() } else { objects.files(&base)? };
         let mut rules = AttributeRules::in_tree(&old_files);
         for (at, change) in changes.iter().enumerate() {
-            let attributes = rules.of(&objects, &base, &change.path);
+            let attributes = rules.of(&objects, &base, &change.path)?;
             let before = change.before.first().copied().flatten();
             let entry = change.after.or(before).expect("because a change has at least one side");
             let mut language = Chunker::classify(&change.path, &entry, attributes).map_err(Skip::as_str);

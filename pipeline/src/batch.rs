@@ -9,10 +9,10 @@ use std::sync::{Arc, PoisonError};
 use rayon::prelude::*;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::changes::{Class, Classified};
+use crate::changes::{Changed, Class, Classified, LetIn};
 use crate::chunker::Interner;
 use crate::cut::{Cut, Numbers, key};
-use crate::history::{Commit, Entry};
+use crate::history::Entry;
 use crate::ingest::Run;
 use crate::lineage::{self, NodeEdit, Placed};
 use crate::shard::{Change, ChunkId, ChunkRow, CommitRow, EditRow, Generation, ObjectId, SpanRow, Store, StoreError};
@@ -137,26 +137,33 @@ impl Rows<'_> {
     /// Matches what a batch of commits changed, and records it.
     pub(crate) fn push_commits(
         &mut self,
-        commits: Vec<(Commit, Vec<Classified>)>,
+        commits: Vec<Changed>,
         needed: &Needed,
         generation: &mut Generation,
         run: &mut Run,
     ) {
-        let edits: Vec<Vec<NodeEdit>> = commits.par_iter().map(|(_, changes)| node_edits(changes, needed)).collect();
-        for ((commit, changes), edits) in commits.into_iter().zip(edits) {
-            self.push_commit(commit, changes, edits, needed, generation, run);
+        let edits: Vec<Vec<NodeEdit>> = commits
+            .par_iter()
+            .map(|changed| {
+                let mut edits = node_edits(&changed.files, needed);
+                edits.extend(nodes_let_in(&changed.let_in, needed));
+                edits
+            })
+            .collect();
+        for (changed, edits) in commits.into_iter().zip(edits) {
+            self.push_commit(changed, edits, needed, generation, run);
         }
     }
 
     fn push_commit(
         &mut self,
-        commit: Commit,
-        changes: Vec<Classified>,
+        changed: Changed,
         edits: Vec<NodeEdit>,
         needed: &Needed,
         generation: &mut Generation,
         run: &mut Run,
     ) {
+        let Changed { commit, files: changes, .. } = changed;
         let number = self.next_commit;
         self.next_commit += 1;
         run.commits += 1;
@@ -263,6 +270,22 @@ fn node_edits(changes: &[Classified], needed: &Needed) -> Vec<NodeEdit> {
         })
         .collect();
     lineage::edits(&files, &Bags { changes, needed, by_chunk: OnceCell::new() })
+}
+
+/// The nodes of files that a commit lets in. They are older than it, and were not seen until then.
+fn nodes_let_in(files: &[LetIn], needed: &Needed) -> Vec<NodeEdit> {
+    let nodes = |file: &LetIn| {
+        let version = needed.get(&(file.id, file.language.name)).and_then(|version| version.as_deref().ok());
+        let placed = version.map_or(&[][..], |version| &version.placed).iter().cloned();
+        let path = file.path.clone();
+        placed.map(move |node| NodeEdit {
+            change: Change::Present,
+            before: None,
+            after: Some((path.clone(), node)),
+            similarity: None,
+        })
+    };
+    files.iter().flat_map(nodes).collect()
 }
 
 /// Files that only changed their path: new path to old path, for equal content.

@@ -100,13 +100,17 @@ impl<'r> Cutter<'r> {
             }
         }
         let mut needed = Needed::default();
-        for file in batch.commits.iter().flat_map(|(_, changes)| changes) {
-            for key in file.before.iter().chain([&file.after]).filter_map(key) {
+        for changed in &batch.commits {
+            let let_in = changed.let_in.iter().map(|file| (file.id, file.language.name));
+            let sides = changed.files.iter().flat_map(|file| file.before.iter().chain([&file.after]));
+            for key in sides.filter_map(key).chain(let_in) {
                 if let Some(outcome) = self.versions.get(&key) {
                     needed.insert(key, outcome.clone());
                 }
             }
-            self.versions.replace(file.before.first().and_then(key), key(&file.after));
+            for file in &changed.files {
+                self.versions.replace(file.before.first().and_then(key), key(&file.after));
+            }
         }
         self.versions.settle();
         Ok(parts.send(Ok(Part::Commits(batch, needed))).is_ok())
@@ -116,21 +120,25 @@ impl<'r> Cutter<'r> {
     fn jobs_of(&mut self, batch: &Batch) -> Vec<Job> {
         let mut wanted: FxHashSet<Key> = FxHashSet::default();
         let mut jobs = Vec::new();
-        for change in batch.commits.iter().flat_map(|(_, changes)| changes) {
-            let mut before = None;
-            for (entry, class) in change.before.iter().flatten().chain(&change.after) {
-                let Ok(language) = class else { continue };
-                let key = (entry.id, language.name);
-                if !self.versions.touch(&key) && wanted.insert(key) {
-                    let path = change.change.path.clone();
-                    jobs.push(Job {
-                        path,
-                        id: entry.id,
-                        language,
-                        before: before.filter(|(_, other)| *other == key.1),
-                    });
+        for changed in &batch.commits {
+            for file in &changed.files {
+                let mut before = None;
+                for (entry, class) in file.before.iter().flatten().chain(&file.after) {
+                    let Ok(language) = class else { continue };
+                    let key = (entry.id, language.name);
+                    if !self.versions.touch(&key) && wanted.insert(key) {
+                        let path = file.change.path.clone();
+                        let before = before.filter(|(_, other)| *other == key.1);
+                        jobs.push(Job { path, id: entry.id, language, before });
+                    }
+                    before = before.or(Some(key));
                 }
-                before = before.or(Some(key));
+            }
+            for file in &changed.let_in {
+                let key = (file.id, file.language.name);
+                if !self.versions.touch(&key) && wanted.insert(key) {
+                    jobs.push(Job { path: file.path.clone(), id: file.id, language: file.language, before: None });
+                }
             }
         }
         jobs

@@ -466,6 +466,7 @@ impl Ingest<'_> {
             // A writer that has failed says why.
             let _ = generations.send(reached.closed(generation, shallow));
         }
+            run.skipped.extend(batch.missing.into_iter().map(|id| (id, Skip::Missing)));
         failure.map_or(Ok(()), Err)
     }
 

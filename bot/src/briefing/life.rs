@@ -119,7 +119,7 @@ impl<'a> Life<'a> {
             Edit::Added => "added",
             Edit::Split => "split off",
             Edit::Copied => "copied",
-            Edit::Present => "older than this shallow clone, which begins",
+            Edit::Present if first.parents.is_empty() => "older than this shallow clone, which begins",
             _ => "known since",
         };
         let mut text = format!("{began} {} ({})", day(first.author_time), short(&first.id));

@@ -99,7 +99,7 @@ pub(super) fn alive(
     let files = objects.files(commit)?;
     let mut rules = AttributeRules::in_tree(&files);
     for (path, entry) in files {
-        let attributes = rules.of(objects, commit, &path);
+        let attributes = rules.of(objects, commit, &path)?;
         if let Ok(language) = Chunker::classify(&path, &entry, attributes) {
             paths_of.entry(entry.id).or_default().push((path.into(), language.name));
         }

@@ -271,6 +271,8 @@ impl Archive {
 
     /// Edits, newest first, as steps: what of them came back, and what undid what.
     pub fn steps<'a>(&'a self, edits: impl IntoIterator<Item = (&'a EditRow, Option<Via>)>) -> Vec<Step<'a>> {
+                // It may have been there before, and out of sight for a while.
+                Change::Present => standing = standing.max(1),
         let mut steps: Vec<Step<'a>> = edits
             .into_iter()
             .map(|(edit, via)| Step { edit, via, returns: None, reverts: Vec::new(), reapplies: Vec::new() })

@@ -63,7 +63,7 @@ pub(super) fn pieces(repository: &Repository, commit: &ObjectId) -> Result<Vec<F
     let mut rules = AttributeRules::in_tree(&files);
     let mut wanted = Vec::new();
     for (path, entry) in files {
-        let attributes = rules.of(&objects, commit, &path);
+        let attributes = rules.of(&objects, commit, &path)?;
         if let Ok(language) = Chunker::classify(&path, &entry, attributes).map_err(drop) {
             wanted.push((path, entry.id, language));
         }

@@ -119,7 +119,7 @@ fn alive<'s>(
     let mut alive = Vec::new();
     for (path, entry) in files {
         let Some(spans) = spans.get(&entry.id) else { continue };
-        let attributes = rules.of(objects, commit, &path);
+        let attributes = rules.of(objects, commit, &path)?;
         let Ok(language) = Chunker::classify(&path, &entry, attributes) else { continue };
         let path: Arc<str> = path.into();
         let is_here =

@@ -13,7 +13,8 @@ mod repository;
 mod walk;
 mod write;
 
-pub use attributes::{AttributeRules, Attributes};
+pub(crate) use attributes::attribute_directory;
+pub use attributes::{AttributeFiles, AttributeRules, Attributes};
 pub use changes::{Entry, FileChange, Mode};
 pub use repository::{HistoryError, Objects, Pool, Pooled, Repository};
 pub use walk::{Commit, Walk};

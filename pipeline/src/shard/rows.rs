@@ -83,7 +83,8 @@ pub enum Change {
     Joined,
     /// It was not there before, and it is (nearly) a copy of another node that still stands; `before` is that node.
     Copied,
-    /// It was there at the boundary of a shallow clone, and how it came there is unknown.
+    /// It was there, and how it came there is unknown: at the boundary of a shallow clone, or in a file that was left out
+    /// until then and that a change of attributes let in.
     Present,
 }
 
