@@ -540,6 +540,21 @@ fn a_file_of_as_many_nodes_as_fit_is_indexed_and_so_is_its_next_version() {
 }
 
 #[test]
+fn a_text_of_100000_blocks_in_another_order_is_the_same_blocks() {
+    // As many blocks as fit into a file, all of one name: nothing but their texts tells them apart.
+    let fixture = Fixture::empty();
+    let blocks: Vec<String> = (0..100_000).map(|at| format!("b{at:06}\n")).collect();
+    let (there, back) = (blocks.join("\n"), blocks.iter().rev().map(String::as_str).collect::<Vec<_>>().join("\n"));
+    let mut stream = Vec::new();
+    stream_commit(&mut stream, "1710000000", "one", &[("a.md", &there)]);
+    stream_commit(&mut stream, "1710000001", "two", &[("a.md", &back)]);
+    import(&fixture, &stream);
+    let report = fixture.json(&["index", "--json"]);
+    assert_eq!((report["nodes"].as_u64(), report["chunks"].as_u64()), (Some(200_000), Some(100_000)));
+    assert_eq!(report["edits"], 100_000, "all were added by the first commit");
+}
+
+#[test]
 fn paths_that_differ_in_case_alone_are_two_paths() {
     let fixture = Fixture::empty();
     let mut stream = Vec::new();

@@ -22,6 +22,9 @@ const SAME_FILE_SIMILARITY: f32 = 0.6;
 const ANYWHERE_SIMILARITY: f32 = 0.75;
 /// Leftovers of one name that are compared with one another at the most.
 const MAX_NAMESAKES: usize = 400;
+/// Comparisons of namesakes in one commit at the most. Each that is alike is kept until the likest are known. Where there
+/// would be more, each node is compared with fewer, those that stand where it does in the order of the removed.
+const MAX_NAMED_COMPARISONS: usize = 2_000_000;
 /// More comparisons of different names than this are not made, first between files and then within them, so that a
 /// commit which imports a directory costs linear time.
 const MAX_COMPARISONS: usize = 250_000;
@@ -178,28 +181,30 @@ impl<'a> Matching<'a> {
         if old.is_empty() || new.is_empty() {
             return Matching { of_after, removed: before[old].iter().collect() };
         }
-        let mut waiting: HashMap<(&str, Kind), Vec<&'a Placed>> = HashMap::with_capacity(old.len());
-        for node in &before[old] {
-            waiting.entry((&node.symbol, node.kind)).or_default().push(node);
+        // Their places, last first, so that the first is at hand. A text without headings is all one name.
+        let mut equals: HashMap<(&str, Kind, ChunkId), Vec<usize>> = HashMap::with_capacity(old.len());
+        for (at, node) in old.clone().zip(&before[old.clone()]).rev() {
+            equals.entry((&node.symbol, node.kind, node.chunk)).or_default().push(at);
         }
-        for at in new.clone() {
-            let node = &after[at];
-            if let Some(group) = waiting.get_mut(&(&*node.symbol, node.kind))
-                && let Some(place) = group.iter().position(|candidate| candidate.chunk == node.chunk)
-            {
-                of_after[at] = Some(group.remove(place));
+        let mut is_taken = vec![false; old.len()];
+        for (counterpart, node) in of_after[new.clone()].iter_mut().zip(&after[new.clone()]) {
+            if let Some(at) = equals.get_mut(&(&*node.symbol, node.kind, node.chunk)).and_then(Vec::pop) {
+                *counterpart = Some(&before[at]);
+                is_taken[at - old.start] = true;
             }
         }
-        for at in new {
-            let node = &after[at];
-            if of_after[at].is_none()
-                && let Some(group) = waiting.get_mut(&(&*node.symbol, node.kind))
-                && !group.is_empty()
-            {
-                of_after[at] = Some(group.remove(0));
+        let mut namesakes: HashMap<(&str, Kind), Vec<usize>> = HashMap::new();
+        for (at, node) in old.clone().zip(&before[old.clone()]).rev().filter(|(at, _)| !is_taken[at - old.start]) {
+            namesakes.entry((&node.symbol, node.kind)).or_default().push(at);
+        }
+        for (counterpart, node) in of_after[new.clone()].iter_mut().zip(&after[new]).filter(|(one, _)| one.is_none()) {
+            if let Some(at) = namesakes.get_mut(&(&*node.symbol, node.kind)).and_then(Vec::pop) {
+                *counterpart = Some(&before[at]);
+                is_taken[at - old.start] = true;
             }
         }
-        let mut removed: Vec<&'a Placed> = waiting.into_values().flatten().collect();
+        let mut removed: Vec<&'a Placed> =
+            before[old].iter().zip(is_taken).filter(|(_, is_taken)| !is_taken).map(|(node, _)| node).collect();
         removed.sort_by_key(|node| (node.start_line, node.end_line));
         Matching { of_after, removed }
     }
@@ -232,9 +237,21 @@ fn pair_leftovers(
     for (at, (_, node)) in removed.iter().enumerate().filter(|(at, _)| !used[*at]) {
         by_name.entry((last_name(&node.symbol), node.kind)).or_default().push(at);
     }
-    for (at, (_, node)) in added.iter().enumerate().filter(|(at, _)| source_of[*at].is_none()) {
-        let named = by_name.get(&(last_name(&node.symbol), node.kind)).map_or(&[][..], Vec::as_slice);
-        for &source in named.iter().take(MAX_NAMESAKES) {
+    let open = || added.iter().enumerate().filter(|(at, _)| source_of[*at].is_none());
+    let compared: usize = open().map(|(_, (_, node))| named(&by_name, node).len().min(MAX_NAMESAKES)).sum();
+    let is_limited = compared > MAX_NAMED_COMPARISONS;
+    let most = if is_limited { (MAX_NAMED_COMPARISONS / added.len()).max(1) } else { MAX_NAMESAKES };
+    let mut seen: HashMap<(&str, Kind), usize> = HashMap::new();
+    for (at, (_, node)) in open() {
+        let named = named(&by_name, node);
+        let first = if is_limited {
+            let seen = seen.entry((last_name(&node.symbol), node.kind)).or_default();
+            *seen += 1;
+            (*seen - 1).saturating_sub(most / 2).min(named.len().saturating_sub(most))
+        } else {
+            0
+        };
+        for &source in named[first..].iter().take(most) {
             let score = similarity(&removed[source].1.chunk, &node.chunk);
             if score >= SAME_NAME_SIMILARITY {
                 // A shared name decides between equally similar candidates.
@@ -273,6 +290,11 @@ fn pair_leftovers(
             edits.push(NodeEdit { change: Change::Removed, before: Some(before), after: None, similarity: None });
         }
     }
+}
+
+/// The nodes of a node's kind and own name, of a table by both.
+fn named<'m>(by_name: &'m HashMap<(&'m str, Kind), Vec<usize>>, node: &'m Placed) -> &'m [usize] {
+    by_name.get(&(last_name(&node.symbol), node.kind)).map_or(&[], Vec::as_slice)
 }
 
 /// The pairs of added and removed nodes, by their places, that are worth a comparison: of one kind, of different names,
@@ -486,6 +508,62 @@ mod tests {
         check(&[("a", &["f=a f=a f=b"], "f=a f=b")], &["removed a#f -"]);
         check(&[("a", &["f=a g=b h=c"], "f=a h=c g=b")], &[]);
         check(&[("a", &["f=a"], "f=a f=a")], &["added - a#f"]);
+    }
+
+    /// So many removed and added nodes of one name, of which no two texts are equal and all are alike.
+    fn namesakes(count: usize) -> (Vec<Placed>, Vec<Placed>) {
+        let one = |at: usize, side: u8| {
+            let mut chunk = ChunkId([side; 16]);
+            chunk.0[..8].copy_from_slice(&at.to_le_bytes());
+            let line = at as u32 + 1;
+            Placed { symbol: "(top)".into(), kind: Kind::Run, chunk, start_line: line, end_line: line }
+        };
+        ((0..count).map(|at| one(at, 1)).collect(), (0..count).map(|at| one(at, 2)).collect())
+    }
+
+    #[test]
+    fn namesakes_are_compared_a_bounded_number_of_times() {
+        let (old, new) = namesakes(20_000);
+        let at = |nodes: Vec<Placed>, path: &str| -> Vec<(Arc<str>, Placed)> {
+            nodes.into_iter().map(|node| (path.into(), node)).collect()
+        };
+        let compared = std::cell::Cell::new(0);
+        let similarity = |_: &ChunkId, _: &ChunkId| {
+            compared.set(compared.get() + 1);
+            0.9
+        };
+        let mut edits = Vec::new();
+        pair_leftovers(at(old, "old"), at(new, "new"), &HashMap::new(), &similarity, &mut edits);
+        assert!(compared.get() <= MAX_NAMED_COMPARISONS + 20_000, "{}", compared.get());
+        // All the same each finds one of its own, though far more than are compared with one another come before it.
+        assert_eq!(edits.iter().filter(|edit| edit.change == Change::Moved).count(), 20_000);
+    }
+
+    #[test]
+    fn a_file_of_200000_namesakes_in_another_order_is_the_same_file() {
+        let (mut old, _) = namesakes(200_000);
+        let new: Vec<Placed> = old.iter().rev().cloned().collect();
+        let matching = Matching::new(&old, &new);
+        assert!(matching.removed.is_empty());
+        assert!(matching.of_after.iter().zip(&new).all(|(one, two)| one.is_some_and(|one| one.chunk == two.chunk)));
+        // Of a text that is there twice, the first meets the first.
+        old[7].chunk = old[3].chunk;
+        let matching = Matching::new(&old, &new);
+        let lines: Vec<u32> = matching.removed.iter().map(|node| node.start_line).collect();
+        assert_eq!(lines, [0; 0], "what is left over is the same node with another text");
+        assert_eq!(matching.of_after[200_000 - 4].map(|node| node.start_line), Some(4));
+        assert_eq!(matching.of_after[200_000 - 8].map(|node| node.start_line), Some(8));
+    }
+
+    #[test]
+    fn what_is_gone_comes_in_the_order_of_the_file() {
+        // Nodes of one line are told apart by nothing but their order.
+        let mut texts = HashMap::new();
+        let mut old = nodes("a=a b=d c=g e=j f=m g=p h=s i=v", &mut texts);
+        old.iter_mut().for_each(|node| (node.start_line, node.end_line) = (1, 1));
+        let new = nodes("z=z", &mut texts);
+        let names: Vec<&str> = Matching::new(&old, &new).removed.iter().map(|node| &*node.symbol).collect();
+        assert_eq!(names, ["a", "b", "c", "e", "f", "g", "h", "i"]);
     }
 
     #[test]
