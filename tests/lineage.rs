@@ -67,6 +67,59 @@ fn a_file_is_followed_across_a_rename_and_a_path_may_hold_a_hash() {
     assert_eq!(changes("a#1/text.rs#parse_header"), ["moved", "added"]);
 }
 
+#[test]
+fn edits_of_the_old_path_on_another_branch_belong_to_a_file_that_moved() {
+    let fixture = Fixture::new("numeric");
+    let text = |at: u32| format!("pub fn steps() -> u32 {{\n    let all = [1, 2, 3, 4, 5];\n    all[{at}]\n}}\n");
+    fixture.commit("old.rs", &text(0), "begin");
+    fixture.git(&["switch", "--quiet", "--create", "side"]);
+    // In one second each; so the second edit comes after the move, by its date.
+    fixture.commit("old.rs", &text(1), "side edit");
+    fixture.commit("old.rs", &text(2), "later side edit");
+    fixture.git(&["switch", "--quiet", "main"]);
+    fixture.git(&["mv", "old.rs", "new.rs"]);
+    fixture.git(&["commit", "--quiet", "--message", "move"]);
+    fixture.git(&["merge", "--quiet", "--no-ff", "--message", "merge", "side"]);
+    // Another file of the old name is none of it.
+    fixture.commit("old.rs", "fn other() {}\n", "another file");
+    let told = |place: &str, revision: &str| -> Vec<String> {
+        let lineage = fixture.json(&["lineage", place, "--json", "--as-of", revision]);
+        let edits = lineage["edits"].as_array().expect("edits");
+        edits.iter().map(|edit| edit["subject"].as_str().expect("text").to_owned()).collect()
+    };
+    for revision in ["main", "main~1"] {
+        let mut steps = told("new.rs", revision);
+        assert_eq!(steps[..2], ["merge", "later side edit"]);
+        steps[2..4].sort();
+        assert_eq!(steps[2..], ["move", "side edit", "begin"]);
+    }
+    assert_eq!(told("new.rs", "main~2"), ["move", "begin"]);
+    assert_eq!(told("old.rs", "side"), ["later side edit", "side edit", "begin"]);
+    assert_eq!(told("old.rs", "main")[0], "another file");
+}
+
+#[test]
+fn files_that_two_branches_moved_to_where_the_other_was_have_an_end() {
+    let fixture = Fixture::new("numeric");
+    fixture.commit("a.rs", "pub fn a() {}\n", "a");
+    fixture.commit("b.rs", "pub fn b() {}\n", "b");
+    let base = fixture.git(&["rev-parse", "HEAD"]);
+    for (branch, from, to) in [("one", "a.rs", "b.rs"), ("two", "b.rs", "a.rs")] {
+        fixture.git(&["switch", "--quiet", "--create", branch, &base]);
+        fixture.git(&["rm", "--quiet", to]);
+        fixture.git(&["commit", "--quiet", "--message", "make room"]);
+        fixture.git(&["mv", from, to]);
+        fixture.git(&["commit", "--quiet", "--message", branch]);
+    }
+    let tree = fixture.git(&["rev-parse", "one^{tree}"]);
+    let merge = fixture.git(&["commit-tree", &tree, "-p", "one", "-p", "two", "-m", "merge"]);
+    fixture.git(&["switch", "--quiet", "--detach", &merge]);
+    for path in ["a.rs", "b.rs"] {
+        let lineage = fixture.json(&["lineage", path, "--json"]);
+        assert!(lineage["edits"].as_array().is_some_and(|edits| edits.len() >= 3), "{lineage}");
+    }
+}
+
 /// The steps of a node, newest first, as `change subject` with what else is told of them.
 fn steps(fixture: &Fixture, place: &str, more: &[&str]) -> Vec<String> {
     let arguments: Vec<&str> = ["lineage", place, "--json"].iter().chain(more).copied().collect();

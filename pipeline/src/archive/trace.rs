@@ -7,6 +7,8 @@ use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use rustc_hash::FxHashSet;
+
 use super::{Archive, Known};
 use crate::shard::{Change, CommitRow, EditRow, ObjectId, StoreError};
 use crate::syntax::{Bag, similarity};
@@ -81,19 +83,24 @@ struct Leg {
 impl Archive {
     /// The edits of a file as known, newest first, followed where it moved unchanged.
     pub fn trace_file(&self, known: &Known, path: &str) -> Vec<&EditRow> {
-        let mut trace: Vec<&EditRow> = Vec::new();
+        let mut found: FxHashSet<u32> = FxHashSet::default();
         let mut path: Arc<str> = path.into();
-        let mut left = None;
+        // The commit at which the file left this path: it and its descendants are about another file.
+        let mut left: Option<(u32, Vec<bool>)> = None;
         loop {
             let mut came_from = None;
             let is_own = |edit: &EditRow| {
-                known.has(edit.commit)
-                    && edit.symbol.is_none()
-                    && left.is_none_or(|left| self.order(edit.commit) < self.order(left))
+                let is_later = |(commit, later): &(u32, Vec<bool>)| {
+                    edit.commit >= *commit && later[(edit.commit - commit) as usize]
+                };
+                known.has(edit.commit) && edit.symbol.is_none() && !left.as_ref().is_some_and(is_later)
             };
             for at in self.newest_first(&path, &is_own) {
+                // Two branches may have moved two files to where the other one was.
+                if !found.insert(at) {
+                    break;
+                }
                 let edit = &self.edits[at as usize];
-                trace.push(edit);
                 if let (Change::Moved, Some(source)) = (edit.change, &edit.before_path) {
                     came_from = Some((source.clone(), edit.commit));
                     break;
@@ -102,11 +109,15 @@ impl Archive {
             match came_from {
                 Some((source, commit)) => {
                     path = source;
-                    left = Some(commit);
+                    left = Some((commit, self.descendants(commit)));
                 }
-                None => return trace,
+                None => break,
             }
         }
+        // Branches that ran side by side are told by date, whatever the path was called there.
+        let mut found: Vec<u32> = found.into_iter().collect();
+        found.sort_by_key(|at| std::cmp::Reverse(self.edit_order(*at)));
+        found.into_iter().map(|at| &self.edits[at as usize]).collect()
     }
 
     /// The edits of one node as known, newest first, followed across renames and moves.
@@ -260,6 +271,8 @@ impl Archive {
             match edit.change {
                 Change::Removed => standing -= 1,
                 Change::Modified => {}
+                // It may have been there before, and out of sight for a while.
+                Change::Present => standing = standing.max(1),
                 _ => standing += 1,
             }
             if standing > 1 {
@@ -271,8 +284,6 @@ impl Archive {
 
     /// Edits, newest first, as steps: what of them came back, and what undid what.
     pub fn steps<'a>(&'a self, edits: impl IntoIterator<Item = (&'a EditRow, Option<Via>)>) -> Vec<Step<'a>> {
-                // It may have been there before, and out of sight for a while.
-                Change::Present => standing = standing.max(1),
         let mut steps: Vec<Step<'a>> = edits
             .into_iter()
             .map(|(edit, via)| Step { edit, via, returns: None, reverts: Vec::new(), reapplies: Vec::new() })
