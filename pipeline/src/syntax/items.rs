@@ -11,7 +11,7 @@ use tree_sitter::{Node as Syntax, Tree};
 use super::Kind;
 use super::extent::Lines;
 use super::languages::{Grammar, Shape};
-use super::parse::{Parsed, Role, parse_parts};
+use super::parse::{Parsed, Role, Tame, parse_parts};
 use super::window::names_tests;
 
 /// Items inside more items than this are no nodes of their own. Their text stands in each item around them, so without a
@@ -73,8 +73,9 @@ pub(super) struct Found {
 /// Parses parts of a source, all of it if none is named, and finds the items in them; `None` when it would take too much
 /// work.
 pub(super) fn find(grammar: &Grammar, lines: &Lines<'_>, parts: &[Range<usize>]) -> Option<Found> {
-    let Parsed { tree, reports } = parse_parts(grammar, lines, parts)?;
-    let mut walk = Walk::new(grammar, lines, parts, 0);
+    let tame = Tame::of(grammar, lines.source)?;
+    let Parsed { tree, reports } = parse_parts(grammar, lines, &tame, parts)?;
+    let mut walk = Walk::new(grammar, lines, &tame, parts, 0);
     walk.run(&tree);
     Some(Found { items: walk.items, errors: errors(&tree), reports })
 }
@@ -103,6 +104,7 @@ fn errors(tree: &Tree) -> Vec<Range<usize>> {
 struct Walk<'s> {
     grammar: &'s Grammar,
     lines: &'s Lines<'s>,
+    tame: &'s Tame<'s>,
     parts: &'s [Range<usize>],
     /// The number of macro calls around.
     macros: usize,
@@ -139,10 +141,17 @@ struct Lead {
 }
 
 impl<'s> Walk<'s> {
-    fn new(grammar: &'s Grammar, lines: &'s Lines<'s>, parts: &'s [Range<usize>], macros: usize) -> Walk<'s> {
+    fn new(
+        grammar: &'s Grammar,
+        lines: &'s Lines<'s>,
+        tame: &'s Tame<'s>,
+        parts: &'s [Range<usize>],
+        macros: usize,
+    ) -> Walk<'s> {
         Walk {
             grammar,
             lines,
+            tame,
             parts,
             macros,
             items: Vec::new(),
@@ -306,11 +315,11 @@ impl<'s> Walk<'s> {
         if parts.is_empty() {
             return None;
         }
-        let Parsed { tree, .. } = parse_parts(self.grammar, self.lines, &parts)?;
+        let Parsed { tree, .. } = parse_parts(self.grammar, self.lines, self.tame, &parts)?;
         if tree.root_node().has_error() {
             return None;
         }
-        let mut walk = Walk::new(self.grammar, self.lines, &parts, self.macros + 1);
+        let mut walk = Walk::new(self.grammar, self.lines, self.tame, &parts, self.macros + 1);
         walk.run(&tree);
         walk.items.iter().any(|item| item.shape != Shape::Plain).then_some(walk.items)
     }
@@ -472,5 +481,24 @@ impl Grammar {
             [..path.find(|letter: char| !letter.is_alphanumeric() && !"_:.".contains(letter)).unwrap_or(path.len())];
         let last = path.rsplit([':', '.']).next().unwrap_or(path);
         self.test_attributes.contains(&last) || (!self.test_attributes.is_empty() && last.ends_with("_test"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::syntax::languages::{Rules, language};
+    use crate::syntax::parse::TAMED;
+
+    #[test]
+    fn a_source_is_read_whole_once_however_many_macro_calls_it_holds() {
+        let Some(Rules::Grammar(rust)) = language("rust").map(|language| &language.rules) else {
+            panic!("the table has a grammar for Rust")
+        };
+        let source = "a! { fn b() {} }\nc! { d! { fn e() {} } }\n".repeat(100);
+        let before = TAMED.get();
+        let found = find(rust, &Lines::of(&source), &[]).expect("because it is short");
+        assert_eq!(found.items.iter().filter(|item| item.shape == Shape::Leaf(Kind::Function)).count(), 200);
+        assert_eq!(TAMED.get() - before, 1);
     }
 }

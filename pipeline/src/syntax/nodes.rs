@@ -276,6 +276,25 @@ mod tests {
     }
 
     #[test]
+    fn functions_inside_macro_calls_are_found() {
+        let source = "cfg_rt! {\n    /// Doc.\n    #[inline]\n    pub fn f() {}\n\n    impl A {\n        fn g() {}\n    }\n\n    cfg_more! {\n        fn h() {}\n    }\n}\n";
+        let found = [
+            "run (top) 1-1: cfg_rt! {",
+            "function f 2-4: /// Doc.|#[inline]|pub fn f() {}",
+            "impl impl A 6-8: impl A {|}",
+            "function A::g 7-7: fn g() {}",
+            "run (top) 10-10: cfg_more! {",
+            "function h 11-11: fn h() {}",
+        ];
+        check("rust", source, &found);
+        // What stands in a function, in other brackets, or does not parse as items is no scope.
+        let in_function = "fn f() {\n    m! { fn g() {} }\n}\n";
+        check("rust", in_function, &["function f 1-3: fn f() {|    m! { fn g() {} }|}"]);
+        check("rust", "m!(fn g() {});\n", &["run (top) 1-1: m!(fn g() {});"]);
+        check("rust", "m! { fn g() {} => }\n", &["run (top) 1-1: m! { fn g() {} => }"]);
+    }
+
+    #[test]
     fn leaves_are_whole_and_containers_are_what_is_left() {
         let source = "impl<T> Foo<T> for a::Vec<T> {\n    const N: u8 = 1;\n    // kept\n\n    /// Does.\n    fn f() {\n        g();\n    }\n}\n";
         check(

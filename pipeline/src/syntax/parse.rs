@@ -3,6 +3,7 @@
 //! This is the only file that starts a parser. It says what each node type means to the walks ([`Role`]), and refuses
 //! what would be too costly; it looks at no tree.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::ops::{ControlFlow, Range};
 
@@ -92,6 +93,12 @@ impl Grammar {
     }
 }
 
+#[cfg(test)]
+thread_local! {
+    /// How many sources this thread has read whole before they were parsed.
+    pub(super) static TAMED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
 thread_local! {
     static PARSER: RefCell<Parser> = RefCell::new(Parser::new());
 }
@@ -103,9 +110,25 @@ pub(super) struct Parsed {
     pub(super) reports: usize,
 }
 
+/// A source as its grammar's scanner may see it: of the same length, without what is dangerous. Making it reads all of
+/// the source, so it is made once for however many parts are parsed.
+pub(super) struct Tame<'s>(Cow<'s, str>);
+
+impl<'s> Tame<'s> {
+    /// `None` when it cannot be made safe, or would take too much work.
+    pub(super) fn of(grammar: &Grammar, source: &'s str) -> Option<Tame<'s>> {
+        #[cfg(test)]
+        TAMED.set(TAMED.get() + 1);
+        if exceeds_indent(source, grammar.max_indent_columns) {
+            return None;
+        }
+        Some(Tame(grammar.hazard.tame(source)?))
+    }
+}
+
 /// The syntax tree of a source; `None` when it would take too much work.
 pub(super) fn parse(grammar: &Grammar, source: &str) -> Option<Parsed> {
-    parse_parts(grammar, &Lines::of(source), &[])
+    parse_parts(grammar, &Lines::of(source), &Tame::of(grammar, source)?, &[])
 }
 
 /// How many nodes of the syntax tree stand for what could not be read, or are missing; `None` when parsing would take too
@@ -134,11 +157,13 @@ pub(super) fn faults(grammar: &Grammar, source: &str) -> Option<usize> {
 
 /// The syntax tree of parts of a source, as if nothing stood between them; all of it if no part is named. The parts are
 /// apart and in order.
-pub(super) fn parse_parts(grammar: &Grammar, lines: &Lines<'_>, parts: &[Range<usize>]) -> Option<Parsed> {
-    if exceeds_indent(lines.source, grammar.max_indent_columns) {
-        return None;
-    }
-    let source = &*grammar.hazard.tame(lines.source)?;
+pub(super) fn parse_parts(
+    grammar: &Grammar,
+    lines: &Lines<'_>,
+    source: &Tame<'_>,
+    parts: &[Range<usize>],
+) -> Option<Parsed> {
+    let source = &*source.0;
     let parts: Vec<_> = parts.iter().map(|part| lines.positions(part)).collect();
     PARSER.with_borrow_mut(|parser| {
         parser.set_language(&grammar.roles().language).expect("because the grammars match the library's version");
