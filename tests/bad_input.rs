@@ -307,6 +307,28 @@ fn rules_that_cannot_be_read_are_named_and_not_taken_for_none() {
 }
 
 #[test]
+fn what_was_complete_is_kept_when_a_later_commit_cannot_be_read() {
+    let fixture = Fixture::new("many");
+    // The runs take 128 commits together, and their versions 512 at a time: the missing one comes last of 1,101.
+    fixture.git(&["reset", "--quiet", "--hard", "main~1072"]);
+    let complete = fixture.git(&["rev-parse", "main"]);
+    for at in 0..1_100 {
+        std::fs::write(fixture.repo().join(format!("file_{at}.rs")), format!("fn f{at}() {{}}\n")).expect("a file");
+    }
+    fixture.git(&["add", "--all"]);
+    let blob = "f".repeat(40);
+    fixture.git(&["update-index", "--add", "--cacheinfo", &format!("100644,{blob},zz.rs")]);
+    let tree = fixture.git(&["write-tree", "--missing-ok"]);
+    let commit = fixture.git(&["commit-tree", &tree, "-p", "main", "-m", "files, and one that is not there"]);
+    fixture.git(&["update-ref", "refs/heads/main", &commit]);
+    check(&fixture, &["index"], 3, &format!("blob {blob} is missing from the repository"));
+    let expected = fixture.beside("expected");
+    fixture.json(&["index", "--json", "--tip", &complete, "--store", &expected.to_string_lossy()]);
+    assert!(content(&fixture.store()) == content(&expected));
+    assert_eq!(fixture.json(&["store", "check", "--json"])["rows"]["commits"], 128);
+}
+
+#[test]
 fn a_clone_without_trees_says_what_brings_them() {
     let fixture = Fixture::new("review");
     fixture.git(&["config", "uploadpack.allowFilter", "true"]);

@@ -419,8 +419,8 @@ impl Ingest<'_> {
         let mut reached = Reached { tips: manifest.tips.clone(), wanted: self.tips };
         (self.progress)(Progress { stage: Stage::Index, done: 0, total });
         let mut failure = None;
-        // Whether the generation holds no version of a commit that it does not hold.
-        let mut is_whole = true;
+        // Whether the generation holds no version of a commit that it does not hold, and its rows when it last did.
+        let (mut is_whole, mut whole) = (true, (0, 0));
         for part in parts {
             if is_whole && self.interrupt.load(Ordering::Relaxed) {
                 run.interrupted = true;
@@ -432,12 +432,9 @@ impl Ingest<'_> {
                     let started = Instant::now();
                     cut.into_iter().for_each(|cut| rows.push_version(cut, &mut generation, run));
                     run.seconds.rows += started.elapsed().as_secs_f64();
-                    is_whole = false;
                     continue;
                 }
                 Ok(Part::Commits(batch, needed)) => (batch, needed),
-                // What was handed over stays.
-                Err(error) if !is_whole => return Err(error),
                 Err(error) => {
                     failure = Some(error);
                     break;
@@ -445,6 +442,9 @@ impl Ingest<'_> {
             };
             is_whole = true;
             let started = Instant::now();
+                    if std::mem::replace(&mut is_whole, false) {
+                        whole = (generation.chunks.len(), generation.spans.len());
+                    }
             run.seconds.history += batch.seconds;
             generation.attribute_dirs = batch.attribute_dirs;
             let first = generation.commits.len();
@@ -454,6 +454,10 @@ impl Ingest<'_> {
             (self.progress)(Progress { stage: Stage::Index, done: run.commits, total });
             if self.is_full(&generation) {
                 let next = Generation { attribute_dirs: generation.attribute_dirs.clone(), ..Generation::default() };
+                    if !is_whole {
+                        generation.chunks.truncate(whole.0);
+                        generation.spans.truncate(whole.1);
+                    }
                 let full = std::mem::replace(&mut generation, next);
                 if generations.send(reached.closed(full, shallow)).is_err() {
                     // The writer has failed, and says why.
