@@ -81,10 +81,28 @@ fn a_partial_clone_says_what_is_missing() {
     git(&fixture.repo(), &["clone", "--quiet", "--filter=blob:none", &from, &clone.to_string_lossy()]);
     let ran = crate::support::Ran::of(precedent(&clone, &["index", "--json"]).output().expect("the binary"));
     assert_eq!(ran.code, 0, "{}", ran.stderr);
-    assert!(ran.stderr.contains("missing here, as in a partial clone"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("missing from the index, since a partial clone lacks them"), "{}", ran.stderr);
     let report: serde_json::Value = serde_json::from_str(&ran.stdout).expect("JSON");
     assert_eq!(report["partial"], true);
-    assert!(crate::support::skipped(&report, "missing") > 0);
+    let missing = crate::support::skipped(&report, "missing");
+    assert!(missing > 0);
+    assert_eq!(report["missing"], missing);
+
+    // They are missing until the index is built again, also when nothing is new and Git has fetched them.
+    let index = |more: &[&str]| {
+        let arguments = [&["index", "--json"], more].concat();
+        let ran = Ran::of(precedent(&clone, &arguments).output().expect("the binary"));
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        let report: serde_json::Value = serde_json::from_str(&ran.stdout).expect("JSON");
+        (report["missing"].as_u64(), report["partial"].as_bool(), ran.stderr)
+    };
+    let (again, partial, said) = index(&[]);
+    assert_eq!((again, partial), (Some(missing), Some(true)));
+    assert!(said.contains("git fetch --refetch --no-filter"), "{said}");
+    git(&clone, &["fetch", "--quiet", "--refetch", "--no-filter"]);
+    assert_eq!(index(&[]), (Some(missing), Some(true), said));
+    let (_, partial, said) = index(&["--rebuild"]);
+    assert_eq!((index(&[]).0, partial), (Some(0), Some(false)), "{said}");
 }
 
 #[test]

@@ -17,6 +17,7 @@ fn the_index_report_has_the_keys_that_were_promised() {
         "file_versions",
         "generation",
         "merged",
+        "missing",
         "model",
         "nodes",
         "partial",

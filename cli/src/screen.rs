@@ -106,10 +106,10 @@ pub(crate) fn caveats(report: &IndexReport) -> Vec<String> {
                 .to_owned(),
         );
     }
-    if let Some(missing) = report.skipped.iter().find(|skip| skip.reason == "missing") {
+    if report.missing > 0 {
         caveats.push(format!(
-            "{} file versions are missing here, as in a partial clone; bring them with: git fetch --refetch --no-filter, then: precedent index --rebuild",
-            grouped(missing.count)
+            "{} missing from the index, since a partial clone lacks them; bring them with: git fetch --refetch --no-filter, then: precedent index --rebuild",
+            if report.missing == 1 { "1 file version is".to_owned() } else { format!("{} file versions are", grouped(report.missing)) }
         ));
     }
     for failed in report.unembedded.iter().take(SHOWN_FAILURES) {

@@ -214,6 +214,8 @@ pub struct IndexReport {
     pub totals: Counts,
     /// Indexed commits whose parents a shallow clone lacked.
     pub shallow: u64,
+    /// Distinct file contents that the store lacks since a partial clone lacked them, whichever run met them.
+    pub missing: u64,
     /// True when the run was interrupted.
     #[serde(skip)]
     pub interrupted: bool,
@@ -303,7 +305,7 @@ fn report(store: &Store, run: Run) -> IndexReport {
     for (_, skip) in &run.skipped {
         *reasons.entry(skip.as_str()).or_default() += 1;
     }
-    let missing = reasons.contains_key(Skip::Missing.as_str());
+    let missing = reasons.get(Skip::Missing.as_str()).copied().unwrap_or(0);
     let rows = |table: &str| store.manifest().rows(table);
     IndexReport {
         commits: run.commits,
@@ -324,7 +326,8 @@ fn report(store: &Store, run: Run) -> IndexReport {
         model: store.manifest().embedder.clone(),
         unembedded: run.unembedded,
         generation: store.manifest().generation,
-        partial: run.interrupted || missing || !store.manifest().shallow.is_empty(),
+        partial: run.interrupted || missing > 0 || !store.manifest().shallow.is_empty(),
+        missing,
         totals: Counts { commits: rows("commits"), chunks: rows("chunks"), nodes: rows("spans"), edits: rows("edits") },
         shallow: store.manifest().shallow.len() as u64,
         interrupted: run.interrupted,

@@ -13,6 +13,7 @@ use precedent_model::{Embedder, Table};
 use crate::history::Repository;
 use crate::ingest::{IndexOptions, IndexReport, Interrupt, Progress, index, is_indexed};
 use crate::shard::{Location, ObjectId, Settings, Store, StoreError, WriteLock};
+use crate::syntax::Skip;
 use crate::{PipelineError, syntax};
 
 /// How long to wait for another writer, and between two looks.
@@ -49,6 +50,25 @@ impl Default for UpkeepOptions {
 /// # Errors
 /// As [`index`]; also a store of another repository or maker, and one that somebody else is writing.
 pub fn bring_up(
+    repository: &Repository,
+    location: &Location,
+    tips: &[ObjectId],
+    options: &UpkeepOptions,
+    notice: &dyn Fn(Notice),
+    progress: &(dyn Fn(Progress) + Sync),
+    interrupt: &Interrupt,
+) -> Result<(Store, IndexReport), PipelineError> {
+    let (store, mut report) = brought_up(repository, location, tips, options, notice, progress, interrupt)?;
+    if repository.is_partial() {
+        // What earlier runs did not find is no less missing. A shard that cannot be read is for those who need it to deal
+        // with.
+        report.missing = report.missing.max(store.left_out(Skip::Missing.as_str()).unwrap_or(0));
+        report.partial |= report.missing > 0;
+    }
+    Ok((store, report))
+}
+
+fn brought_up(
     repository: &Repository,
     location: &Location,
     tips: &[ObjectId],

@@ -54,7 +54,7 @@ impl Strings {
     }
 
     /// The values of a column of repeated strings, one a row.
-    fn column(&mut self, batch: &RecordBatch, name: &'static str) -> Result<Vec<Option<Arc<str>>>, String> {
+    pub(super) fn column(&mut self, batch: &RecordBatch, name: &'static str) -> Result<Vec<Option<Arc<str>>>, String> {
         let array: &DictionaryArray<Int32Type> = column(batch, name)?;
         let values = array.values().as_any().downcast_ref::<StringArray>().ok_or_else(|| mistyped(name))?;
         let held = self.columns.entry(name).or_insert_with(|| Dictionary::of(values));

@@ -15,7 +15,7 @@ use rayon::prelude::*;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::bytes::ShardBytes;
-use super::decode::{Decode, Strings, decode_chunk_heads, decode_chunk_ids, object_id, required};
+use super::decode::{Decode, Strings, column, decode_chunk_heads, decode_chunk_ids, object_id, required};
 use super::error::StoreError;
 use super::ids::{ChunkId, ObjectId};
 use super::manifest::{MANIFEST, Manifest, ShardEntry, plausible};
@@ -62,6 +62,25 @@ impl Store {
     /// Every edit, in the order in which they were stored.
     pub fn edits(&self) -> Result<Vec<EditRow>, StoreError> {
         self.table()
+    }
+
+    /// How many file contents were left out for this reason when their commits were indexed.
+    pub fn left_out(&self, reason: &str) -> Result<u64, StoreError> {
+        let left_out = self.side_by_side(Table::Edits, |shard| {
+            let (mut blobs, mut strings) = (Vec::new(), Strings::default());
+            let part = Part { columns: Some(&["before_blob", "after_blob", "skipped"]), rows: None, ..Part::default() };
+            self.read_shard(Table::Edits, shard, part, |batch| {
+                let sides: [&BinaryArray; 2] = [column(batch, "after_blob")?, column(batch, "before_blob")?];
+                let skipped = strings.column(batch, "skipped")?;
+                for row in (0..).zip(skipped).filter_map(|(row, why)| (why.as_deref() == Some(reason)).then_some(row)) {
+                    let blob = sides.iter().find(|side| side.is_valid(row)).map(|side| object_id(side.value(row)));
+                    blobs.extend(blob.transpose()?);
+                }
+                Ok(())
+            })?;
+            Ok(blobs)
+        })?;
+        Ok(left_out.into_iter().collect::<FxHashSet<ObjectId>>().len() as u64)
     }
 
     /// Every chunk with its text, in order of number. Where ids are enough, [`Store::chunk_ids`] reads a fraction of the bytes.
