@@ -511,6 +511,39 @@ fn a_commit_of_20000_files_is_indexed() {
 }
 
 #[test]
+fn commits_of_many_files_are_not_all_in_memory_at_once() {
+    let fixture = Fixture::empty();
+    let mut stream = Vec::new();
+    for round in 0..64 {
+        let texts: Vec<(String, String)> = (0..500)
+            .map(|at| {
+                let lines: String = (0..8).map(|line| format!("    step_{at}_{line}(round_{round});\n")).collect();
+                (format!("src/{}/{at}.rs", at % 100), format!("pub fn f{at}() {{\n{lines}}}\n"))
+            })
+            .collect();
+        let files: Vec<(&str, &str)> = texts.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+        stream_commit(&mut stream, &(1_710_000_000 + round).to_string(), &format!("round {round}"), &files);
+    }
+    import(&fixture, &stream);
+    let first = fixture.git(&["rev-list", "--max-parents=0", "main"]);
+    let index = |tip: &str, store: &str| -> serde_json::Value {
+        let store = fixture.beside(store);
+        let arguments = ["index", "--json", "--memory", "32", "--tip", tip, "--store", &store.to_string_lossy()];
+        // Each thread has caches of its own.
+        let ran = crate::support::precedent(&fixture.repo(), &arguments).env("RAYON_NUM_THREADS", "2").output();
+        serde_json::from_slice(&ran.expect("the binary").stdout).expect("JSON")
+    };
+    let (one, all) = (index(&first, "one"), index("main", "all"));
+    assert_eq!((one["file_versions"].as_u64(), all["file_versions"].as_u64()), (Some(500), Some(32_000)));
+    // Though a run takes as many commits together, it does not wait for all of them to write some.
+    assert!(all["generation"].as_u64() > Some(2), "{all}");
+    let peak = |report: &serde_json::Value| report["peak_rss_bytes"].as_f64();
+    if let (Some(one), Some(all)) = (peak(&one), peak(&all)) {
+        assert!(all < 2.2 * one, "{one} for one commit, {all} for all");
+    }
+}
+
+#[test]
 fn a_line_of_50_mb_is_left_out_and_one_of_1_mb_is_not() {
     let fixture = Fixture::empty();
     let (long, shorter) = ("x".repeat(50 << 20), "x".repeat(1_000_000));

@@ -56,6 +56,32 @@ pub(crate) struct Batch {
     pub(crate) seconds: f64,
 }
 
+impl Batch {
+    /// The same commits in batches that change about so many files at the most, but for single commits of more.
+    pub(crate) fn split(self, most_files: usize) -> Vec<Batch> {
+        let Batch { commits, attribute_dirs, missing, mut seconds } = self;
+        let mut batches: Vec<Batch> = Vec::new();
+        let mut files = 0;
+        for changed in commits {
+            let more = changed.files.len() + changed.let_in.len();
+            files += more;
+            match batches.last_mut() {
+                Some(last) if files <= most_files => last.commits.push(changed),
+                _ => {
+                    files = more;
+                    batches.push(Batch {
+                        commits: vec![changed],
+                        attribute_dirs: attribute_dirs.clone(),
+                        missing: missing.clone(),
+                        seconds: std::mem::take(&mut seconds),
+                    });
+                }
+            }
+        }
+        batches
+    }
+}
+
 fn read(
     repository: &Repository,
     objects: &Pool<'_>,

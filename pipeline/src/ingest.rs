@@ -19,6 +19,9 @@ use crate::{PipelineError, Unembedded, embed};
 /// Commits taken together. More gives the threads more to share; fewer bounds memory and makes an
 /// interrupt answer sooner.
 const BATCH_COMMITS: usize = 128;
+/// Files that the commits of a batch change, from which on it is cut and made rows of in parts. The versions of a part are
+/// in memory together, whatever a run may hold.
+const BATCH_FILES: usize = 1024;
 /// Batches that are read ahead, and parts that are cut ahead.
 const AHEAD: usize = 1;
 
@@ -37,7 +40,8 @@ pub enum Reparse {
 pub struct IndexOptions {
     /// How file versions are parsed.
     pub reparse: Reparse,
-    /// About how many bytes a run may hold, over what the ids of the store's rows take and the largest commit needs.
+    /// About how many bytes a run may hold, over what the ids of the store's rows take, what is in flight, and the caches of
+    /// Git's objects. In flight are three parts of a batch, each of a thousand changed files or one commit.
     pub memory: usize,
 }
 
@@ -210,12 +214,12 @@ pub struct IndexReport {
     pub generation: u64,
     /// True when the run was interrupted, or history is cut off or incomplete here.
     pub partial: bool,
+    /// Distinct file contents that the store lacks since a partial clone lacked them, whichever run met them.
+    pub missing: u64,
     /// The store's rows.
     pub totals: Counts,
     /// Indexed commits whose parents a shallow clone lacked.
     pub shallow: u64,
-    /// Distinct file contents that the store lacks since a partial clone lacked them, whichever run met them.
-    pub missing: u64,
     /// True when the run was interrupted.
     #[serde(skip)]
     pub interrupted: bool,
@@ -394,7 +398,15 @@ impl Ingest<'_> {
     ) {
         let mut cutter = Cutter::new(self.repository, numbers, self.options.reparse, self.options.version_bytes());
         for batch in batches {
-            match batch.and_then(|batch| Ok(cutter.cut(batch, &parts)?)) {
+            let cut = batch.and_then(|batch| {
+                for part in batch.split(BATCH_FILES) {
+                    if !cutter.cut(part, &parts)? {
+                        return Ok(false);
+                    }
+                }
+                Ok(true)
+            });
+            match cut {
                 Ok(true) => {}
                 Ok(false) => return,
                 Err(error) => {
@@ -433,23 +445,28 @@ impl Ingest<'_> {
                 Ok(Part::Versions { cut, seconds }) => {
                     run.seconds.syntax += seconds;
                     let started = Instant::now();
+                    if std::mem::replace(&mut is_whole, false) {
+                        whole = (generation.chunks.len(), generation.spans.len());
+                    }
                     cut.into_iter().for_each(|cut| rows.push_version(cut, &mut generation, run));
                     run.seconds.rows += started.elapsed().as_secs_f64();
                     continue;
                 }
                 Ok(Part::Commits(batch, needed)) => (batch, needed),
                 Err(error) => {
+                    if !is_whole {
+                        generation.chunks.truncate(whole.0);
+                        generation.spans.truncate(whole.1);
+                    }
                     failure = Some(error);
                     break;
                 }
             };
             is_whole = true;
             let started = Instant::now();
-                    if std::mem::replace(&mut is_whole, false) {
-                        whole = (generation.chunks.len(), generation.spans.len());
-                    }
             run.seconds.history += batch.seconds;
             generation.attribute_dirs = batch.attribute_dirs;
+            run.skipped.extend(batch.missing.into_iter().map(|id| (id, Skip::Missing)));
             let first = generation.commits.len();
             rows.push_commits(batch.commits, &needed, &mut generation, run);
             reached.after(&generation.commits[first..]);
@@ -457,10 +474,6 @@ impl Ingest<'_> {
             (self.progress)(Progress { stage: Stage::Index, done: run.commits, total });
             if self.is_full(&generation) {
                 let next = Generation { attribute_dirs: generation.attribute_dirs.clone(), ..Generation::default() };
-                    if !is_whole {
-                        generation.chunks.truncate(whole.0);
-                        generation.spans.truncate(whole.1);
-                    }
                 let full = std::mem::replace(&mut generation, next);
                 if generations.send(reached.closed(full, shallow)).is_err() {
                     // The writer has failed, and says why.
@@ -473,7 +486,6 @@ impl Ingest<'_> {
             // A writer that has failed says why.
             let _ = generations.send(reached.closed(generation, shallow));
         }
-            run.skipped.extend(batch.missing.into_iter().map(|id| (id, Skip::Missing)));
         failure.map_or(Ok(()), Err)
     }
 
