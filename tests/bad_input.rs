@@ -387,13 +387,14 @@ fn a_repository_that_is_repacked_meanwhile_gives_the_same_store() {
             }
             rounds
         });
-        let mut runs = 0;
-        while runs < 12 {
+        let (mut runs, mut whole) = (0, 0);
+        while runs < 12 || whole == 0 && runs < 60 {
             let store = fixture.beside("store");
             let ran = fixture.run(&["index", "--store", &store.to_string_lossy()]);
             if ran.code == 0 {
                 assert!(content(&store) == expected, "run {runs}: {}", ran.stderr);
                 std::fs::remove_dir_all(&store).expect("gone");
+                whole += 1;
             } else {
                 // Not a store that is less than it seems: the run says so, and the next one goes on.
                 assert_eq!(ran.code, 3, "{}", ran.stderr);
@@ -403,8 +404,54 @@ fn a_repository_that_is_repacked_meanwhile_gives_the_same_store() {
         }
         drop(ending);
         assert!(repacking.join().expect("an end") > 3);
+        assert!(whole > 0, "no run of {runs} came to its end");
     });
     let store = fixture.beside("store");
     fixture.json(&["index", "--json", "--store", &store.to_string_lossy()]);
     assert!(content(&store) == expected);
+}
+
+#[test]
+fn a_repository_that_is_fetched_into_meanwhile_gives_the_same_store() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let fixture = Fixture::new("many");
+    fixture.git(&["config", "uploadpack.allowReachableSHA1InWant", "true"]);
+    let history = fixture.git(&["rev-list", "--reverse", "main"]);
+    let history: Vec<&str> = history.lines().collect();
+    let clone = fixture.beside("clone");
+    git(&fixture.repo(), &["init", "--quiet", "--bare", &clone.to_string_lossy()]);
+    let from = format!("file://{}", fixture.repo().display());
+    let fetch = |at: usize| git(&clone, &["fetch", "--quiet", &from, &format!("+{}:refs/heads/main", history[at])]);
+    fetch(599);
+    let index = |tip: &str, store: &str| {
+        let store = fixture.beside(store);
+        let ran = Ran::of(
+            precedent(&clone, &["index", "--tip", tip, "--store", &store.to_string_lossy()])
+                .output()
+                .expect("the binary"),
+        );
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        content(&store)
+    };
+    let expected = index(history[599], "good");
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let fetching = scope.spawn(|| {
+            let mut fetched = 599;
+            while !done.load(Ordering::Relaxed) && fetched < 1199 {
+                fetched += 1;
+                fetch(fetched);
+            }
+            fetched - 599
+        });
+        for run in 0..8 {
+            // A store of its own each time, and one that goes on with whatever is there.
+            assert!(index(history[599], &format!("run {run}")) == expected, "run {run}");
+            index("main", "growing");
+        }
+        done.store(true, Ordering::Relaxed);
+        assert!(fetching.join().expect("an end") > 3);
+    });
+    fetch(1199);
+    assert!(index("main", "growing") == index("main", "whole"));
 }

@@ -410,6 +410,29 @@ fn modes_that_git_takes_for_one_another_are_no_change() {
 }
 
 #[test]
+fn how_versions_were_read_is_counted_by_language() {
+    let fixture = Fixture::empty();
+    let mut stream = Vec::new();
+    let good = "pub fn a() {\n    1;\n}\n\npub fn b() {\n    2;\n}\n";
+    stream_commit(
+        &mut stream,
+        "1710000000",
+        "one",
+        &[("a.rs", good), ("a.py", "def f():\n    pass\n"), ("a.md", "a\n")],
+    );
+    stream_commit(&mut stream, "1710000001", "two", &[("a.rs", &good.replace("2;", "3;")), ("a.md", "b\n")]);
+    // A string that does not end reaches past what is around it.
+    stream_commit(&mut stream, "1710000002", "three", &[("a.rs", &good.replace("2;", "\";"))]);
+    import(&fixture, &stream);
+    let report = fixture.json(&["index", "--json"]);
+    let expected = serde_json::json!({
+        "python": {"whole": 1, "windows": 0, "doubtful": 0},
+        "rust": {"whole": 1, "windows": 1, "doubtful": 1},
+    });
+    assert_eq!(report["readings"], expected);
+}
+
+#[test]
 fn parsing_whole_and_parsing_windows_give_the_same_shards() {
     for name in ALL {
         let fixture = Fixture::new(name);
@@ -632,6 +655,11 @@ fn a_mailmap_that_goes_in_circles_changes_nothing() {
     fixture.commit(".mailmap", map, "circles");
     assert_eq!(fixture.json(&["index", "--json"])["commits"], 4);
     assert_eq!(fixture.run(&["lineage", "src/numeric.rs#gcd"]).code, 0);
+    // A review asks who wrote what, and so reads the map, which Git follows one step.
+    assert_eq!(fixture.git(&["check-mailmap", "<bob@example.org>"]), "Ada <ada@example.org>");
+    let source = std::fs::read_to_string(fixture.repo().join("src/numeric.rs")).expect("a file");
+    fixture.commit("src/numeric.rs", &source.replace("gcd(b, a % b)", "gcd(b, a.rem_euclid(b))"), "a change");
+    assert_eq!(fixture.json(&["review", "HEAD~1..HEAD", "--json"])["files"]["changed"], 1);
 }
 
 #[test]

@@ -167,6 +167,13 @@ mod tests {
     }
 
     #[test]
+    fn a_mailmap_that_goes_in_circles_is_followed_one_step_as_git_does() {
+        let map = Mailmap::parse("Ada <ada@x.example> <bob@x.example>\nBob <bob@x.example> <ada@x.example>\n");
+        assert_eq!(map.resolve("A", "ada@x.example"), ("Bob", "bob@x.example"));
+        assert_eq!(map.resolve("B", "bob@x.example"), ("Ada", "ada@x.example"));
+    }
+
+    #[test]
     fn bots_are_no_authors() {
         assert!(is_bot("dependabot[bot]", "x"));
         assert!(is_bot("bors", "bors@rust-lang.org"));

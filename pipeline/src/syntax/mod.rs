@@ -222,7 +222,8 @@ pub fn cut(language: &'static Language, source: &str, before: Option<&Outline>) 
 mod tests {
     use super::*;
 
-    const SAMPLES: &[(&str, &str)] = &[
+    /// A source of each language and format.
+    pub(super) const SAMPLES: &[(&str, &str)] = &[
         (
             "rust",
             "//! m\n\nuse a;\n\n/// s\n#[derive(A)]\nstruct S<T>(T);\n\nimpl<T> A for S<T> {\n    type B = u8;\n\n    // c\n    fn f(&self) {\n        fn g() {}\n    }\n}\n\n#[cfg(test)]\nmod tests {\n    use super::*;\n\n    #[test]\n    fn t() {}\n}\n\ncfg_rt! {\n    // k\n    fn k() {}\n}\n",

@@ -53,6 +53,20 @@ const LINES: &[&str] = &[
     "cfg_x! {",
     "    \\",
     "é\r",
+    "end",
+    "def x",
+    "  class D",
+    "<<~E",
+    "E",
+    "`",
+    "#if X",
+    "#endif",
+    "namespace z {",
+    "<?php",
+    "?>",
+    "  x: 1",
+    "=> 1",
+    "--[[",
 ];
 
 #[derive(Clone, Debug)]
@@ -137,6 +151,24 @@ proptest! {
     ) {
         for (name, source) in SOURCES {
             let mut versions = vec![(*source).to_owned()];
+            for edits in &chain {
+                versions.push(apply(&versions[versions.len() - 1], edits));
+            }
+            check(name, &versions);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// The same of every grammar.
+    #[test]
+    fn edits_of_any_language_give_what_whole_parses_give(
+        chain in proptest::collection::vec(proptest::collection::vec(edit(), 1..4), 1..6)
+    ) {
+        for (name, source) in crate::syntax::tests::SAMPLES {
+            let mut versions = vec![source.repeat(2)];
             for edits in &chain {
                 versions.push(apply(&versions[versions.len() - 1], edits));
             }
