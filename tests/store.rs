@@ -26,7 +26,7 @@ fn a_hundred_runs_of_one_commit_leave_few_shards_and_the_store_of_one_run() {
     let check = fixture.json(&["store", "check", "--json", "--store", &many.to_string_lossy()]);
     assert_eq!(check["ok"], true);
     for (table, shards) in check["shards_by_table"].as_object().expect("an object") {
-        // Fewer than eight of each level.
+        // Fewer than ten of each level.
         assert!(shards.as_u64().expect("a count") <= 21, "{table}: {shards}");
     }
     let amplification = report["write_amplification"].as_f64().expect("a number");

@@ -5,7 +5,7 @@
 In each round, in turn: `git log --raw -c`, the same list from PRECEDENT (`index --list-changes`), an index with every
 version parsed whole (`--reparse full`), an index in windows (`--reparse window`), a run with nothing new, and a run with
 one new commit. Whole processes are timed from outside. The lists of changed files must be equal, and so must the shards
-of the two indexes, byte by byte.
+of the two indexes, byte by byte; where they are not, the script ends with 1.
 """
 
 import argparse
@@ -41,9 +41,10 @@ def timed(command, **options):
 
 
 def changes_of_git(raw):
-    """The (commit, path) pairs of `git log --raw -z`-less output."""
+    """The (commit, path) pairs of `git log --raw` without `-z`."""
     pairs, commit = set(), None
-    for line in raw.splitlines():
+    # Not `splitlines`, which breaks lines at letters that a path may hold, such as U+2028.
+    for line in raw.split("\n"):
         if line.startswith(":"):
             pairs.add((commit, line.split("\t", 1)[1]))
         elif line:
@@ -71,6 +72,7 @@ def main():
            "--no-abbrev", "--format=%H", "HEAD"]
     seconds = {}
     memory = []
+    different = False
 
     def record(name, command):
         taken, peak, text = timed(command)
@@ -83,8 +85,9 @@ def main():
             _, raw = record("git log --raw -c", git)
             _, listed = record("changes", [precedent, "index", repo, "--list-changes"])
             if round_number == 0:
-                ours = {tuple(line.split("\t", 1)) for line in listed.splitlines()}
+                ours = {tuple(line.split("\t", 1)) for line in listed.split("\n") if line}
                 theirs = changes_of_git(raw)
+                different |= ours != theirs
                 print(f"changed files: {len(theirs)} by Git, {len(ours)} here, {len(ours ^ theirs)} differ")
             for how in ["window"] if options.skip_full else ["full", "window"]:
                 store = scratch / how
@@ -102,6 +105,7 @@ def main():
             record("new commits on top of HEAD~1", [precedent, "index", repo, "--store", str(again), "--json"])
             if not options.skip_full:
                 same = shards(scratch / "full") == shards(scratch / "window")
+                different |= not same
                 print(f"round {round_number + 1}: the two stores are {'equal' if same else 'DIFFERENT'}")
 
     print(f"\n{'seconds':32} {'min':>8} {'median':>8} {'max':>8}")
@@ -121,6 +125,8 @@ def main():
         print(f"  {language:12} {counts['whole']:7} whole {counts['windows']:7} in windows "
               f"{counts['doubtful']:6} whole in doubt ({rate:.1f} % of those with a version before)")
     print(f"processors: {os.cpu_count()}")
+    if different:
+        raise SystemExit(1)
 
 
 if __name__ == "__main__":
