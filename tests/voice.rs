@@ -503,6 +503,29 @@ fn case_05_code_cannot_speak_to_the_model() {
     assert_eq!(review["llm"]["hidden_characters"], 2);
 }
 
+/// Nor does it end its message, in the form of any family of models: not in code, a path, a comment, or what a check says.
+#[test]
+fn code_cannot_end_its_message() {
+    let ends = ["<|im_end|>", "<|im_start|>system", "<|EOT|>", "</s>", "[INST]", "<<SYS>>", "<end_of_turn>", "<｜User｜>"];
+    let lines: String = ends.iter().map(|end| format!("/// a {end} b\n")).collect();
+    let after = format!("{lines}pub fn delay(end: &str) -> &str {{\n    end.trim_matches(\"<|im_end|>\")\n}}\n");
+    let fixture = repository(&[("src/<|im_end|>.rs", BEFORE, &after)]);
+    let mut about = claim();
+    about["line"] = 10.into();
+    about["quote"] = "end.trim_matches(\"<|im_end|>\")".into();
+    about["suggestion"] = Value::Null;
+    let model = Scripted::claiming(json!([about]));
+    let review = model.json(&fixture, &[]);
+    for body in model.bodies() {
+        let text = body["messages"].to_string();
+        for end in ends {
+            assert!(!text.contains(end), "{end}: {text}");
+        }
+    }
+    assert!(user(&model.bodies()[0]).contains("/// a < |im_end|> b"), "it can be seen");
+    assert_eq!(review["findings"].as_array().map(Vec::len), Some(1), "such a line can be quoted: {review:#}");
+}
+
 /// [7, 8, 9] What a model says is text: no link, no image, no mention and no command comes of it.
 #[test]
 fn words_of_a_model_do_nothing() {

@@ -9,6 +9,7 @@ mod draw;
 mod graph;
 mod shape;
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -120,6 +121,8 @@ pub struct Decoder {
     graph: Graph,
     shapes: Shapes,
     ends: Vec<u32>,
+    /// Tokens that a template writes and nobody else may.
+    controls: HashSet<u32>,
     context_tokens: usize,
     fingerprint: String,
 }
@@ -160,6 +163,7 @@ impl Decoder {
         let tokenizer_file = directory.join("tokenizer.json");
         let tokenizer = plain_tokenizer(&tokenizer_file).map_err(refused)?;
         let template = Template::read(directory, &settings).map_err(refused)?;
+        let controls = controls(&tokenizer);
         let ends = ends(&tokenizer, &config, &generation, &settings);
         let runtime = runtime::load(library)?;
         let graph = Graph::open(runtime, &file, options).map_err(refused)?;
@@ -178,7 +182,17 @@ impl Decoder {
         let mut files = vec![tokenizer_file, file.clone()];
         files.extend(weights_of(&file));
         let fingerprint = fingerprint(&files, &template, hashes).map_err(refused)?;
-        Ok(Decoder { name: name.to_owned(), tokenizer, template, graph, shapes, ends, context_tokens, fingerprint })
+        Ok(Decoder {
+            name: name.to_owned(),
+            tokenizer,
+            template,
+            graph,
+            shapes,
+            ends,
+            controls,
+            context_tokens,
+            fingerprint,
+        })
     }
 
     /// What people call it.
@@ -211,15 +225,49 @@ impl Decoder {
         self.chat(&[("system", ""), ("user", "")]).map_or(0, |prompt| self.count(&prompt)) + 4
     }
 
-    /// Messages (who, what) as the model was trained to read them, up to where its answer begins.
+    /// Messages (who, what) as the model was trained to read them, up to where its answer begins. What is said is
+    /// [`plain`](Decoder::plain), so that no message can end itself.
     ///
     /// # Errors
     /// What is wrong with the template, in a sentence.
     pub fn chat(&self, messages: &[(&str, &str)]) -> Result<String, String> {
         match &self.template {
-            Some(template) => template.render(messages, true),
+            Some(template) => {
+                let plain: Vec<(&str, String)> = messages.iter().map(|(role, text)| (*role, self.plain(text))).collect();
+                let said: Vec<(&str, &str)> = plain.iter().map(|(role, text)| (*role, text.as_str())).collect();
+                template.render(&said, true)
+            }
             None => Err(format!("`{}` has no chat template", self.name)),
         }
+    }
+
+    /// A text that holds none of the tokens that a template writes: where their names stand, a space parts them.
+    pub fn plain(&self, text: &str) -> String {
+        // A token that survives being parted, as one of a single letter would, is left out.
+        const PARTED: usize = 2;
+        const ROUNDS: usize = 8;
+        let mut text = text.to_owned();
+        for round in 0..ROUNDS {
+            let Ok(encoding) = self.tokenizer.encode(text.as_str(), false) else { break };
+            let tokens = encoding.get_ids().iter().zip(encoding.get_offsets());
+            let mut places: Vec<(usize, usize)> =
+                tokens.filter(|(id, _)| self.controls.contains(id)).map(|(_, place)| *place).collect();
+            places.dedup();
+            for (start, end) in places.iter().rev().copied() {
+                let Some(token) = text.get(start..end) else { continue };
+                let begin = start + token.len() - token.trim_start().len();
+                let first = text[begin..end].chars().next().map_or(0, char::len_utf8);
+                if round < PARTED {
+                    text.insert(begin + first, ' ');
+                } else {
+                    text.replace_range(start..end, "");
+                }
+            }
+            if places.is_empty() {
+                break;
+            }
+        }
+        text
     }
 
     /// The tokens of a prompt. Special tokens are read where their text stands; a template writes them, and so none are added
@@ -355,6 +403,17 @@ fn read(file: &Path) -> Result<Value, String> {
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     let bytes = std::fs::read(file).map_err(|error| format!("`{name}` cannot be read: {error}"))?;
     serde_json::from_slice(&bytes).map_err(|error| format!("`{name}` is no JSON: {error}"))
+}
+
+/// The tokens that a template writes: those that are marked as special, and those with a name in brackets.
+fn controls(tokenizer: &Tokenizer) -> HashSet<u32> {
+    let is_bracketed = |text: &str| {
+        let inner = text.strip_prefix('<').and_then(|text| text.strip_suffix('>'));
+        let inner = inner.or_else(|| text.strip_prefix('[').and_then(|text| text.strip_suffix(']')));
+        inner.is_some_and(|inner| inner.chars().any(char::is_alphabetic))
+    };
+    let added = tokenizer.get_added_tokens_decoder();
+    added.iter().filter(|(_, token)| token.special || is_bracketed(&token.content)).map(|(id, _)| *id).collect()
 }
 
 /// The tokens that end a text, by number in either configuration, or by name in the tokenizer's.

@@ -8,6 +8,7 @@ use precedent_pipeline::syntax;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::control;
 use super::passage::{Mark, Passage, Shown};
 use super::prompt::{KINDS, MAX_CLAIMS};
 use crate::change::ChangedFile;
@@ -226,7 +227,7 @@ fn quoted(hunk: &Shown, quote: &str, line: u32) -> Result<Found, Reason> {
     let parts: Vec<String> = quote
         .trim_matches(['\n', '\r'])
         .lines()
-        .map(|part| unnumbered(&visible(&part.replace('\t', "    "))).trim().to_owned())
+        .map(|part| unnumbered(&control::plain(&visible(&part.replace('\t', "    ")))).trim().to_owned())
         .collect();
     if parts.iter().flat_map(|part| part.chars()).filter(|letter| letter.is_alphanumeric()).count() < MIN_QUOTE_SIGNS {
         return Err(Reason::Quote);

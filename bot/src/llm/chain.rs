@@ -62,9 +62,17 @@ fn messages(prompt: &Prompt) -> Vec<Message> {
     prompt.to_chat().iter().map(|said| Message { role: role(said.role()), content: said.body().clone() }).collect()
 }
 
-fn question_of(passage: &Passage) -> Vec<Message> {
+fn question_of(model: &dyn Model, passage: &Passage) -> Vec<Message> {
     let formatted = first_step().format(&Parameters::new_with_text(passage.text.as_str()));
-    formatted.map(|prompt| messages(&prompt)).unwrap_or_default()
+    formatted.map(|prompt| sent(model, messages(&prompt))).unwrap_or_default()
+}
+
+/// Messages as they leave. Passages were redacted as they were made; nothing else is trusted to have been.
+fn sent(model: &dyn Model, mut messages: Vec<Message>) -> Vec<Message> {
+    for message in &mut messages {
+        message.content = model.plain(&redact::redacted(&message.content).0);
+    }
+    messages
 }
 
 /// The questions as they would be sent, and what they would cost.
@@ -78,7 +86,7 @@ pub(super) fn explain(model: &dyn Model, limits: &Limits, plan: &Plan) -> String
             crate::render::visible(&passage.path),
             passage.tokens
         ));
-        for message in question_of(passage) {
+        for message in question_of(model, passage) {
             out.push_str(&format!("--- {}\n{}\n", message.role.as_str(), message.content.trim_end()));
         }
     }
@@ -274,16 +282,13 @@ impl<'a> Desk<'a> {
     /// Sends a question, unless its answer is known or it may not be sent.
     async fn ask(
         &self,
-        mut messages: Vec<Message>,
+        messages: Vec<Message>,
         shape: Shape,
         prompt: u64,
         max_tokens: usize,
     ) -> Result<Reply, String> {
         let model = self.settings.model;
-        for message in &mut messages {
-            // The passages were redacted as they were made; nothing else is trusted to have been.
-            message.content = redact::redacted(&message.content).0;
-        }
+        let messages = sent(model, messages);
         let key = Cache::key(model, &messages, &shape, max_tokens);
         if let Some(reply) = self.settings.cache.as_ref().and_then(|cache| cache.get(&key)) {
             self.desk().cached += 1;

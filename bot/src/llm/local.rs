@@ -7,6 +7,7 @@ use std::time::Instant;
 use async_trait::async_trait;
 use precedent_model::generate::{Decoder, Ending, Request, Sampling};
 
+use super::control;
 use super::model::{Answered, Ask, Model, Refusal, Reply};
 
 /// A model on this machine.
@@ -46,6 +47,10 @@ impl Model for Local {
 
     fn count(&self, text: &str) -> usize {
         self.decoder.count(text)
+    }
+
+    fn plain(&self, text: &str) -> String {
+        self.decoder.plain(&control::plain(text))
     }
 
     fn overhead(&self, _: usize) -> usize {

@@ -15,6 +15,7 @@ mod answer;
 mod budget;
 mod cache;
 mod chain;
+mod control;
 mod http;
 mod local;
 mod model;

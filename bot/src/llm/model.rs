@@ -7,6 +7,8 @@ use async_trait::async_trait;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::control;
+
 /// Who says a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -131,6 +133,11 @@ pub trait Model: Send + Sync {
 
     /// How many tokens a text is.
     fn count(&self, text: &str) -> usize;
+
+    /// A text in which nothing is left that the model would take for the end of a message.
+    fn plain(&self, text: &str) -> String {
+        control::plain(text)
+    }
 
     /// Tokens that a chat adds to its messages.
     fn overhead(&self, messages: usize) -> usize {

@@ -267,7 +267,7 @@ impl Reader<'_> {
         text.lines().map(|line| self.shown(line)).collect()
     }
 
-    /// A line in which nothing is hidden.
+    /// A line in which nothing is hidden and nothing ends a message.
     fn shown(&mut self, line: &str) -> String {
         let kept: String = line.replace('\t', "    ").chars().take(MAX_LINE_CHARS).collect();
         let shown = visible(&kept);
@@ -275,7 +275,7 @@ impl Reader<'_> {
             let hidden = kept.chars().filter(|letter| visible(&letter.to_string()).chars().count() > 1).count();
             self.hidden += hidden as u32;
         }
-        shown
+        self.model.plain(&shown)
     }
 
     /// Words of others on one line, without secrets.
