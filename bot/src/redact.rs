@@ -198,7 +198,10 @@ fn in_pieces(text: &str) -> Vec<Range<usize>> {
         return Vec::new();
     }
     places.push(text.len());
-    let crosses = |span: &Range<usize>| seams.iter().any(|seam| span.start < *seam && *seam < span.end);
+    let crosses = |span: &Range<usize>| {
+        let next = seams.partition_point(|seam| *seam <= span.start);
+        seams.get(next).is_some_and(|seam| *seam < span.end)
+    };
     rules::spans(&whole).into_iter().filter(crosses).map(|span| places[span.start]..places[span.end - 1] + 1).collect()
 }
 

@@ -3,6 +3,7 @@
 //! Prefixes are those that the services publish for their tokens, as the common scanners for secrets list them. What has
 //! no prefix is told by the name that it is given to, or by how random it looks.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 /// What follows a prefix of a token.
@@ -125,10 +126,17 @@ const PLACEHOLDERS: [&str; 12] = [
 const MIN_NAMED_ENTROPY: f64 = 2.5;
 /// Bits a character from which a run of characters is no word and no name.
 const MIN_BARE_ENTROPY: f64 = 4.0;
+/// The same where it is of hexadecimal digits, which have four at the most.
+const MIN_HEX_ENTROPY: f64 = 3.0;
 /// The shortest value of a named secret, in characters.
 const MIN_NAMED_CHARS: usize = 8;
 /// The shortest run that is taken for a secret by its looks alone, in characters.
 const MIN_BARE_CHARS: usize = 32;
+/// Sums of entropies are rounded.
+const ROUNDING: f64 = 1e-9;
+/// What is looked at of a value, an address or the head of an armour, in bytes: whoever writes longer ones could have a text
+/// looked through as often as it has letters.
+const MAX_LOOK_BYTES: usize = 1_000;
 
 /// Where the secrets of a text are, in order; they may touch.
 pub(super) fn spans(text: &str) -> Vec<Range<usize>> {
@@ -138,9 +146,12 @@ pub(super) fn spans(text: &str) -> Vec<Range<usize>> {
     found.extend(named(text));
     let mut at = 0;
     let mut is_word_start = true;
+    let mut randoms = Randoms::default();
     while at < text.len() {
         let rest = &text[at..];
-        if is_word_start && let Some(length) = token(rest).or_else(|| web_token(rest)).or_else(|| random(rest)) {
+        if is_word_start
+            && let Some(length) = token(rest).or_else(|| web_token(rest)).or_else(|| randoms.length(text, at))
+        {
             found.push(at..at + length);
             at += length;
             is_word_start = false;
@@ -165,16 +176,17 @@ fn run(text: &str, is_part: impl Fn(char) -> bool) -> usize {
 fn token(text: &str) -> Option<usize> {
     TOKENS.iter().find_map(|(prefix, least, tail)| {
         let rest = text.strip_prefix(prefix)?;
-        let length = match tail {
-            Tail::Word => run(rest, is_token_letter),
-            Tail::Dotted => run(rest, |letter| is_token_letter(letter) || letter == '.'),
-            Tail::Base64 => run(rest, |letter| letter.is_ascii_alphanumeric() || "+/=_-".contains(letter)),
+        let is_part = |letter: char| match tail {
+            Tail::Word => is_token_letter(letter),
+            Tail::Dotted => is_token_letter(letter) || letter == '.',
+            Tail::Base64 => is_random_letter(letter),
         };
         // `s.` and its like also begin calls and fields: their tails must look random.
         let is_vague = prefix.len() <= 4 && !prefix.starts_with('A');
-        let body = &rest[..length];
-        let is_random = !is_vague || body.bytes().any(|byte| byte.is_ascii_digit());
-        (length >= *least && is_random).then_some(prefix.len() + length)
+        let begin = beginning(rest);
+        let begin = &begin[..run(begin, is_part)];
+        let is_random = !is_vague || begin.bytes().any(|byte| byte.is_ascii_digit());
+        (begin.len() >= *least && is_random).then(|| prefix.len() + run(rest, is_part))
     })
 }
 
@@ -183,39 +195,92 @@ fn web_token(text: &str) -> Option<usize> {
     if !text.starts_with("eyJ") {
         return None;
     }
-    let length = run(text, |letter| is_token_letter(letter) || letter == '.');
-    let parts: Vec<&str> = text[..length].split('.').collect();
-    (parts.len() >= 2 && parts[0].len() >= 10 && parts[1].len() >= 10).then_some(length)
+    let first = run(text, is_token_letter);
+    let second = run(text[first..].strip_prefix('.')?, is_token_letter);
+    (first >= 10 && second >= 10).then(|| run(text, |letter| is_token_letter(letter) || letter == '.'))
 }
 
-/// The length of a run that no person writes: long, mixed, and with much information a character.
-fn random(text: &str) -> Option<usize> {
-    let length = run(text, |letter| letter.is_ascii_alphanumeric() || "+/=_-".contains(letter));
-    let word = &text[..length];
-    if length < MIN_BARE_CHARS || is_made_of_words(word) {
-        return None;
+fn is_random_letter(letter: char) -> bool {
+    letter.is_ascii_alphanumeric() || "+/=_-".contains(letter)
+}
+
+/// What begins a text, as far as it is looked at.
+fn beginning(text: &str) -> &str {
+    &text[..text.floor_char_boundary(MAX_LOOK_BYTES)]
+}
+
+/// The run of characters that is being looked at, and where in it something begins that no person writes.
+#[derive(Default)]
+struct Randoms {
+    end: usize,
+    starts: HashSet<usize>,
+}
+
+impl Randoms {
+    /// The length of such a thing at the start of a word.
+    fn length(&mut self, text: &str, at: usize) -> Option<usize> {
+        if at >= self.end {
+            let rest = &text[at..];
+            self.end = at + run(rest, is_random_letter);
+            self.starts = random_starts(&text[at..self.end]).into_iter().map(|start| at + start).collect();
+        }
+        self.starts.contains(&at).then(|| self.end - at)
     }
-    let has = |is: fn(&u8) -> bool| word.as_bytes().iter().any(&is);
-    let is_mixed = has(u8::is_ascii_digit) && has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase);
-    let is_hex = word.bytes().all(|byte| byte.is_ascii_hexdigit()) && has(u8::is_ascii_digit);
-    // Forty digits name a commit and are no secret.
-    let is_id = is_hex && length == 40;
-    (!is_id && (is_hex && entropy(word) >= 3.0 || is_mixed && entropy(word) >= MIN_BARE_ENTROPY)).then_some(length)
 }
 
-/// Whether a run is a path or a long name: most of it is in parts of letters alone, or of one case with few digits.
-fn is_made_of_words(word: &str) -> bool {
-    let parts = word.split(['_', '-', '/', '=', '+']);
-    let mut plain = 0;
-    for part in parts {
-        let digits = part.bytes().filter(u8::is_ascii_digit).count();
-        let turns =
-            part.as_bytes().windows(2).filter(|pair| pair[0].is_ascii_lowercase() && pair[1].is_ascii_uppercase());
-        if digits * 6 <= part.len() && turns.count() * 4 <= part.len() {
-            plain += part.len();
+/// The starts of words in a run from which on it is long, mixed, and has much information a character. From the end on, so
+/// that each letter is looked at once however many words there are.
+fn random_starts(word: &str) -> Vec<usize> {
+    let bytes = word.as_bytes();
+    let mut found = Vec::new();
+    let mut counts = [0usize; 256];
+    // Sum of count · log2(count) over all characters.
+    let mut sum = 0.0;
+    let (mut digits, mut lower, mut upper, mut others, mut words) = (0, 0, 0, 0, 0);
+    let mut part_end = bytes.len();
+    for at in (0..bytes.len()).rev() {
+        let byte = bytes[at];
+        let weight = |count: usize| if count == 0 { 0.0 } else { count as f64 * (count as f64).log2() };
+        let count = &mut counts[usize::from(byte)];
+        sum += weight(*count + 1) - weight(*count);
+        *count += 1;
+        digits += usize::from(byte.is_ascii_digit());
+        lower += usize::from(byte.is_ascii_lowercase());
+        upper += usize::from(byte.is_ascii_uppercase());
+        others += usize::from(!byte.is_ascii_hexdigit());
+        let is_start = at == 0 || is_separator(bytes[at - 1]);
+        if is_separator(byte) {
+            part_end = at;
+        } else if is_start && is_plain(&bytes[at..part_end]) {
+            words += part_end - at;
+        }
+        let length = bytes.len() - at;
+        let is_word_start = at == 0 || !is_token_letter(char::from(bytes[at - 1]));
+        // A path or a long name: most of it is words.
+        if !is_word_start || length < MIN_BARE_CHARS || words * 2 > length {
+            continue;
+        }
+        let entropy = (length as f64).log2() - sum / length as f64 + ROUNDING;
+        let is_mixed = digits > 0 && lower > 0 && upper > 0;
+        let is_hex = others == 0 && digits > 0;
+        // Forty digits name a commit and are no secret.
+        let is_id = is_hex && length == 40;
+        if !is_id && (is_hex && entropy >= MIN_HEX_ENTROPY || is_mixed && entropy >= MIN_BARE_ENTROPY) {
+            found.push(at);
         }
     }
-    plain * 2 > word.len()
+    found
+}
+
+fn is_separator(byte: u8) -> bool {
+    matches!(byte, b'_' | b'-' | b'/' | b'=' | b'+')
+}
+
+/// Whether a part of a name is a word: letters alone, or with few digits and few changes of case.
+fn is_plain(part: &[u8]) -> bool {
+    let digits = part.iter().filter(|byte| byte.is_ascii_digit()).count();
+    let turns = part.windows(2).filter(|pair| pair[0].is_ascii_lowercase() && pair[1].is_ascii_uppercase());
+    digits * 6 <= part.len() && turns.count() * 4 <= part.len()
 }
 
 /// Bits a character (Shannon, over the characters of the text itself).
@@ -238,8 +303,8 @@ fn private_keys(text: &str) -> Vec<Range<usize>> {
     let mut from = 0;
     while let Some(at) = text[from..].find(BEGIN).map(|at| from + at) {
         let rest = &text[at..];
-        let head = rest.lines().next().unwrap_or_default();
-        let name = head[BEGIN.len()..].split("-----").next().unwrap_or_default();
+        let name = beginning(&rest[BEGIN.len()..]).split(['\n', '\r']).next().unwrap_or_default();
+        let name = name.split("-----").next().unwrap_or_default();
         if !name.contains("PRIVATE KEY") {
             from = at + BEGIN.len();
             continue;
@@ -257,7 +322,7 @@ fn passwords_in_addresses(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     for (at, mark) in text.match_indices("://") {
         let start = at + mark.len();
-        let rest = &text[start..];
+        let rest = beginning(&text[start..]);
         let length = run(rest, |letter| !letter.is_whitespace() && !"\"'`<>".contains(letter));
         let Some(end) = rest[..length].find(['/', '?', '#']).or(Some(length)) else { continue };
         // A slash may stand in a password; what counts is the last `@` before the host.
@@ -274,9 +339,12 @@ fn passwords_in_addresses(text: &str) -> Vec<Range<usize>> {
 
 /// Values that are given to names of secrets: `api_key = "…"`, `"token": "…"`, `PASSWORD=…`, `AccountKey=…;`.
 fn named(text: &str) -> Vec<Range<usize>> {
+    let is_bare = |letter: char| !letter.is_whitespace() && !"\"'`,;)]}&".contains(letter);
     let mut found = Vec::new();
+    let mut until = 0;
     for (at, mark) in text.match_indices(['=', ':']) {
-        if !names_a_secret(&text[..at]) {
+        // What stands in a secret is part of it.
+        if at < until || !names_a_secret(&text[..at]) {
             continue;
         }
         let after = at + mark.len();
@@ -296,11 +364,13 @@ fn named(text: &str) -> Vec<Range<usize>> {
                 let open = value.len() - body.len();
                 (open, &body[..body.find([quote, '\n']).unwrap_or(body.len())])
             }
-            _ => (0, &value[..run(value, |letter| !letter.is_whitespace() && !"\"'`,;)]}&".contains(letter))]),
+            _ => (0, &value[..run(beginning(value), is_bare)]),
         };
         let is_quoted = open > 0;
         if is_secret_value(body, is_quoted) {
-            found.push(start + open..start + open + body.len());
+            let length = if is_quoted { body.len() } else { run(value, is_bare) };
+            until = start + open + length;
+            found.push(start + open..until);
         }
     }
     found

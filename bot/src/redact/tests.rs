@@ -38,6 +38,34 @@ fn code_is_left_alone() {
     }
 }
 
+/// Each of these had its rest looked through again at each of its words, which is minutes for a text of this length.
+#[test]
+fn a_long_line_is_looked_through_once() {
+    const BYTES: usize = 1 << 19;
+    for part in
+        ["ab/", "a1B+", "a=", "eyJ.", "SG.", "glc_/", "://", "a://b:", "password=", "token=1a", "-----BEGIN ", "a\"+\""]
+    {
+        let text = part.repeat(BYTES / part.len());
+        let (out, _) = redacted(&text);
+        assert!(!out.is_empty(), "{part}");
+    }
+}
+
+#[test]
+fn a_secret_behind_a_path_is_seen() {
+    let check = |text: &str, kept: &str| {
+        let (out, count) = redacted(text);
+        assert!(out.starts_with(kept) && out.ends_with("[secret]") && count == 1, "{out}");
+    };
+    let secret = "q7Zt2KfXw9Lp4RvB8sNc1HdYg6JmT3aUe5qW";
+    check(
+        &format!("get https://example.org/some/long/path/with/many/words/in/front/of/it/and/more/after/that/{secret}"),
+        "get https://example.org/some/",
+    );
+    check(&format!("curl -H {secret}"), "curl -H ");
+    check(&format!("a/b/{}", "0123456789abcdef".repeat(2)), "");
+}
+
 #[test]
 fn a_known_secret_is_seen_in_disguise() {
     let secret = "sk-canary-0123456789abcdef";
