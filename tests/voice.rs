@@ -265,7 +265,7 @@ fn a_model_that_fails_takes_nothing_with_it() {
             &["--llm-seconds", "1"],
             "in time",
         ),
-        ("half-closed", |_| None, &["--llm-seconds", "3"], "cannot be reached"),
+        ("half-closed", |_| None, &["--llm-seconds", "3"], "broke off"),
         (
             "a page",
             |_| Some(Response { status: 200, headers: vec![], body: b"<html>hello</html>".to_vec() }),
@@ -323,6 +323,77 @@ fn what_fails_for_the_moment_is_asked_again() {
     let review = model.json(&fixture, &[]);
     assert_eq!(review["findings"].as_array().map(Vec::len), Some(1), "{review:#}");
     assert_eq!(review["llm"]["requests"], 4);
+}
+
+/// Of a server that is busy, each request counts, whichever question it repeats; and one is left for the second look.
+#[test]
+fn no_more_requests_are_sent_than_may_be() {
+    let names: Vec<String> = (0..6).map(|at| format!("src/m{at}.rs")).collect();
+    let files: Vec<(&str, &str, &str)> = names.iter().map(|name| (name.as_str(), BEFORE, AFTER)).collect();
+    for (files, sent) in [(&files[..], 4), (&files[..2], 4), (&files[..1], 4)] {
+        let model = Scripted::new(|_, _| Some(Response::json(503, &json!({})).with("retry-after", "0")));
+        let review = model.json(&repository(files), &["--llm-requests", "5"]);
+        assert_eq!((model.asked().len(), &review["llm"]["requests"]), (sent, &json!(sent)), "{} files", files.len());
+        assert_eq!(review["llm"]["unasked"].as_array().map(Vec::len), Some(files.len()));
+    }
+}
+
+#[test]
+fn an_attempt_that_is_given_up_counts() {
+    let model = Scripted::new(|body, at| {
+        if at == 0 {
+            return Some(Response::json(503, &json!({})).with("retry-after", "0"));
+        }
+        std::thread::sleep(Duration::from_secs(4));
+        Some(said(body, "{}"))
+    });
+    let review = model.json(&one_file(), &["--llm-seconds", "1"]);
+    assert_eq!(review["llm"]["requests"], 2, "{review:#}");
+    let promised = review["llm"]["tokens"]["prompt"].as_u64().expect("a number");
+    assert!(promised > 400, "nobody says what it cost, so all of the question counts: {promised}");
+}
+
+/// One unit of money a token, so that sums can be read.
+const PRICES: &str = "[llm]\ninput-price = 1000000\noutput-price = 1000000\n";
+
+#[test]
+fn money_is_kept_for_the_second_look() {
+    let fixture = repository(&[("precedent.toml", PRICES, PRICES), ("src/lib.rs", BEFORE, AFTER)]);
+    let silent = Scripted::claiming(json!([]));
+    let explained = |more: &[&str]| {
+        let ran = silent.review(&fixture, &[&["--explain-prompt"], more].concat());
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        ran.stdout
+    };
+    let text = explained(&[]);
+    let sum = text.lines().find(|line| line.contains(" questions to ")).expect("the sum");
+    let numbers: Vec<u64> = sum.split([' ', ',', ';']).filter_map(|word| word.parse().ok()).collect();
+    let [1, read, written, read_again, written_again] = numbers[..] else { panic!("{sum}") };
+    assert_eq!(written, 800);
+    let most = read + written + read_again + written_again;
+    assert!(text.contains(&format!("--- at most {most}.000000 by the prices that are set")), "{text}");
+    let short = (most - 1).to_string();
+    let text = explained(&["--llm-cost", &short]);
+    assert!(text.contains("not asked: src/lib.rs") && text.contains(&format!("a review may cost {short}")), "{text}");
+    assert!(text.contains("0 questions to tiny-coder, 0 tokens"), "{text}");
+    assert!(silent.asked().is_empty());
+    // A server whose first answer costs all that it may.
+    let dear = Scripted::new(move |body, at| {
+        let text = first_or_second(body, &json!([claim()]));
+        let usage = if at == 0 { [read, written] } else { [read_again, written_again] };
+        Some(Response::json(
+            200,
+            &json!({
+                "model": body["model"], "choices": [{"message": {"content": text}}],
+                "usage": {"prompt_tokens": usage[0], "completion_tokens": usage[1]},
+            }),
+        ))
+    });
+    let poor = dear.json(&fixture, &["--llm-cost", &short]);
+    assert_eq!((dear.asked().len(), poor["llm"]["unasked"].as_array().map(Vec::len)), (0, Some(1)));
+    let enough = dear.json(&fixture, &["--llm-cost", &most.to_string()]);
+    assert_eq!(enough["findings"].as_array().map(Vec::len), Some(1), "{enough:#}");
+    assert_eq!((&enough["llm"]["requests"], enough["llm"]["cost"].as_f64()), (&json!(2), Some(most as f64)));
 }
 
 #[test]

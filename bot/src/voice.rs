@@ -75,6 +75,29 @@ pub struct Tokens {
     pub completion: u64,
 }
 
+impl std::ops::AddAssign for Tokens {
+    fn add_assign(&mut self, other: Tokens) {
+        self.prompt += other.prompt;
+        self.completion += other.completion;
+    }
+}
+
+impl std::ops::Add for Tokens {
+    type Output = Tokens;
+
+    fn add(mut self, other: Tokens) -> Tokens {
+        self += other;
+        self
+    }
+}
+
+impl std::ops::SubAssign for Tokens {
+    fn sub_assign(&mut self, other: Tokens) {
+        self.prompt -= other.prompt;
+        self.completion -= other.completion;
+    }
+}
+
 /// Statements that were dropped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Dropped {

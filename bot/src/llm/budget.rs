@@ -5,6 +5,15 @@ use std::time::{Duration, Instant};
 use crate::config::LlmConfig;
 use crate::voice::Tokens;
 
+/// Room of a second answer, in tokens: for the frame of its list, and for each id in it.
+const SECOND_FRAME_TOKENS: usize = 24;
+const SECOND_ID_TOKENS: usize = 8;
+
+/// Tokens of the answer of a second look at so many claims.
+pub(super) fn second_answer_tokens(claims: usize) -> usize {
+    SECOND_FRAME_TOKENS + SECOND_ID_TOKENS * claims
+}
+
 /// What may be spent on one review.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Limits {
@@ -64,11 +73,30 @@ impl Limits {
         }
     }
 
+    /// Says why so much may not be spent, if it may not.
+    pub(super) fn allow(&self, tokens: Tokens) -> Result<(), String> {
+        if tokens.prompt + tokens.completion > self.tokens {
+            return Err(format!("a review may spend {} tokens", self.tokens));
+        }
+        match (self.cost, self.cost_of(tokens)) {
+            (Some(limit), Some(cost)) if cost > limit => Err(format!("a review may cost {limit}")),
+            (Some(limit), None) => Err(format!("a review may cost {limit}, and no prices are set")),
+            _ => Ok(()),
+        }
+    }
+
     /// What tokens cost.
     pub fn cost_of(&self, tokens: Tokens) -> Option<f64> {
         let [input, output] = self.prices?;
         Some((tokens.prompt as f64 * input + tokens.completion as f64 * output) / 1e6)
     }
+}
+
+/// What is kept back for a later question.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Kept {
+    pub(super) requests: u32,
+    pub(super) tokens: Tokens,
 }
 
 /// What has been spent, and what is promised to questions that are under way.
@@ -95,45 +123,38 @@ impl Ledger {
         self.started.elapsed().as_secs_f64()
     }
 
-    /// Questions that are left.
-    pub(super) fn requests_left(&self) -> u32 {
-        self.limits.requests.saturating_sub(self.requests)
-    }
-
-    /// Sets tokens aside for a question and its answer, or says why it may not be asked.
-    pub(super) fn promise(&mut self, question: Tokens) -> Result<(), String> {
-        let sum = |one: Tokens, two: Tokens| Tokens {
-            prompt: one.prompt + two.prompt,
-            completion: one.completion + two.completion,
-        };
-        let all = sum(sum(self.tokens, self.promised), question);
-        if self.requests >= self.limits.requests {
+    /// Counts a request and sets tokens aside for it and its answer, or says why it may not be sent.
+    pub(super) fn promise(&mut self, question: Tokens, kept: Kept) -> Result<(), String> {
+        let all = self.tokens + self.promised + question + kept.tokens;
+        if self.requests + kept.requests >= self.limits.requests {
             return Err(format!("a review may ask {} questions and has asked them", self.limits.requests));
         }
         if self.left().is_zero() {
             return Err(format!("a review may take {} seconds and has taken them", self.limits.time.as_secs()));
         }
-        if all.prompt + all.completion > self.limits.tokens {
-            return Err(format!("a review may spend {} tokens", self.limits.tokens));
-        }
-        match (self.limits.cost, self.limits.cost_of(all)) {
-            (Some(limit), Some(cost)) if cost > limit => return Err(format!("a review may cost {limit}")),
-            (Some(limit), None) => return Err(format!("a review may cost {limit}, and no prices are set")),
-            _ => {}
-        }
-        self.promised = sum(self.promised, question);
+        self.limits.allow(all)?;
+        self.promised += question;
         self.requests += 1;
         Ok(())
     }
 
+    /// Counts one more request for a question that was promised; where the one before may have cost what nobody says, all
+    /// of that counts as spent.
+    pub(super) fn promise_again(&mut self, question: Tokens, has_cost: bool, kept: Kept) -> Result<(), String> {
+        if has_cost {
+            self.promise(question, kept)?;
+            self.promised -= question;
+            self.tokens += question;
+        } else {
+            self.promise(Tokens::default(), kept)?;
+        }
+        Ok(())
+    }
+
     /// Enters what a question that was promised has really taken.
-    pub(super) fn enter(&mut self, promised: Tokens, spent: Tokens, attempts: u32) {
-        self.promised.prompt -= promised.prompt;
-        self.promised.completion -= promised.completion;
-        self.tokens.prompt += spent.prompt;
-        self.tokens.completion += spent.completion;
-        // One was counted with the promise.
-        self.requests += attempts.saturating_sub(1);
+    pub(super) fn enter(&mut self, promised: Tokens, spent: Tokens) {
+        self.promised -= promised;
+        self.tokens += spent;
     }
 }
 
@@ -149,23 +170,46 @@ mod tests {
     fn nothing_is_promised_beyond_a_limit() {
         let limits = Limits { tokens: 1000, requests: 3, ..Limits::default() };
         let mut ledger = Ledger::new(limits);
-        assert_eq!(ledger.promise(tokens(500, 100)), Ok(()));
-        assert!(ledger.promise(tokens(400, 100)).is_err_and(|why| why.contains("1000 tokens")));
-        ledger.enter(tokens(500, 100), tokens(450, 20), 2);
+        let nothing = Kept::default();
+        assert_eq!(ledger.promise(tokens(500, 100), nothing), Ok(()));
+        assert!(ledger.promise(tokens(400, 100), nothing).is_err_and(|why| why.contains("1000 tokens")));
+        assert_eq!(ledger.promise_again(tokens(500, 100), false, nothing), Ok(()));
+        ledger.enter(tokens(500, 100), tokens(450, 20));
         assert_eq!((ledger.requests, ledger.tokens), (2, tokens(450, 20)));
-        assert_eq!(ledger.promise(tokens(400, 100)), Ok(()));
-        assert!(ledger.promise(tokens(1, 1)).is_err_and(|why| why.contains("3 questions")));
-        let late = Ledger::new(Limits { time: Duration::ZERO, ..limits }).promise(tokens(1, 1));
+        assert_eq!(ledger.promise(tokens(400, 100), nothing), Ok(()));
+        assert!(ledger.promise(tokens(1, 1), nothing).is_err_and(|why| why.contains("3 questions")));
+        let late = Ledger::new(Limits { time: Duration::ZERO, ..limits }).promise(tokens(1, 1), nothing);
         assert!(late.is_err_and(|why| why.contains("0 seconds")));
+    }
+
+    #[test]
+    fn what_is_kept_back_is_not_promised() {
+        let mut ledger = Ledger::new(Limits { tokens: 1000, requests: 2, ..Limits::default() });
+        let kept = Kept { requests: 1, tokens: tokens(200, 50) };
+        assert!(ledger.promise(tokens(700, 51), kept).is_err_and(|why| why.contains("1000 tokens")));
+        assert_eq!(ledger.promise(tokens(700, 50), kept), Ok(()));
+        assert!(ledger.promise_again(tokens(700, 50), false, kept).is_err_and(|why| why.contains("2 questions")));
+        ledger.enter(tokens(700, 50), tokens(700, 50));
+        assert_eq!(ledger.promise(tokens(200, 50), Kept::default()), Ok(()));
+    }
+
+    #[test]
+    fn an_attempt_that_nobody_accounts_for_counts_in_full() {
+        let mut ledger = Ledger::new(Limits { tokens: 1000, requests: 9, ..Limits::default() });
+        assert_eq!(ledger.promise(tokens(300, 100), Kept::default()), Ok(()));
+        assert_eq!(ledger.promise_again(tokens(300, 100), true, Kept::default()), Ok(()));
+        assert!(ledger.promise_again(tokens(300, 100), true, Kept::default()).is_err_and(|why| why.contains("1000")));
+        ledger.enter(tokens(300, 100), tokens(300, 20));
+        assert_eq!((ledger.requests, ledger.tokens), (2, tokens(600, 120)));
     }
 
     #[test]
     fn money_needs_prices() {
         let limits = Limits { cost: Some(0.001), ..Limits::default() };
-        assert!(Ledger::new(limits).promise(tokens(1, 1)).is_err_and(|why| why.contains("no prices")));
+        assert!(Ledger::new(limits).promise(tokens(1, 1), Kept::default()).is_err_and(|why| why.contains("no prices")));
         let mut ledger = Ledger::new(Limits { prices: Some([1.0, 2.0]), ..limits });
-        assert_eq!(ledger.promise(tokens(500, 200)), Ok(()));
-        assert!(ledger.promise(tokens(200, 0)).is_err_and(|why| why.contains("0.001")));
+        assert_eq!(ledger.promise(tokens(500, 200), Kept::default()), Ok(()));
+        assert!(ledger.promise(tokens(200, 0), Kept::default()).is_err_and(|why| why.contains("0.001")));
     }
 
     #[test]

@@ -21,7 +21,7 @@ use tokio::sync::Semaphore;
 
 use super::Settings;
 use super::answer::{self, Claim, Drops, Reason};
-use super::budget::{Ledger, Limits};
+use super::budget::{Kept, Ledger, Limits, second_answer_tokens};
 use super::cache::Cache;
 use super::model::{Ask, Message, Model, Refusal, Reply, Role, Shape};
 use super::passage::{self, Passage, Plan};
@@ -31,8 +31,6 @@ use crate::finding::{Finding, Left};
 use crate::redact;
 use crate::voice::{Account, Dropped, Material, Redacted, Spoken, Tokens, Unasked};
 
-/// Tokens of the second answer.
-const SECOND_ANSWER_TOKENS: usize = 200;
 /// The parameter that llm-chain puts a document's text into.
 const TEXT: &str = "{{ text }}";
 
@@ -100,13 +98,18 @@ pub(super) fn explain(model: &dyn Model, limits: &Limits, plan: &Plan) -> String
     }
     let read: usize = plan.passages.iter().map(|passage| passage.tokens).sum();
     let written = plan.passages.len() * limits.answer_tokens;
+    let first = Tokens { prompt: read as u64, completion: written as u64 };
+    let second = plan.kept.tokens;
     out.push_str(&format!(
-        "--- {} questions to {}, {read} tokens to read, at most {written} to write; then one second look at what is claimed\n",
+        "--- {} questions to {}, {read} tokens to read, at most {written} to write; then one second look at what is claimed, at \
+         most {} to read and {} to write\n",
         plan.passages.len(),
-        model.name()
+        model.name(),
+        second.prompt,
+        second.completion
     ));
-    if let Some(cost) = limits.cost_of(Tokens { prompt: read as u64, completion: written as u64 }) {
-        out.push_str(&format!("--- at most {cost:.6} by the prices that are set, without the second look\n"));
+    if let Some(cost) = limits.cost_of(first + second) {
+        out.push_str(&format!("--- at most {cost:.6} by the prices that are set, the second look included\n"));
     }
     if plan.redacted > 0 {
         out.push_str(&format!("--- {} secrets were taken out\n", plan.redacted));
@@ -116,8 +119,8 @@ pub(super) fn explain(model: &dyn Model, limits: &Limits, plan: &Plan) -> String
 
 /// Asks about each passage, holds the answers against them, and looks at what is left a second time.
 pub(super) fn run(settings: &Settings<'_>, material: &Material<'_>, limits: &Limits, plan: Plan) -> Spoken {
-    let Plan { passages, unasked, redacted, hidden_characters } = plan;
-    let desk = Desk::new(settings, &material.change.files, *limits, &passages);
+    let Plan { passages, unasked, kept, redacted, hidden_characters } = plan;
+    let desk = Desk::new(settings, &material.change.files, *limits, &passages, kept);
     if !passages.is_empty() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         match runtime {
@@ -157,6 +160,8 @@ struct Desk<'a> {
     files: &'a [ChangedFile],
     limits: Limits,
     passages: &'a [Passage],
+    /// What is kept back for the second look.
+    kept: Kept,
     /// Which passage a formatted question is about.
     questions: HashMap<String, usize>,
     turn: Semaphore,
@@ -164,7 +169,13 @@ struct Desk<'a> {
 }
 
 impl<'a> Desk<'a> {
-    fn new(settings: &'a Settings<'a>, files: &'a [ChangedFile], limits: Limits, passages: &'a [Passage]) -> Desk<'a> {
+    fn new(
+        settings: &'a Settings<'a>,
+        files: &'a [ChangedFile],
+        limits: Limits,
+        passages: &'a [Passage],
+        kept: Kept,
+    ) -> Desk<'a> {
         let state = State {
             ledger: Ledger::new(limits),
             claims: Vec::new(),
@@ -188,7 +199,7 @@ impl<'a> Desk<'a> {
             })
             .collect();
         let turn = Semaphore::new(settings.model.parallel().max(1));
-        Desk { settings, files, limits, passages, questions, turn, state: Mutex::new(state) }
+        Desk { settings, files, limits, passages, kept, questions, turn, state: Mutex::new(state) }
     }
 
     fn desk(&self) -> MutexGuard<'_, State> {
@@ -207,8 +218,8 @@ impl<'a> Desk<'a> {
     /// Asks about a passage; returns its claims in lines.
     async fn first(&self, at: usize, messages: Vec<Message>) -> String {
         let passage = &self.passages[at];
-        let tokens = passage.tokens as u64;
-        let reply = match self.ask(messages, prompt::shape(), tokens, self.limits.answer_tokens).await {
+        let tokens = Tokens { prompt: passage.tokens as u64, completion: self.limits.answer_tokens as u64 };
+        let reply = match self.ask(messages, prompt::shape(), tokens, self.kept).await {
             Ok(reply) => reply,
             Err(why) => {
                 let path = passage.path.clone();
@@ -243,8 +254,11 @@ impl<'a> Desk<'a> {
             return String::new();
         }
         let tokens = messages.iter().map(|message| self.settings.model.count(&message.content)).sum::<usize>();
-        let tokens = (tokens + self.settings.model.overhead(2)) as u64;
-        let reply = self.ask(messages, prompt::second_shape(), tokens, SECOND_ANSWER_TOKENS).await;
+        let tokens = Tokens {
+            prompt: (tokens + self.settings.model.overhead(2)) as u64,
+            completion: second_answer_tokens(claims.len()) as u64,
+        };
+        let reply = self.ask(messages, prompt::second_shape(claims.len()), tokens, Kept::default()).await;
         let kept = match reply {
             Ok(reply) => answer::kept(&reply.text).ok_or_else(|| Reason::Shape.as_str().to_owned()),
             Err(why) => Err(why),
@@ -284,44 +298,43 @@ impl<'a> Desk<'a> {
         &self,
         messages: Vec<Message>,
         shape: Shape,
-        prompt: u64,
-        max_tokens: usize,
+        promised: Tokens,
+        kept: Kept,
     ) -> Result<Reply, String> {
         let model = self.settings.model;
+        let max_tokens = promised.completion as usize;
         let messages = sent(model, messages);
         let key = Cache::key(model, &messages, &shape, max_tokens);
         if let Some(reply) = self.settings.cache.as_ref().and_then(|cache| cache.get(&key)) {
             self.desk().cached += 1;
             return Ok(reply);
         }
-        let promised = Tokens { prompt, completion: max_tokens as u64 };
         let _turn = self.turn.acquire().await;
-        let (timeout, attempts) = {
+        let timeout = {
             let mut desk = self.desk();
-            desk.ledger.promise(promised)?;
-            (desk.ledger.left(), desk.ledger.requests_left() + 1)
+            desk.ledger.promise(promised, kept)?;
+            desk.ledger.left()
+        };
+        let again = |refusal: &Refusal| {
+            self.desk().ledger.promise_again(promised, refusal.may_have_cost(), kept).is_ok()
         };
         let ask = Ask {
             messages: &messages,
             shape: &shape,
             max_tokens,
             timeout,
-            attempts,
+            again: &again,
             cancelled: self.settings.cancelled,
         };
-        let answered = match tokio::time::timeout(timeout, model.answer(&ask)).await {
-            Ok(answered) => answered,
-            Err(_) => super::Answered { result: Err(Refusal::TooSlow), attempts: 1 },
-        };
-        let spent = match &answered.result {
+        let answered = tokio::time::timeout(timeout, model.answer(&ask)).await.unwrap_or(Err(Refusal::TooSlow));
+        let spent = match &answered {
             Ok(reply) => Tokens { prompt: reply.prompt_tokens, completion: reply.completion_tokens },
-            // Nobody says what a failure cost, so all of it counts.
-            Err(Refusal::Refused { .. } | Refusal::Unreachable(_)) => Tokens::default(),
-            Err(_) => promised,
+            Err(refusal) if refusal.may_have_cost() => promised,
+            Err(_) => Tokens::default(),
         };
         let mut desk = self.desk();
-        desk.ledger.enter(promised, spent, answered.attempts);
-        let reply = answered.result.map_err(|refusal| refusal.to_string())?;
+        desk.ledger.enter(promised, spent);
+        let reply = answered.map_err(|refusal| refusal.to_string())?;
         if !model.key().is_empty() && redact::gives_away(&reply.text, model.key()) {
             desk.gave_away = true;
             return Err("the answer held the key that the model was asked with".into());

@@ -17,7 +17,7 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY
 use reqwest::{Client, StatusCode, Url};
 use serde_json::{Value, json};
 
-use super::model::{Answered, Ask, Model, Refusal, Reply};
+use super::model::{Ask, Model, Refusal, Reply};
 use crate::redact::redacted;
 use crate::render::visible;
 
@@ -178,7 +178,11 @@ impl OpenAi {
         }
         let mut answer = match request.send().await {
             Ok(answer) => answer,
-            Err(error) => return Outcome::Again(Refusal::Unreachable(self.harmless(&cause(&error))), None),
+            Err(error) => {
+                let why = self.harmless(&cause(&error));
+                let is_sent = !error.is_connect() && !error.is_builder();
+                return Outcome::Again(if is_sent { Refusal::Broken(why) } else { Refusal::Unreachable(why) }, None);
+            }
         };
         let (status, headers) = (answer.status(), answer.headers().clone());
         let mut body = Vec::new();
@@ -193,7 +197,7 @@ impl OpenAi {
                     }
                 }
                 Ok(None) => break,
-                Err(error) => return Outcome::Again(Refusal::Unreachable(self.harmless(&cause(&error))), None),
+                Err(error) => return Outcome::Again(Refusal::Broken(self.harmless(&cause(&error))), None),
             }
         }
         if status.is_success() {
@@ -316,20 +320,16 @@ impl Model for OpenAi {
         &self.address.key
     }
 
-    async fn answer(&self, ask: &Ask<'_>) -> Answered {
+    async fn answer(&self, ask: &Ask<'_>) -> Result<Reply, Refusal> {
         let deadline = Instant::now() + ask.timeout;
-        let most = ask.attempts.clamp(1, MAX_ATTEMPTS);
         let mut attempts = 0;
         loop {
             attempts += 1;
             let dialect = *self.dialect();
-            let outcome = match patient(self.attempt(ask, dialect), deadline, ask.cancelled).await {
-                Ok(outcome) => outcome,
-                Err(refusal) => return Answered { result: Err(refusal), attempts },
-            };
+            let outcome = patient(self.attempt(ask, dialect), deadline, ask.cancelled).await?;
             let (refusal, wait) = match outcome {
-                Outcome::Answered(reply) => return Answered { result: Ok(reply), attempts },
-                Outcome::Final(refusal) => return Answered { result: Err(refusal), attempts },
+                Outcome::Answered(reply) => return Ok(reply),
+                Outcome::Final(refusal) => return Err(refusal),
                 Outcome::Otherwise(refusal, other) => {
                     *self.dialect() = other;
                     (refusal, Duration::ZERO)
@@ -339,12 +339,10 @@ impl Model for OpenAi {
                 }
             };
             let left = deadline.saturating_duration_since(Instant::now());
-            if attempts >= most || wait >= left {
-                return Answered { result: Err(refusal), attempts };
+            if attempts >= MAX_ATTEMPTS || wait >= left || !(ask.again)(&refusal) {
+                return Err(refusal);
             }
-            if let Err(refusal) = patient(tokio::time::sleep(wait), deadline, ask.cancelled).await {
-                return Answered { result: Err(refusal), attempts };
-            }
+            patient(tokio::time::sleep(wait), deadline, ask.cancelled).await?;
         }
     }
 }

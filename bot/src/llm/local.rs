@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use precedent_model::generate::{Decoder, Ending, Request, Sampling};
 
 use super::control;
-use super::model::{Answered, Ask, Model, Refusal, Reply};
+use super::model::{Ask, Model, Refusal, Reply};
 
 /// A model on this machine.
 pub struct Local {
@@ -66,14 +66,10 @@ impl Model for Local {
         ""
     }
 
-    async fn answer(&self, ask: &Ask<'_>) -> Answered {
-        let failed = |why: String| Answered { result: Err(Refusal::Failed(why)), attempts: 1 };
+    async fn answer(&self, ask: &Ask<'_>) -> Result<Reply, Refusal> {
         let said: Vec<(&str, &str)> =
             ask.messages.iter().map(|message| (message.role.as_str(), message.content.as_str())).collect();
-        let prompt = match self.decoder.chat(&said) {
-            Ok(prompt) => prompt,
-            Err(why) => return failed(why),
-        };
+        let prompt = self.decoder.chat(&said).map_err(Refusal::Failed)?;
         let decoder = Arc::clone(&self.decoder);
         let is_over = Arc::new(AtomicBool::new(false));
         let waiting = Waiting(Arc::clone(&is_over));
@@ -89,27 +85,24 @@ impl Model for Local {
         });
         let written = loop {
             if ask.cancelled.load(Ordering::SeqCst) {
-                return Answered { result: Err(Refusal::Cancelled), attempts: 1 };
+                return Err(Refusal::Cancelled);
             }
             match tokio::time::timeout(std::time::Duration::from_millis(50), &mut task).await {
                 Ok(Ok(written)) => break written,
-                Ok(Err(error)) => return failed(error.to_string()),
+                Ok(Err(error)) => return Err(Refusal::Failed(error.to_string())),
                 Err(_) => {}
             }
         };
         drop(waiting);
-        let result = match written {
-            Ok(written) => match written.ending {
-                Ending::Deadline => Err(Refusal::TooSlow),
-                Ending::Cancelled => Err(Refusal::Cancelled),
-                Ending::Stop | Ending::Length => Ok(Reply {
-                    text: written.text,
-                    prompt_tokens: written.prompt_tokens as u64,
-                    completion_tokens: written.tokens.len() as u64,
-                }),
-            },
-            Err(why) => Err(Refusal::Failed(why)),
-        };
-        Answered { result, attempts: 1 }
+        let written = written.map_err(Refusal::Failed)?;
+        match written.ending {
+            Ending::Deadline => Err(Refusal::TooSlow),
+            Ending::Cancelled => Err(Refusal::Cancelled),
+            Ending::Stop | Ending::Length => Ok(Reply {
+                text: written.text,
+                prompt_tokens: written.prompt_tokens as u64,
+                completion_tokens: written.tokens.len() as u64,
+            }),
+        }
     }
 }

@@ -26,7 +26,7 @@ pub use budget::Limits;
 pub use cache::Cache;
 pub use http::{Address, OpenAi};
 pub use local::Local;
-pub use model::{Answered, Ask, Message, Model, Refusal, Reply, Role, Shape};
+pub use model::{Ask, Message, Model, Refusal, Reply, Role, Shape};
 
 use std::sync::atomic::AtomicBool;
 

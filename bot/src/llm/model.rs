@@ -57,8 +57,8 @@ pub struct Ask<'a> {
     pub max_tokens: usize,
     /// How long it may take, repetitions included.
     pub timeout: Duration,
-    /// How often it may be sent.
-    pub attempts: u32,
+    /// Asked before it is sent again, with what became of the attempt before: whether it may be.
+    pub again: &'a (dyn Fn(&Refusal) -> bool + Send + Sync),
     /// Set by who does not want to wait any longer.
     pub cancelled: &'a AtomicBool,
 }
@@ -74,15 +74,6 @@ pub struct Reply {
     pub completion_tokens: u64,
 }
 
-/// What became of a question.
-#[derive(Debug)]
-pub struct Answered {
-    /// The answer.
-    pub result: Result<Reply, Refusal>,
-    /// How often it was sent.
-    pub attempts: u32,
-}
-
 /// Why there is no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -95,6 +86,9 @@ pub enum Refusal {
     /// Nobody answers there.
     #[error("the model cannot be reached: {0}")]
     Unreachable(String),
+    /// The connection ended before the answer did.
+    #[error("the model's answer broke off: {0}")]
+    Broken(String),
     /// It was refused.
     #[error("the server answered {status}: {message}")]
     Refused {
@@ -117,6 +111,18 @@ pub enum Refusal {
     /// A model that does not work.
     #[error("the model failed: {0}")]
     Failed(String),
+}
+
+impl Refusal {
+    /// Whether the model may have worked for nothing, and nobody says how much: then all that was promised counts.
+    pub fn may_have_cost(&self) -> bool {
+        match self {
+            Refusal::Unreachable(_) => false,
+            // What is turned away costs nothing; a proxy that gave up on a model does not know what the model did.
+            Refusal::Refused { status, .. } => matches!(status, 500 | 502 | 504),
+            _ => true,
+        }
+    }
 }
 
 /// A language model.
@@ -151,5 +157,8 @@ pub trait Model: Send + Sync {
     fn key(&self) -> &str;
 
     /// Asks.
-    async fn answer(&self, ask: &Ask<'_>) -> Answered;
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    async fn answer(&self, ask: &Ask<'_>) -> Result<Reply, Refusal>;
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use precedent_pipeline::history::Objects;
 use precedent_pipeline::syntax::{Bag, similarity};
 
-use super::budget::Limits;
+use super::budget::{Kept, Limits, second_answer_tokens};
 use super::model::Model;
 use super::prompt;
 use crate::briefing::{Repair, repair};
@@ -17,7 +17,7 @@ use crate::evidence::Evidence;
 use crate::finding::{Citation, Fact, FactKind, NodeName};
 use crate::redact::redacted;
 use crate::render::{short, visible};
-use crate::voice::{Material, Unasked};
+use crate::voice::{Material, Tokens, Unasked};
 
 /// Longer lines are cut.
 const MAX_LINE_CHARS: usize = 300;
@@ -25,8 +25,8 @@ const MAX_LINE_CHARS: usize = 300;
 const EXCERPT_LINES: usize = 8;
 /// Fewer tokens hold no hunk worth asking about.
 const LEAST_ROOM: usize = 48;
-/// Questions that are kept for the second look.
-const KEPT_REQUESTS: u32 = 1;
+/// Tokens around a claim in the second look, beside its path and what the first answer said of it.
+const CLAIM_FRAME_TOKENS: usize = 48;
 
 /// What happened to a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,6 +95,8 @@ pub(super) struct Plan {
     /// Riskiest file first.
     pub(super) passages: Vec<Passage>,
     pub(super) unasked: Vec<Unasked>,
+    /// What the second look may take if each answer is as long and claims as much as it can.
+    pub(super) kept: Kept,
     pub(super) redacted: u32,
     pub(super) hidden_characters: u32,
 }
@@ -112,8 +114,8 @@ pub(super) fn plan(material: &Material<'_>, model: &dyn Model, limits: &Limits) 
         .collect();
     order.sort_by(|one, two| two.1.total_cmp(&one.1).then(one.0.cmp(&two.0)));
     let rules = prompt::rules_tokens(model);
-    let mut spent = 0u64;
-    let mut asked = 0u32;
+    let mut spent = Tokens::default();
+    let mut kept = Kept { requests: 1, tokens: second_frame(model) };
     for (at, risk) in order {
         let file = &change.files[at];
         let mut reader = Reader { material, model, limits, redacted: 0, hidden: 0 };
@@ -122,21 +124,37 @@ pub(super) fn plan(material: &Material<'_>, model: &dyn Model, limits: &Limits) 
         plan.hidden_characters += reader.hidden;
         let mut why = too_small.then(|| "the model's context is smaller than its hunks".to_owned());
         for passage in passages {
-            let cost = (passage.tokens + limits.answer_tokens) as u64;
-            let rest = rules as u64 + 2 * limits.answer_tokens as u64;
-            if asked + KEPT_REQUESTS >= limits.requests {
+            let question = Tokens { prompt: passage.tokens as u64, completion: limits.answer_tokens as u64 };
+            let second = second_share(model, &passage.path, limits);
+            if plan.passages.len() as u32 + kept.requests >= limits.requests {
                 why = Some(format!("a review may ask {} questions", limits.requests));
-            } else if spent + cost + rest > limits.tokens {
-                why = Some(format!("a review may spend {} tokens", limits.tokens));
+            } else if let Err(too_much) = limits.allow(spent + question + kept.tokens + second) {
+                why = Some(too_much);
             } else {
-                spent += cost;
-                asked += 1;
+                spent += question;
+                kept.tokens += second;
+                plan.kept = kept;
                 plan.passages.push(passage);
             }
         }
         plan.unasked.extend(why.map(|why| Unasked { path: file.path.to_string(), risk, why }));
     }
     plan
+}
+
+/// Tokens of a second look at nothing.
+fn second_frame(model: &dyn Model) -> Tokens {
+    let empty = prompt::fenced("");
+    let read = model.count(prompt::SECOND_RULES) + model.count(&empty) + model.overhead(2);
+    Tokens { prompt: read as u64, completion: second_answer_tokens(0) as u64 }
+}
+
+/// What the claims of one answer add to the second look at the most: all that the answer says, in lines. Text is counted here
+/// a little higher than by whoever wrote it.
+fn second_share(model: &dyn Model, path: &str, limits: &Limits) -> Tokens {
+    let frames = prompt::MAX_CLAIMS * (CLAIM_FRAME_TOKENS + model.count(path));
+    let written = second_answer_tokens(prompt::MAX_CLAIMS) - second_answer_tokens(0);
+    Tokens { prompt: (limits.answer_tokens * 4 / 3 + frames) as u64, completion: written as u64 }
 }
 
 /// How often what is changed was repaired, by the messages of its history; and a little for its size. An order, not a

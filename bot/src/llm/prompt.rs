@@ -78,9 +78,9 @@ pub(super) fn shape() -> Shape {
     }
 }
 
-/// The shape of the second answer.
-pub(super) fn second_shape() -> Shape {
-    let ids = json!({"type": "array", "maxItems": 64, "items": {"type": "string", "maxLength": 8}});
+/// The shape of the second answer, of which so many claims are the question.
+pub(super) fn second_shape(claims: usize) -> Shape {
+    let ids = json!({"type": "array", "maxItems": claims, "items": {"type": "string", "maxLength": 8}});
     Shape { name: "kept", schema: object(&[("keep", ids)]) }
 }
 
