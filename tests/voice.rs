@@ -255,7 +255,7 @@ fn a_second_look_may_only_reject() {
 #[test]
 fn a_model_that_fails_takes_nothing_with_it() {
     type Script = fn(&Value) -> Option<Response>;
-    let scripts: [(&str, Script, &[&str], &str); 11] = [
+    let scripts: [(&str, Script, &[&str], &str); 12] = [
         (
             "slow",
             |body| {
@@ -292,8 +292,9 @@ fn a_model_that_fails_takes_nothing_with_it() {
         ("ten megabytes", |body| Some(said(body, &"x".repeat(10 << 20))), &[], "longer than"),
         ("nothing", |_| Some(Response { status: 200, headers: vec![], body: vec![] }), &[], "not JSON"),
         ("no text", |_| Some(Response::json(200, &json!({"choices": []}))), &[], "no text"),
-        ("prose", |body| Some(said(body, "Looks good to me!")), &[], ""),
-        ("for ever the same", |body| Some(said(body, &"{\"findings\":[".repeat(5000))), &[], ""),
+        ("prose", |body| Some(said(body, "Looks good to me!")), &[], "not in the shape"),
+        ("for ever the same", |body| Some(said(body, &"{\"findings\":[".repeat(5000))), &[], "not in the shape"),
+        ("no number", |body| Some(said(body, "{\"findings\":NaN}")), &[], "not in the shape"),
     ];
     for (name, script, more, why) in scripts {
         let fixture = one_file();
@@ -301,13 +302,14 @@ fn a_model_that_fails_takes_nothing_with_it() {
         let model = Scripted::new(move |body, _| script(body));
         let review = model.json(&fixture, more);
         assert_eq!((&review["briefing"], &review["findings"]), (&plain["briefing"], &plain["findings"]), "{name}");
-        if why.is_empty() {
+        if why == "not in the shape" {
             assert_eq!(dropped(&review), [("not in the shape that was asked for", 1)], "{name}");
-        } else {
-            let skipped = review["skipped"].to_string();
-            assert!(skipped.contains(why) && skipped.contains("src/lib.rs"), "{name}: {skipped}");
-            assert_eq!(review["partial"], true, "{name}");
         }
+        let skipped = review["skipped"].to_string();
+        assert!(skipped.contains(why) && skipped.contains("src/lib.rs"), "{name}: {skipped}");
+        assert_eq!(review["partial"], true, "{name}");
+        let unasked = review["llm"]["unasked"].to_string();
+        assert!(unasked.contains(why) && unasked.contains("src/lib.rs"), "{name}: {unasked}");
         assert!(!review.to_string().contains(KEY), "{name}");
     }
 }
@@ -516,6 +518,21 @@ fn the_same_question_is_asked_once() {
     assert_eq!(first["findings"], second["findings"]);
     assert_eq!((&second["llm"]["requests"], &second["llm"]["cached"]), (&json!(0), &json!(2)));
     assert_eq!(model.asked().len(), 2);
+}
+
+#[test]
+fn an_answer_out_of_shape_is_not_remembered() {
+    let fixture = one_file();
+    let cut = Scripted::new(|body, at| {
+        let whole = first_or_second(body, &json!([claim()]));
+        // The first answer is cut in the first run, the second in the second.
+        Some(said(body, if at == 0 || at == 2 { &whole[..whole.len() - 9] } else { &whole }))
+    });
+    let reviews = [0, 1, 2, 3].map(|_| cut.json(&fixture, &[]));
+    let shown = reviews.each_ref().map(|review| review["findings"].as_array().map_or(0, Vec::len));
+    assert_eq!(shown, [0, 0, 1, 1], "{reviews:#?}");
+    let sent = reviews.each_ref().map(|review| review["llm"]["requests"].as_u64().expect("a number"));
+    assert_eq!(sent, [1, 2, 1, 0], "what was whole is remembered");
 }
 
 #[test]

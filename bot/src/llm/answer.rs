@@ -117,11 +117,7 @@ struct Written {
 /// Holds an answer against the passage that it is about.
 pub(super) fn judge(passage: &Passage, file: &ChangedFile, answer: &str) -> Judged {
     let mut judged = Judged::default();
-    let list = object_in(answer).and_then(|mut object| match object.get_mut("findings").map(Value::take) {
-        Some(Value::Array(list)) => Some(list),
-        _ => None,
-    });
-    let Some(list) = list else {
+    let Some(list) = list_in(answer) else {
         judged.stated = 1;
         judged.dropped.insert(Reason::Shape, 1);
         return judged;
@@ -142,6 +138,18 @@ pub(super) fn judge(passage: &Passage, file: &ChangedFile, answer: &str) -> Judg
         }
     }
     judged
+}
+
+/// Whether an answer is a list of statements, whatever they are worth.
+pub(super) fn is_list(answer: &str) -> bool {
+    list_in(answer).is_some()
+}
+
+fn list_in(answer: &str) -> Option<Vec<Value>> {
+    match object_in(answer)?.get_mut("findings").map(Value::take) {
+        Some(Value::Array(list)) => Some(list),
+        _ => None,
+    }
 }
 
 /// The ids that a second answer keeps, in its order; `None` when it is out of shape.

@@ -219,17 +219,24 @@ impl<'a> Desk<'a> {
     async fn first(&self, at: usize, messages: Vec<Message>) -> String {
         let passage = &self.passages[at];
         let tokens = Tokens { prompt: passage.tokens as u64, completion: self.limits.answer_tokens as u64 };
-        let reply = match self.ask(messages, prompt::shape(), tokens, self.kept).await {
+        let unanswered = |why: String| {
+            let path = passage.path.clone();
+            let mut desk = self.desk();
+            if !desk.unasked.iter().any(|left| left.path == path) {
+                desk.unasked.push(Unasked { path, risk: passage.risk, why });
+            }
+        };
+        let shape = (prompt::shape(), answer::is_list as fn(&str) -> bool);
+        let reply = match self.ask(messages, shape, tokens, self.kept).await {
             Ok(reply) => reply,
             Err(why) => {
-                let path = passage.path.clone();
-                let mut desk = self.desk();
-                if !desk.unasked.iter().any(|left| left.path == path) {
-                    desk.unasked.push(Unasked { path, risk: passage.risk, why });
-                }
+                unanswered(why);
                 return String::new();
             }
         };
+        if !answer::is_list(&reply.text) {
+            unanswered(format!("the answer was {}", Reason::Shape.as_str()));
+        }
         let judged = answer::judge(passage, &self.files[passage.file], &reply.text);
         let mut desk = self.desk();
         desk.stated += judged.stated;
@@ -258,7 +265,9 @@ impl<'a> Desk<'a> {
             prompt: (tokens + self.settings.model.overhead(2)) as u64,
             completion: second_answer_tokens(claims.len()) as u64,
         };
-        let reply = self.ask(messages, prompt::second_shape(claims.len()), tokens, Kept::default()).await;
+        let is_whole: fn(&str) -> bool = |text| answer::kept(text).is_some();
+        let shape = (prompt::second_shape(claims.len()), is_whole);
+        let reply = self.ask(messages, shape, tokens, Kept::default()).await;
         let kept = match reply {
             Ok(reply) => answer::kept(&reply.text).ok_or_else(|| Reason::Shape.as_str().to_owned()),
             Err(why) => Err(why),
@@ -293,11 +302,12 @@ impl<'a> Desk<'a> {
         }
     }
 
-    /// Sends a question, unless its answer is known or it may not be sent.
+    /// Sends a question, unless its answer is known or it may not be sent. Only an answer in its shape is remembered: another
+    /// would be as useless the next time.
     async fn ask(
         &self,
         messages: Vec<Message>,
-        shape: Shape,
+        (shape, is_whole): (Shape, fn(&str) -> bool),
         promised: Tokens,
         kept: Kept,
     ) -> Result<Reply, String> {
@@ -305,7 +315,8 @@ impl<'a> Desk<'a> {
         let max_tokens = promised.completion as usize;
         let messages = sent(model, messages);
         let key = Cache::key(model, &messages, &shape, max_tokens);
-        if let Some(reply) = self.settings.cache.as_ref().and_then(|cache| cache.get(&key)) {
+        let known = self.settings.cache.as_ref().and_then(|cache| cache.get(&key));
+        if let Some(reply) = known.filter(|reply| is_whole(&reply.text)) {
             self.desk().cached += 1;
             return Ok(reply);
         }
@@ -340,7 +351,7 @@ impl<'a> Desk<'a> {
             return Err("the answer held the key that the model was asked with".into());
         }
         drop(desk);
-        if let Some(cache) = &self.settings.cache {
+        if let Some(cache) = self.settings.cache.as_ref().filter(|_| is_whole(&reply.text)) {
             cache.put(&key, &reply);
         }
         Ok(reply)
