@@ -412,6 +412,26 @@ fn a_server_without_schemas_is_asked_without() {
     assert_eq!(formats, [json!("json_schema"), json!("json_object"), Value::Null, Value::Null]);
 }
 
+/// A question that is too long is too long in every form: the next ones are asked by schema as before.
+#[test]
+fn a_refusal_of_another_kind_changes_no_form() {
+    let fixture = repository(&[("src/a.rs", BEFORE, AFTER), ("src/b.rs", BEFORE, AFTER)]);
+    let model = Scripted::new(|body, _| match user(body).contains("file: src/a.rs") {
+        true => Some(Response::json(400, &json!({"error": {"message": "maximum context length is 512 tokens"}}))),
+        false => {
+            std::thread::sleep(Duration::from_millis(300));
+            Some(said(body, &first_or_second(body, &json!([claim()]))))
+        }
+    });
+    let review = model.json(&fixture, &[]);
+    assert_eq!(review["findings"].as_array().map(Vec::len), Some(1), "{review:#}");
+    assert!(review["skipped"].to_string().contains("maximum context length"), "{}", review["skipped"]);
+    for body in model.bodies() {
+        assert_eq!(body["response_format"]["type"], "json_schema", "the second look comes behind the refusal");
+    }
+    assert_eq!(model.asked().len(), 3, "and what is refused so is not asked again");
+}
+
 /// As the server of llama.cpp's Python bindings answers.
 #[test]
 fn a_server_that_fails_on_one_form_of_schema_is_asked_in_another() {

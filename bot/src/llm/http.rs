@@ -240,7 +240,8 @@ impl OpenAi {
         let said = said(body);
         let refusal = Refusal::Refused { status: status.as_u16(), message: self.harmless(&said) };
         // A form that a server does not know may make it fail in place of refusing.
-        if status == StatusCode::INTERNAL_SERVER_ERROR && said.contains("response_format") {
+        let is_about_form = names_the_form(&said) && dialect.format != Format::Words;
+        if status == StatusCode::INTERNAL_SERVER_ERROR && is_about_form {
             let format = match dialect.format {
                 Format::Schema => Format::ObjectOfSchema,
                 Format::ObjectOfSchema => Format::Object,
@@ -261,7 +262,7 @@ impl OpenAi {
                 () if (is_about("temperature") || is_about("seed")) && !dialect.has_no_temperature => {
                     other.has_no_temperature = true;
                 }
-                () if status != StatusCode::NOT_FOUND => {
+                () if is_about_form => {
                     other.format = match dialect.format {
                         Format::Schema | Format::ObjectOfSchema => Format::Object,
                         Format::Object | Format::Words => Format::Words,
@@ -405,6 +406,15 @@ fn said(body: &[u8]) -> String {
     };
     let places = [&value["error"]["message"], &value["message"], &value["detail"], &value["error"]];
     places.into_iter().find_map(Value::as_str).map_or(text, str::to_owned)
+}
+
+/// Whether a refusal is about the form that an answer was asked for in. What is too long, or of another kind, is no less so
+/// in another form.
+fn names_the_form(said: &str) -> bool {
+    const NAMES: [&str; 7] =
+        ["response_format", "response format", "json_schema", "json_object", "json schema", "grammar", "structured output"];
+    let said = said.to_lowercase();
+    NAMES.iter().any(|name| said.contains(name))
 }
 
 /// The innermost cause of an error, which names what happened.
