@@ -398,6 +398,33 @@ fn money_is_kept_for_the_second_look() {
     assert_eq!((&enough["llm"]["requests"], enough["llm"]["cost"].as_f64()), (&json!(2), Some(most as f64)));
 }
 
+/// The prices of whoever pays count, and neither side can set one that gives money back.
+#[test]
+fn a_repository_cannot_lift_the_cap_on_money() {
+    let model = Scripted::claiming(json!([claim()]));
+    for (prices, why) in [
+        ("input-price = -1.0\noutput-price = 1.0", "`input-price` is no amount of money"),
+        ("input-price = nan\noutput-price = 1.0", "`input-price` is no amount of money"),
+    ] {
+        let config = format!("[llm]\n{prices}\n");
+        let fixture = repository(&[("precedent.toml", &config, &config), ("src/lib.rs", BEFORE, AFTER)]);
+        let review = model.json(&fixture, &["--llm-cost", "5"]);
+        let skipped = review["skipped"].to_string();
+        assert!(skipped.contains(why) && skipped.contains("no prices are set"), "{skipped}");
+    }
+    let free = "[llm]\ninput-price = 0.0\noutput-price = 0.0\n";
+    let fixture = repository(&[("precedent.toml", free, free), ("src/lib.rs", BEFORE, AFTER)]);
+    let mine = ["--llm-input-price", "1000000", "--llm-output-price", "1000000", "--llm-cost", "5"];
+    let review = model.json(&fixture, &mine);
+    assert!(review["skipped"].to_string().contains("a review may cost 5"), "{}", review["skipped"]);
+    assert!(model.asked().is_empty());
+    for wrong in ["nan", "-1", "inf", "much"] {
+        let ran = model.review(&fixture, &[&format!("--llm-cost={wrong}")]);
+        assert_eq!(ran.code, 2, "{wrong}: {}", ran.stderr);
+        assert!(ran.stderr.contains("no amount of money"), "{}", ran.stderr);
+    }
+}
+
 #[test]
 fn a_server_without_schemas_is_asked_without() {
     let fixture = one_file();

@@ -103,7 +103,17 @@ impl Config {
     /// # Errors
     /// The first line of what is wrong with it.
     pub fn parse(text: &str) -> Result<Config, String> {
-        toml::from_str(text).map_err(|error| error.message().lines().next().unwrap_or_default().to_owned())
+        let config: Config =
+            toml::from_str(text).map_err(|error| error.message().lines().next().unwrap_or_default().to_owned())?;
+        let llm = &config.llm;
+        for (name, amount) in
+            [("max-cost", llm.max_cost), ("input-price", llm.input_price), ("output-price", llm.output_price)]
+        {
+            if amount.is_some_and(|amount| !is_amount(amount)) {
+                return Err(format!("`{name}` is no amount of money"));
+            }
+        }
+        Ok(config)
     }
 
     /// What a language model is told about a file: what holds for every file first.
@@ -142,6 +152,11 @@ impl Config {
 /// Whether a list of checks has this one in it.
 fn names(mute: &[String], check: &str) -> bool {
     mute.iter().any(|muted| muted == "*" || muted == check)
+}
+
+/// Whether a number can be an amount of money that is paid.
+pub fn is_amount(number: f64) -> bool {
+    number.is_finite() && number >= 0.0
 }
 
 impl PathConfig {
@@ -213,6 +228,16 @@ mod tests {
         assert_eq!((config.instructions("db/a.rs"), config.instructions("a.rs")), ("all\nhere".into(), "all".into()));
         assert_eq!(config.llm.max_cost, Some(0.5));
         assert!(Config::parse("[llm]\nurl = \"x\"").is_err(), "where a key is sent is not the repository's to say");
+    }
+
+    #[test]
+    fn money_is_an_amount() {
+        for setting in ["max-cost = -1.0", "input-price = -0.5", "output-price = nan", "input-price = inf"] {
+            let why = Config::parse(&format!("[llm]\n{setting}\n")).expect_err("a refusal");
+            assert!(setting.starts_with(why.trim_start_matches('`').split('`').next().unwrap_or("?")), "{why}");
+        }
+        let free = Config::parse("[llm]\ninput-price = 0.0\noutput-price = 0\n").map(|config| config.llm.input_price);
+        assert_eq!(free, Ok(Some(0.0)));
     }
 
     #[test]

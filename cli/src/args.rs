@@ -314,9 +314,22 @@ pub(crate) struct ReviewArguments {
     #[arg(long, value_name = "N", help_heading = "Language model")]
     pub(crate) llm_seconds: Option<u64>,
 
-    /// Money, at the most, by the prices in precedent.toml
-    #[arg(long, value_name = "AMOUNT", help_heading = "Language model")]
+    /// Money, at the most, by the prices that are given here or in precedent.toml
+    #[arg(long, value_name = "AMOUNT", value_parser = amount, help_heading = "Language model")]
     pub(crate) llm_cost: Option<f64>,
+
+    /// Money for a million tokens that are read [default: that in precedent.toml]
+    #[arg(long, value_name = "AMOUNT", value_parser = amount, requires = "llm_output_price", help_heading = "Language model")]
+    pub(crate) llm_input_price: Option<f64>,
+
+    /// Money for a million tokens that are written [default: that in precedent.toml]
+    #[arg(long, value_name = "AMOUNT", value_parser = amount, requires = "llm_input_price", help_heading = "Language model")]
+    pub(crate) llm_output_price: Option<f64>,
+}
+
+/// An amount of money.
+fn amount(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|number| precedent_bot::config::is_amount(*number)).ok_or_else(|| "it is no amount of money".into())
 }
 
 /// Post the findings of a review on its pull request; nothing else here writes to GitHub

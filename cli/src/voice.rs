@@ -150,6 +150,7 @@ mod opened {
                 requests: options.llm_requests.unwrap_or(usual.requests),
                 time: options.llm_seconds.map_or(usual.time, Duration::from_secs),
                 cost: options.llm_cost,
+                prices: options.llm_input_price.zip(options.llm_output_price).map(|(input, output)| [input, output]),
                 ..usual
             };
             let cache = crate::place::user_cache().map(|cache| cache.join("answers"));

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::config::LlmConfig;
+use crate::config::{LlmConfig, is_amount};
 use crate::voice::Tokens;
 
 /// Room of a second answer, in tokens: for the frame of its list, and for each id in it.
@@ -61,12 +61,14 @@ impl Limits {
             (Some(mine), Some(theirs)) => Some(mine.min(theirs)),
             (mine, theirs) => mine.or(theirs),
         };
-        let prices = config.input_price.zip(config.output_price).map(|(input, output)| [input, output]);
+        // A price below nothing would give back what is spent.
+        let amount = |number: Option<f64>| number.filter(|number| is_amount(*number));
+        let prices = amount(config.input_price).zip(amount(config.output_price)).map(|(input, output)| [input, output]);
         Limits {
             tokens: config.max_tokens.map_or(self.tokens, |tokens| tokens.min(self.tokens)),
             requests: config.max_requests.map_or(self.requests, |requests| requests.min(self.requests)),
             time: config.max_seconds.map_or(self.time, |seconds| Duration::from_secs(seconds).min(self.time)),
-            cost: lower(self.cost, config.max_cost),
+            cost: lower(self.cost, amount(config.max_cost)),
             prices: self.prices.or(prices),
             precedents: config.precedents.map_or(self.precedents, |precedents| precedents.min(self.precedents)),
             ..*self
@@ -218,5 +220,24 @@ mod tests {
             LlmConfig { max_requests: Some(100), max_tokens: Some(10), max_cost: Some(2.0), ..LlmConfig::default() };
         let limits = Limits { cost: Some(1.0), ..Limits::default() }.within(&config);
         assert_eq!((limits.requests, limits.tokens, limits.cost), (24, 10, Some(1.0)));
+    }
+
+    #[test]
+    fn a_repository_cannot_make_tokens_cheap() {
+        let priced = |input: f64, output: f64| LlmConfig {
+            input_price: Some(input),
+            output_price: Some(output),
+            max_cost: Some(f64::NAN),
+            ..LlmConfig::default()
+        };
+        let mine = Limits { cost: Some(1.0), prices: Some([2.0, 4.0]), ..Limits::default() };
+        assert_eq!(mine.within(&priced(0.0, 0.0)).prices, Some([2.0, 4.0]), "who pays says what it costs");
+        let open = Limits { prices: None, ..mine };
+        assert_eq!(open.within(&priced(1.0, 3.0)).prices, Some([1.0, 3.0]));
+        for (input, output) in [(-1.0, 3.0), (1.0, -3.0), (f64::NAN, 1.0), (1.0, f64::INFINITY)] {
+            let limits = open.within(&priced(input, output));
+            assert_eq!((limits.prices, limits.cost), (None, Some(1.0)));
+            assert!(limits.allow(tokens(1, 1)).is_err_and(|why| why.contains("no prices")));
+        }
     }
 }
