@@ -392,7 +392,8 @@ impl Reader<'_> {
         let mut out = self.safe(text);
         if let Some(citation) = citations.first() {
             let [start, end] = citation.lines;
-            let place = format!(" ({}:{start}-{end} at {})", citation.path, short(&citation.commit));
+            let place = format!("({}:{start}-{end} at {})", citation.path, short(&citation.commit));
+            out.push(' ');
             out.push_str(&self.safe(&place));
             if with_code {
                 for line in excerpt(self.material.evidence, citation) {
