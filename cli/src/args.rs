@@ -329,7 +329,10 @@ pub(crate) struct ReviewArguments {
 
 /// An amount of money.
 fn amount(text: &str) -> Result<f64, String> {
-    text.parse().ok().filter(|number| precedent_bot::config::is_amount(*number)).ok_or_else(|| "it is no amount of money".into())
+    text.parse()
+        .ok()
+        .filter(|number| precedent_bot::config::is_amount(*number))
+        .ok_or_else(|| "it is no amount of money".into())
 }
 
 /// Post the findings of a review on its pull request; nothing else here writes to GitHub

@@ -233,7 +233,8 @@ impl Decoder {
     pub fn chat(&self, messages: &[(&str, &str)]) -> Result<String, String> {
         match &self.template {
             Some(template) => {
-                let plain: Vec<(&str, String)> = messages.iter().map(|(role, text)| (*role, self.plain(text))).collect();
+                let plain: Vec<(&str, String)> =
+                    messages.iter().map(|(role, text)| (*role, self.plain(text))).collect();
                 let said: Vec<(&str, &str)> = plain.iter().map(|(role, text)| (*role, text.as_str())).collect();
                 template.render(&said, true)
             }

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::control;
+use super::mentions;
 use super::passage::{Mark, Passage, Shown};
 use super::prompt::{KINDS, MAX_CLAIMS};
 use crate::change::ChangedFile;
@@ -36,6 +37,7 @@ pub(super) enum Reason {
     Line,
     Precedent,
     Invented,
+    Name,
     Suggestion,
     Words,
     Repeated,
@@ -55,6 +57,7 @@ impl Reason {
             Reason::Line => "a line that is not the quoted one, or not shown",
             Reason::Precedent => "a precedent that was not given",
             Reason::Invented => "a commit or a file that was not shown",
+            Reason::Name => "a name in code that was not shown",
             Reason::Suggestion => "a suggestion that does not apply or does not parse",
             Reason::Words => "nothing said, or too much",
             Reason::Repeated => "said already",
@@ -197,8 +200,9 @@ fn claim(passage: &Passage, file: &ChangedFile, written: Written, secrets: &mut 
     if !fits(&title, MAX_TITLE_CHARS) || !fits(&body, MAX_BODY_CHARS) {
         return Err(Reason::Words);
     }
+    let own = written.suggestion.as_deref().unwrap_or_default();
     for text in [&title, &body] {
-        mentions(passage, hunk, text)?;
+        mentions::check(passage, hunk, text, own)?;
     }
     let suggestion = match written.suggestion.filter(|text| !text.trim().is_empty()) {
         Some(text) => Some(suggestion(file, &found, &text)?),
@@ -281,71 +285,6 @@ fn unnumbered(line: &str) -> &str {
     let Some((head, rest)) = line.split_once('|') else { return line };
     let head = head.trim_start().trim_start_matches(['+', '-']).trim();
     if !head.is_empty() && head.bytes().all(|byte| byte.is_ascii_digit()) { rest } else { line }
-}
-
-/// Refuses words that name a line, a commit, a precedent or a file that was not shown.
-fn mentions(passage: &Passage, hunk: &Shown, text: &str) -> Result<(), Reason> {
-    let words: Vec<&str> = text
-        .split(|letter: char| letter.is_whitespace() || "`\"'()[]{},;<>".contains(letter))
-        .map(|word| word.trim_matches(['.', ':', '!', '?', '*', '#']))
-        .filter(|word| !word.is_empty())
-        .collect();
-    let is_shown = |line: u32| {
-        hunk.lines.iter().any(|shown| {
-            shown.mark != Mark::Removed && shown.new == line || shown.mark != Mark::Added && shown.old == line
-        })
-    };
-    for (at, word) in words.iter().enumerate() {
-        let lower = word.to_lowercase();
-        // "line 12", "lines 12-14", "lines 12 and 14", "L12"
-        let before = |back: usize| at.checked_sub(back).map(|at| words[at].to_lowercase()).unwrap_or_default();
-        let is_number = word.starts_with(|letter: char| letter.is_ascii_digit());
-        let after_line = matches!(&*before(1), "line" | "lines")
-            || matches!(&*before(1), "and" | "to" | "or" | "through") && matches!(&*before(3), "line" | "lines");
-        let named = match lower.strip_prefix('l').filter(|rest| rest.bytes().all(|byte| byte.is_ascii_digit())) {
-            Some(number) if !number.is_empty() => Some(number),
-            _ if is_number && after_line => Some(*word),
-            _ => None,
-        };
-        let numbers = named.into_iter().flat_map(|named| named.split(['-', '–', '—']));
-        for number in numbers.filter_map(|number| number.parse::<u32>().ok()) {
-            if !is_shown(number) {
-                return Err(Reason::Line);
-            }
-        }
-        // "P7"
-        let id =
-            word.strip_prefix('P').filter(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()));
-        if id.is_some() && !passage.offered.iter().any(|offered| offered.id == **word) {
-            return Err(Reason::Precedent);
-        }
-        let is_hex = (7..=64).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let is_commit = is_hex
-            && word.bytes().any(|byte| byte.is_ascii_digit())
-            && word.bytes().any(|byte| byte.is_ascii_alphabetic());
-        let is_known_commit = |word: &str| {
-            let cited = passage.offered.iter().flat_map(|offered| &offered.citations);
-            cited.map(|citation| citation.commit.to_string()).any(|commit| commit.starts_with(&word.to_lowercase()))
-        };
-        if is_commit && !is_known_commit(word) && !passage.text.contains(word) {
-            return Err(Reason::Invented);
-        }
-        // A path, with the line that may stand behind it.
-        let (path, line) = word.split_once(':').map_or((*word, None), |(path, line)| (path, line.parse::<u32>().ok()));
-        let is_path = path.contains('/')
-            && !path.contains("//")
-            && path.rsplit('/').next().is_some_and(|name| {
-                name.rsplit_once('.').is_some_and(|(stem, ending)| !stem.is_empty() && (1..=5).contains(&ending.len()))
-            });
-        if is_path && !passage.text.contains(path) {
-            return Err(Reason::Invented);
-        }
-        let is_here = path == passage.path || passage.path.ends_with(&format!("/{path}"));
-        if is_here && line.is_some_and(|line| !is_shown(line)) {
-            return Err(Reason::Line);
-        }
-    }
-    Ok(())
 }
 
 /// A replacement for the quoted lines that is small, changes something, and leaves the file no harder to parse.

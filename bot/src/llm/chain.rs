@@ -326,9 +326,8 @@ impl<'a> Desk<'a> {
             desk.ledger.promise(promised, kept)?;
             desk.ledger.left()
         };
-        let again = |refusal: &Refusal| {
-            self.desk().ledger.promise_again(promised, refusal.may_have_cost(), kept).is_ok()
-        };
+        let again =
+            |refusal: &Refusal| self.desk().ledger.promise_again(promised, refusal.may_have_cost(), kept).is_ok();
         let ask = Ask {
             messages: &messages,
             shape: &shape,

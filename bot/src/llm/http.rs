@@ -411,8 +411,15 @@ fn said(body: &[u8]) -> String {
 /// Whether a refusal is about the form that an answer was asked for in. What is too long, or of another kind, is no less so
 /// in another form.
 fn names_the_form(said: &str) -> bool {
-    const NAMES: [&str; 7] =
-        ["response_format", "response format", "json_schema", "json_object", "json schema", "grammar", "structured output"];
+    const NAMES: [&str; 7] = [
+        "response_format",
+        "response format",
+        "json_schema",
+        "json_object",
+        "json schema",
+        "grammar",
+        "structured output",
+    ];
     let said = said.to_lowercase();
     NAMES.iter().any(|name| said.contains(name))
 }

@@ -18,6 +18,7 @@ mod chain;
 mod control;
 mod http;
 mod local;
+mod mentions;
 mod model;
 mod passage;
 mod prompt;

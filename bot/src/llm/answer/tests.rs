@@ -110,7 +110,12 @@ fn later(claim: &mut Value, n: usize) {
     with(claim, "line", line + 1 + (n % 3) as u64);
 }
 
-const SPOILS: [(Spoil, &[Reason]); 25] = [
+/// A body that names what was not shown.
+fn says(claim: &mut Value, body: String) {
+    with(claim, "body", format!("It overflows. {body} too."));
+}
+
+const SPOILS: [(Spoil, &[Reason]); 47] = [
     (|_, claim, n| with(claim, "quote", format!("let delay = base.pow({n});")), &[Reason::Quote]),
     (|_, claim, n| with(claim, "quote", format!("let delay_{n} = base_{n} << attempt_{n}; // {n}")), &[Reason::Quote]),
     (|_, claim, n| with(claim, "quote", ["", "  ", "}", ";", "()"][n % 5]), &[Reason::Quote]),
@@ -148,10 +153,67 @@ const SPOILS: [(Spoil, &[Reason]); 25] = [
         &[Reason::Shape],
     ),
     (|_, claim, n| with(claim, ["title", "body"][n % 2], ["", "?!", " \n"][n % 3]), &[Reason::Words]),
+    (|_, claim, n| says(claim, format!("See L{}-L{}", 5_000 + n, 5_010 + n)), &[Reason::Line]),
+    (|_, claim, n| says(claim, format!("See {PATH}#L{}", 5_000 + n)), &[Reason::Line]),
+    (
+        |_, claim, n| {
+            let (first, last) = (claim["line"].clone(), 5_000 + n);
+            let dash = [" - ", "..", "-", " – ", " through ", "/", " and ", " or "][n % 8];
+            says(claim, format!("See lines {first}{dash}{last}"));
+        },
+        &[Reason::Line],
+    ),
+    (
+        |_, claim, n| {
+            says(claim, format!("See lines {}, {} and {}", claim["line"].clone(), claim["line"].clone(), 5_000 + n))
+        },
+        &[Reason::Line],
+    ),
+    (
+        |_, claim, n| {
+            let before = ["number", "no.", "#", ":", "`"][n % 5];
+            says(claim, format!("See line {before} {}", 5_000 + n));
+        },
+        &[Reason::Line],
+    ),
+    (|_, claim, n| says(claim, format!("See line {}/{}", claim["line"].clone(), 5_000 + n)), &[Reason::Line]),
+    (|_, claim, n| says(claim, format!("See the {}th line", 5_004 + 10 * n)), &[Reason::Line]),
+    (
+        |_, claim, n| says(claim, format!("See {} {}", ["ln", "LINE", "Line:", "ln."][n % 4], 5_000 + n)),
+        &[Reason::Line],
+    ),
+    (|_, claim, n| says(claim, format!("See line{0} and ln{0} and L5,{0}", 500 + n)), &[Reason::Line]),
+    (
+        |_, claim, n| says(claim, format!("Commit {} did", ["deadbeef", "beefcafe", "facade"][n % 2])),
+        &[Reason::Invented],
+    ),
+    (|_, claim, n| says(claim, format!("Commit {} did", 1_234_567 + n)), &[Reason::Invented]),
+    (|_, claim, n| says(claim, format!("The commit `{:x}9a{:x}` did", 3 + n % 9, n % 16)), &[Reason::Invented]),
+    (|_, claim, n| says(claim, format!("Commits 0123456, {:x}9a1c and others did", 0x30 + n)), &[Reason::Invented]),
+    (|_, claim, n| says(claim, format!("See other_{n}.rs")), &[Reason::Invented]),
+    (
+        |_, claim, n| says(claim, format!("See {}", ["other.rs", "Cargo.toml", "notes.md", "a.h"][n % 4])),
+        &[Reason::Invented],
+    ),
+    (
+        |_, claim, n| {
+            says(claim, format!("See {}", ["src/other", "src/waits", "lib/wait", "../retry", "a/b/c"][n % 5]))
+        },
+        &[Reason::Invented],
+    ),
+    (|_, claim, n| says(claim, format!("See precedent {}", 3 + n)), &[Reason::Precedent]),
+    (|_, claim, n| says(claim, format!("See precedents 1, 2 and {}", 3 + n)), &[Reason::Precedent]),
+    (|_, claim, n| says(claim, format!("See p{}", 3 + n)), &[Reason::Precedent]),
+    (|_, claim, n| says(claim, format!("See #{}", 4_711 + n)), &[Reason::Invented]),
+    (|_, claim, n| says(claim, format!("`frobnicate_{n}()` breaks")), &[Reason::Name]),
+    (
+        |_, claim, n| says(claim, format!("The caller {} breaks", ["frob_all", "frob()", "`Frob::all`"][n % 3])),
+        &[Reason::Name],
+    ),
 ];
 
 #[test]
-fn of_five_hundred_untrue_answers_none_comes_through() {
+fn of_nine_hundred_untrue_answers_none_comes_through() {
     let file = file();
     let passage = passage(&file);
     assert_eq!(passage.hunks.len(), 20);
@@ -168,7 +230,7 @@ fn of_five_hundred_untrue_answers_none_comes_through() {
             count += 1;
         }
     }
-    assert_eq!(count, 500);
+    assert_eq!(count, 940);
 }
 
 #[test]
@@ -182,6 +244,35 @@ fn true_answers_come_through() {
         let line = found.lines[0] as usize;
         assert!(file.after.lines().nth(line - 1).is_some_and(|text| text.contains("<< attempt")), "{found:?}");
         assert_eq!((found.side, found.check, found.cited.as_slice()), (Side::Right, "model-bug", &[0][..]));
+    }
+}
+
+/// What was shown may be named, in whichever way, and what only looks like a name is none.
+#[test]
+fn true_words_come_through() {
+    let file = file();
+    let passage = passage(&file);
+    let line = claim(&passage, 0)["line"].as_u64().expect("a line");
+    for body in [
+        format!("On line {line}, 64 bits are shifted out."),
+        format!("Line {line}: 64 attempts are enough."),
+        format!("See {PATH}:{line}, L{line} and lines {line}-{}.", line + 1),
+        format!("See {PATH}#L{line}, or `retry.rs` at ln {line}."),
+        format!("As lines {line} and {} of the hunk say.", line + 1),
+        "P1, P2 and precedent 2 say so, and precedents 1 and 2.".into(),
+        "Commit 01234567 fixed it, and the commit added a bound; see 89abcdef01.".into(),
+        "See src/old.rs, where it stood.".into(),
+        "The commit faced this, in 3 commits and 12 lines.".into(),
+        "`delay_0` is `None` or a `u64`, and `base_0 << attempt_0` wraps.".into(),
+        "Reads and/or writes: I/O, key/value, n/2, 1/2, 50 % of 1,000,000, e.g. 1.5 or v1.2.3.".into(),
+        "`attempt_0.checked_add(1)` would say so.".into(),
+        "The argument(s) of wait_0() may be 0x7fffffff, i.e. too many.".into(),
+    ] {
+        let mut about = claim(&passage, 0);
+        with(&mut about, "body", body.clone());
+        with(&mut about, "suggestion", "let delay_0 = attempt_0.checked_add(1).map_or(base_0, |_| base_0);");
+        let judged = judge(&passage, &file, &answer(&about));
+        assert_eq!((judged.claims.len(), &judged.dropped), (1, &Drops::new()), "{body}");
     }
 }
 
