@@ -365,14 +365,40 @@ async fn patient<T>(work: impl Future<Output = T>, deadline: Instant, cancelled:
     }
 }
 
-/// Whether two names are of one model: servers add dates, folders and file endings.
+/// Whether two names are of one model: servers add dates, tags, folders and file endings. Whatever else is longer names
+/// another one, as `-mini` does.
 fn is_same_model(asked: &str, answered: &str) -> bool {
     let plain = |name: &str| {
         let name = name.rsplit(['/', '\\']).next().unwrap_or(name).to_lowercase();
         name.trim_end_matches(".gguf").trim_end_matches(":latest").to_owned()
     };
     let (asked, answered) = (plain(asked), plain(answered));
-    answered.is_empty() || answered.starts_with(&asked) || asked.starts_with(&answered)
+    let more = answered.strip_prefix(&*asked).or_else(|| asked.strip_prefix(&*answered));
+    answered.is_empty() || more.is_some_and(is_addition)
+}
+
+/// Whether what one name has more than another is a tag (`:7b`), a date (`-2024-07-18`, `-0613`), `-latest`, or how the
+/// weights are kept (`-q4_k_m`).
+fn is_addition(more: &str) -> bool {
+    if more.is_empty() || more.strip_prefix(':').is_some_and(|tag| !tag.is_empty() && !tag.contains(':')) {
+        return true;
+    }
+    let Some(rest) = more.strip_prefix(['-', '.', '@', '_']) else { return false };
+    let parts: Vec<&str> = rest.split(['-', '.', '@', '_']).collect();
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    if parts.iter().all(|part| is_number(part)) {
+        let lengths: Vec<usize> = parts.iter().map(|part| part.len()).collect();
+        return matches!(lengths[..], [8] | [6] | [4] | [4, 2, 2] | [4, 2] | [2, 2]);
+    }
+    let is_width = |part: &str| part.strip_prefix("iq").or(part.strip_prefix('q')).is_some_and(is_number);
+    match parts[0] {
+        "latest" | "gguf" | "fp16" | "bf16" | "f16" | "f32" | "fp8" | "int8" | "int4" | "awq" | "gptq" => {
+            parts.len() == 1
+        }
+        first => {
+            is_width(first) && parts[1..].iter().all(|part| matches!(*part, "0" | "1" | "k" | "xs" | "s" | "m" | "l"))
+        }
+    }
 }
 
 /// How long a server asks to wait: seconds, or a date.
@@ -470,7 +496,22 @@ mod tests {
             ("tiny", "/models/tiny.gguf", true),
             ("deepseek-ai/deepseek-coder-1.3b-instruct", "deepseek-coder-1.3b-instruct", true),
             ("a", "", true),
+            ("gpt-4o", "gpt-4o-2024-08-06", true),
+            ("gpt-4o-2024-08-06", "gpt-4o", true),
+            ("gpt-4", "gpt-4-0613", true),
+            ("claude", "claude-latest", true),
+            ("qwen2.5-coder", "qwen2.5-coder:7b", true),
+            ("tiny", "tiny-q4_k_m.gguf", true),
             ("gpt-4o", "other", false),
+            ("gpt-4o", "gpt-4o-mini", false),
+            ("gpt-4o-mini", "gpt-4o", false),
+            ("gpt-4o", "gpt-4o-mini-2024-07-18", false),
+            ("tiny-coder", "tiny", false),
+            ("tiny", "tiny-coder", false),
+            ("tiny", "tiny-coder.gguf", false),
+            ("gpt-4", "gpt-4o", false),
+            ("phi-3", "phi-3-5", false),
+            ("qwen2.5-coder:7b", "qwen2.5-coder:1.5b", false),
             ("tiny", "huge.gguf", false),
         ] {
             assert_eq!(is_same_model(asked, answered), same, "{asked} {answered}");
