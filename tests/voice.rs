@@ -503,6 +503,35 @@ fn case_11_no_secret_reaches_the_request_log() {
     assert_eq!(review["llm"]["redacted"]["prompt"], 41);
 }
 
+/// What is counted is what is sent: no secret outside of every hunk, and those in paths, instructions and precedents too.
+#[test]
+fn secrets_are_counted_where_they_are_sent() {
+    let token = |at: u32| format!("ghp_{:036}", 98_765_432_109_876u64 * u64::from(at + 1));
+    let far: String = (0..40).map(|at| format!("// {at}\n")).collect();
+    let text = |middle: &str| format!("// {}\n{far}{middle}\n", token(1));
+    let instructions = format!("[llm]\ninstructions = \"Never log {}.\"\n", token(2));
+    let path = format!("src/{}.rs", token(3));
+    let fixture = repository(&[
+        ("precedent.toml", &instructions, &instructions),
+        ("src/lib.rs", &text("fn a() {}"), &text("fn a() { b() }")),
+        (&path, "fn a() {}\n", "fn a() { b() }\n"),
+    ]);
+    let model = Scripted::claiming(json!([]));
+    let explained = model.review(&fixture, &["--explain-prompt"]).stdout;
+    let review = model.json(&fixture, &[]);
+    let log = model.bodies().iter().map(|body| body["messages"].to_string()).collect::<String>();
+    for at in 1..4 {
+        assert!(!log.contains(&token(at)) && !explained.contains(&token(at)), "{at}");
+    }
+    assert_eq!(log.matches("[secret]").count(), 3, "the instructions twice, the path once: {log}");
+    assert_eq!(review["llm"]["redacted"]["prompt"], 3);
+    assert!(explained.contains("--- 3 secrets were taken out"), "{explained}");
+    for body in model.bodies() {
+        assert!(explained.contains(user(&body).trim_end()), "{explained}");
+    }
+    assert_eq!(model.json(&fixture, &[])["llm"]["redacted"]["prompt"], 3, "and as many of what was asked before");
+}
+
 /// [11] Nor are those of many kinds, in many disguises: one file for each disguise, and in it one function for each secret.
 #[test]
 fn case_11_no_planted_secret_reaches_the_request_log() {

@@ -65,36 +65,40 @@ fn question_of(model: &dyn Model, passage: &Passage) -> Vec<Message> {
     formatted.map(|prompt| sent(model, messages(&prompt))).unwrap_or_default()
 }
 
-/// Messages as they leave. Passages were redacted as they were made; nothing else is trusted to have been.
+/// Messages as they leave.
 fn sent(model: &dyn Model, mut messages: Vec<Message>) -> Vec<Message> {
     for message in &mut messages {
-        message.content = model.plain(&redact::redacted(&message.content).0);
+        message.content = prompt::sent(model, &message.content);
     }
     messages
+}
+
+/// Secrets that were taken out of messages.
+fn secrets_of(messages: &[Message]) -> u32 {
+    messages.iter().map(|message| message.content.matches(redact::MARK).count() as u32).sum()
 }
 
 /// The questions as they would be sent, and what they would cost.
 pub(super) fn explain(model: &dyn Model, limits: &Limits, plan: &Plan) -> String {
     let mut out = String::new();
+    let mut secrets = 0;
+    let path = |path: &str| crate::render::visible(&redact::redacted(path).0);
     for (at, passage) in plan.passages.iter().enumerate() {
         out.push_str(&format!(
             "--- question {} of {}: {}, {} tokens\n",
             at + 1,
             plan.passages.len(),
-            crate::render::visible(&passage.path),
+            path(&passage.path),
             passage.tokens
         ));
-        for message in question_of(model, passage) {
+        let messages = question_of(model, passage);
+        secrets += secrets_of(&messages);
+        for message in messages {
             out.push_str(&format!("--- {}\n{}\n", message.role.as_str(), message.content.trim_end()));
         }
     }
     for left in &plan.unasked {
-        out.push_str(&format!(
-            "--- not asked: {} (risk {:.1}): {}\n",
-            crate::render::visible(&left.path),
-            left.risk,
-            left.why
-        ));
+        out.push_str(&format!("--- not asked: {} (risk {:.1}): {}\n", path(&left.path), left.risk, left.why));
     }
     let read: usize = plan.passages.iter().map(|passage| passage.tokens).sum();
     let written = plan.passages.len() * limits.answer_tokens;
@@ -111,15 +115,15 @@ pub(super) fn explain(model: &dyn Model, limits: &Limits, plan: &Plan) -> String
     if let Some(cost) = limits.cost_of(first + second) {
         out.push_str(&format!("--- at most {cost:.6} by the prices that are set, the second look included\n"));
     }
-    if plan.redacted > 0 {
-        out.push_str(&format!("--- {} secrets were taken out\n", plan.redacted));
+    if secrets > 0 {
+        out.push_str(&format!("--- {secrets} secrets were taken out\n"));
     }
     out
 }
 
 /// Asks about each passage, holds the answers against them, and looks at what is left a second time.
 pub(super) fn run(settings: &Settings<'_>, material: &Material<'_>, limits: &Limits, plan: Plan) -> Spoken {
-    let Plan { passages, unasked, kept, redacted, hidden_characters } = plan;
+    let Plan { passages, unasked, kept, hidden_characters } = plan;
     let desk = Desk::new(settings, &material.change.files, *limits, &passages, kept);
     if !passages.is_empty() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -132,7 +136,7 @@ pub(super) fn run(settings: &Settings<'_>, material: &Material<'_>, limits: &Lim
             Err(error) => desk.desk().left.push(Left { what: "the language model".into(), why: error.to_string() }),
         }
     }
-    desk.spoken(material, unasked, redacted, hidden_characters)
+    desk.spoken(material, unasked, hidden_characters)
 }
 
 /// What is on the desk while questions are out.
@@ -148,6 +152,8 @@ struct State {
     dropped: Drops,
     stated: u32,
     cached: u32,
+    /// Secrets that were taken out of what was asked, and out of what was answered.
+    secrets: u32,
     redacted: u32,
     left: Vec<Left>,
     unasked: Vec<Unasked>,
@@ -185,6 +191,7 @@ impl<'a> Desk<'a> {
             dropped: Drops::new(),
             stated: 0,
             cached: 0,
+            secrets: 0,
             redacted: 0,
             left: Vec::new(),
             unasked: Vec::new(),
@@ -317,13 +324,16 @@ impl<'a> Desk<'a> {
         let key = Cache::key(model, &messages, &shape, max_tokens);
         let known = self.settings.cache.as_ref().and_then(|cache| cache.get(&key));
         if let Some(reply) = known.filter(|reply| is_whole(&reply.text)) {
-            self.desk().cached += 1;
+            let mut desk = self.desk();
+            desk.cached += 1;
+            desk.secrets += secrets_of(&messages);
             return Ok(reply);
         }
         let _turn = self.turn.acquire().await;
         let timeout = {
             let mut desk = self.desk();
             desk.ledger.promise(promised, kept)?;
+            desk.secrets += secrets_of(&messages);
             desk.ledger.left()
         };
         let again =
@@ -357,7 +367,7 @@ impl<'a> Desk<'a> {
     }
 
     /// The claims that were kept, as findings, and the account of everything.
-    fn spoken(self, material: &Material<'_>, unasked: Vec<Unasked>, redacted: u32, hidden_characters: u32) -> Spoken {
+    fn spoken(self, material: &Material<'_>, unasked: Vec<Unasked>, hidden_characters: u32) -> Spoken {
         let Desk { settings, limits, passages, state, .. } = self;
         let mut state = state.into_inner().unwrap_or_else(PoisonError::into_inner);
         let mut drop_one = |reason: Reason| *state.dropped.entry(reason).or_default() += 1;
@@ -416,7 +426,7 @@ impl<'a> Desk<'a> {
                 .iter()
                 .map(|(reason, count)| Dropped { reason: reason.as_str(), count: *count })
                 .collect(),
-            redacted: Redacted { prompt: redacted, answer: state.redacted },
+            redacted: Redacted { prompt: state.secrets, answer: state.redacted },
             hidden_characters,
             unasked: all_unasked,
             gave_away: state.gave_away,

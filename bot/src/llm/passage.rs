@@ -97,7 +97,6 @@ pub(super) struct Plan {
     pub(super) unasked: Vec<Unasked>,
     /// What the second look may take if each answer is as long and claims as much as it can.
     pub(super) kept: Kept,
-    pub(super) redacted: u32,
     pub(super) hidden_characters: u32,
 }
 
@@ -118,9 +117,8 @@ pub(super) fn plan(material: &Material<'_>, model: &dyn Model, limits: &Limits) 
     let mut kept = Kept { requests: 1, tokens: second_frame(model) };
     for (at, risk) in order {
         let file = &change.files[at];
-        let mut reader = Reader { material, model, limits, redacted: 0, hidden: 0 };
+        let mut reader = Reader { material, model, limits, hidden: 0 };
         let (passages, too_small) = reader.passages(at, file, risk, rules);
-        plan.redacted += reader.redacted;
         plan.hidden_characters += reader.hidden;
         let mut why = too_small.then(|| "the model's context is smaller than its hunks".to_owned());
         for passage in passages {
@@ -186,7 +184,6 @@ struct Reader<'a> {
     material: &'a Material<'a>,
     model: &'a dyn Model,
     limits: &'a Limits,
-    redacted: u32,
     hidden: u32,
 }
 
@@ -212,6 +209,7 @@ impl Reader<'_> {
                 let spare = context.saturating_sub(size).min(reader.limits.precedent_tokens);
                 let offered = reader.offered(&file.path, &hunks, spare);
                 let text = prompt::question(&file.path, &instructions, &hunks, &offered, &checks);
+                let text = prompt::sent(reader.model, &text);
                 let tokens = rules + reader.model.count(&text) + reader.model.overhead(2);
                 passages.push(Passage { path: file.path.to_string(), file: at, hunks, offered, text, tokens, risk });
             }
@@ -279,8 +277,7 @@ impl Reader<'_> {
 
     /// The lines of a text as they may be shown.
     fn lines(&mut self, text: &str, is_text: bool) -> Vec<String> {
-        let (text, secrets) = redacted(text);
-        self.redacted += secrets as u32;
+        let text = redacted(text).0;
         let text = if is_text { without_comments(&text) } else { text };
         text.lines().map(|line| self.shown(line)).collect()
     }
@@ -298,8 +295,7 @@ impl Reader<'_> {
 
     /// Words of others on one line, without secrets.
     fn safe(&mut self, text: &str) -> String {
-        let (text, secrets) = redacted(&without_comments(text));
-        self.redacted += secrets as u32;
+        let text = redacted(&without_comments(text)).0;
         let line = text.split_whitespace().collect::<Vec<&str>>().join(" ");
         self.shown(&line)
     }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::model::{Model, Shape};
 use super::passage::{Line, Mark, Offered, Shown};
+use crate::redact::redacted;
 
 /// What a claim can be about, and the name that such claims have among the checks.
 pub(super) const KINDS: [(&str, &str); 6] = [
@@ -124,6 +125,12 @@ pub(super) fn question(path: &str, instructions: &str, hunks: &[Shown], offered:
     checks.lines().for_each(|check| data.push_str(&format!("check {check}\n")));
     let fenced = fenced(&data);
     if instructions.is_empty() { fenced } else { format!("The project asks of reviewers:\n{instructions}\n\n{fenced}") }
+}
+
+/// A text as it may leave: the parts of a question are redacted one by one, but a path, or what stands across them, is seen
+/// here only.
+pub(super) fn sent(model: &dyn Model, text: &str) -> String {
+    model.plain(&redacted(text).0)
 }
 
 /// Data between two lines that nothing in it can imitate.
