@@ -233,6 +233,25 @@ fn what_is_not_proven_is_dropped_and_counted() {
     assert_eq!(model.asked().len(), 1, "nothing is left to look at a second time");
 }
 
+/// In JSON the reasons stand beside it.
+#[test]
+fn how_much_was_dropped_is_said_in_every_format() {
+    let fixture = one_file();
+    let mut wrong = claim();
+    wrong["line"] = 300.into();
+    let model = Scripted::claiming(json!([claim(), wrong]));
+    for format in ["terminal", "markdown", "html"] {
+        let ran = model.review(&fixture, &["--format", format]);
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        let shown = ran.stdout.replace(['\\', '\u{200b}'], "");
+        let lines: Vec<&str> = shown.lines().filter(|line| line.contains("tiny-coder")).collect();
+        assert_eq!(lines.len(), 1, "{shown}");
+        assert!(lines[0].contains("model tiny-coder: 2 statements, 1 dropped"), "{format}: {}", lines[0]);
+        let silent = fixture.run(&["review", "main..topic", "--llm", "none", "--format", format]);
+        assert!(!silent.stdout.contains("statements,"), "{}", silent.stdout);
+    }
+}
+
 #[test]
 fn a_second_look_may_only_reject() {
     for (kept, shown, reasons) in [

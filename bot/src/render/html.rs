@@ -295,6 +295,9 @@ impl Page<'_> {
         for note in notes(self.review) {
             out.push_str(&format!("<p>{}</p>\n", marked(&note)));
         }
+        if let Some(voice) = super::voice(self.review) {
+            out.push_str(&format!("<p>{}</p>\n", text(&voice)));
+        }
         out.push_str(&format!(
             "<p>{:.1} s, {} a language model · index made with {}</p>\n</footer>\n",
             self.review.seconds,

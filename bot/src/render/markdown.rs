@@ -1,6 +1,6 @@
 //! Markdown: a review for a comment or a step summary.
 
-use super::{by_node, code, coverage, label, notes, sentence, short, summary, title, visible};
+use super::{by_node, code, coverage, label, notes, sentence, short, summary, title, visible, voice};
 use crate::Review;
 use crate::finding::Fact;
 use crate::sanitise::prose;
@@ -41,6 +41,9 @@ pub fn markdown(review: &Review) -> String {
             out.push_str(&format!("\n{} are left out here; the JSON has them.\n", count - MAX_FOLDED));
         }
         out.push_str("\n</details>\n");
+    }
+    if let Some(voice) = voice(review) {
+        out.push_str(&format!("\n{}\n", prose(&voice)));
     }
     out
 }

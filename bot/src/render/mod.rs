@@ -124,6 +124,14 @@ fn notes(review: &Review) -> Vec<String> {
         .collect()
 }
 
+/// "model tiny-coder: 4 statements, 3 dropped".
+fn voice(review: &Review) -> Option<String> {
+    let account = review.voice.as_ref().filter(|account| !account.model.is_empty())?;
+    let dropped: u32 = account.dropped.iter().map(|drop| drop.count).sum();
+    let ending = if account.stated == 1 { "" } else { "s" };
+    Some(format!("model {}: {} statement{ending}, {dropped} dropped", account.model, account.stated))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

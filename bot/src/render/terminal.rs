@@ -4,7 +4,7 @@ use std::path::Path;
 
 use unicode_width::UnicodeWidthStr;
 
-use super::{by_node, coverage, label, notes, sentence, summary, title};
+use super::{by_node, coverage, label, notes, sentence, summary, title, voice};
 use crate::Review;
 use crate::finding::{Fact, Finding, NodeName, Side};
 
@@ -100,6 +100,12 @@ pub fn terminal(review: &Review, style: Style, root: Option<&Path>) -> String {
             let command = format!("precedent lineage {}", quoted(&place));
             let gap = if columns(&command) + 8 > style.width { "\n  " } else { " " };
             out.push_str(&format!("\n  {}{gap}{}\n", style.dim("more:"), style.dim(&command)));
+        }
+    }
+    if let Some(voice) = voice(review) {
+        out.push('\n');
+        for line in wrap(&visible(&voice), style.width.saturating_sub(2)) {
+            out.push_str(&format!("  {}\n", style.dim(&line)));
         }
     }
     out
