@@ -1,7 +1,8 @@
 //! Rules: what a secret looks like. Pure data, and the walk over one text that applies it.
 //!
-//! Prefixes are those that the services publish for their tokens, as the common scanners for secrets list them. What has
-//! no prefix is told by the name that it is given to, or by how random it looks.
+//! Prefixes are those that the services publish for their tokens, and the kinds are those of gitleaks' rules (of version 8.30),
+//! which the tests plant by their names. What has no prefix is told by the name that it is given to, or by how random it
+//! looks.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -18,7 +19,7 @@ enum Tail {
 }
 
 /// Prefixes of tokens, how many characters follow at the least, and which.
-const TOKENS: [(&str, usize, Tail); 62] = [
+const TOKENS: [(&str, usize, Tail); 149] = [
     ("AKIA", 16, Tail::Word),
     ("ASIA", 16, Tail::Word),
     ("AGPA", 16, Tail::Word),
@@ -81,6 +82,93 @@ const TOKENS: [(&str, usize, Tail); 62] = [
     ("dapi", 32, Tail::Word),
     ("PMAK-", 30, Tail::Word),
     ("AGE-SECRET-KEY-1", 30, Tail::Word),
+    ("ops_eyJ", 100, Tail::Base64),
+    ("p8e-", 32, Tail::Word),
+    ("LTAI", 20, Tail::Word),
+    ("AKCp", 60, Tail::Word),
+    ("ABSK", 100, Tail::Base64),
+    ("bedrock-api-key-", 16, Tail::Base64),
+    ("4b1d", 38, Tail::Word),
+    ("CLOJARS_", 50, Tail::Word),
+    ("v1.0-", 100, Tail::Word),
+    ("dnkey-", 60, Tail::Base64),
+    ("dp.pt.", 40, Tail::Word),
+    ("duffel_test_", 40, Tail::Base64),
+    ("duffel_live_", 40, Tail::Base64),
+    ("dt0c01.", 80, Tail::Dotted),
+    ("EZAK", 54, Tail::Word),
+    ("EZTK", 54, Tail::Word),
+    ("EAAM", 90, Tail::Word),
+    ("EAAC", 90, Tail::Word),
+    ("FLWSECK_TEST-", 12, Tail::Word),
+    ("FLWPUBK_TEST-", 30, Tail::Word),
+    ("fo1_", 40, Tail::Word),
+    ("fm1a_", 90, Tail::Base64),
+    ("fm1r_", 90, Tail::Base64),
+    ("fm2_", 90, Tail::Base64),
+    ("fio-u-", 60, Tail::Base64),
+    ("glcbt-", 20, Tail::Word),
+    ("glffct-", 20, Tail::Word),
+    ("glft-", 20, Tail::Word),
+    ("glimt-", 20, Tail::Word),
+    ("glagent-", 40, Tail::Word),
+    ("gloas-", 60, Tail::Word),
+    ("GR1348941", 20, Tail::Word),
+    ("glsoat-", 20, Tail::Word),
+    ("_gitlab_session=", 32, Tail::Word),
+    ("pat.", 60, Tail::Dotted),
+    ("sat.", 60, Tail::Dotted),
+    ("atlasv1.", 60, Tail::Base64),
+    ("HRKU-AA", 50, Tail::Word),
+    ("api_org_", 30, Tail::Word),
+    ("ico-", 32, Tail::Word),
+    ("s-s4t2ud-", 60, Tail::Word),
+    ("s-s4t2af-", 60, Tail::Word),
+    ("xkeysib-", 60, Tail::Word),
+    ("sntrys_", 60, Tail::Base64),
+    ("sntryu_", 60, Tail::Word),
+    ("sm_aat_", 16, Tail::Word),
+    ("sm_pat_", 16, Tail::Word),
+    ("sm_sat_", 16, Tail::Word),
+    ("shippo_live_", 40, Tail::Word),
+    ("shippo_test_", 40, Tail::Word),
+    ("xoxe-", 20, Tail::Word),
+    ("xoxe.xoxb-", 20, Tail::Word),
+    ("xoxe.xoxp-", 20, Tail::Word),
+    ("xoxo-", 10, Tail::Word),
+    ("sgp_", 40, Tail::Word),
+    ("sk_prod_", 10, Tail::Word),
+    ("rk_prod_", 10, Tail::Word),
+    ("SK", 32, Tail::Word),
+    ("tk-us-", 40, Tail::Word),
+    ("NRJS-", 19, Tail::Word),
+    ("NRII-", 30, Tail::Word),
+    ("NRAK-", 27, Tail::Word),
+    ("pplx-", 40, Tail::Word),
+    ("pnu_", 36, Tail::Word),
+    ("pscale_tkn_", 32, Tail::Dotted),
+    ("pscale_oauth_", 32, Tail::Dotted),
+    ("pscale_pw_", 32, Tail::Dotted),
+    ("pul-", 40, Tail::Word),
+    ("rdme_", 60, Tail::Word),
+    ("sha256~", 40, Tail::Word),
+    ("API-", 26, Tail::Word),
+    ("pk.", 60, Tail::Dotted),
+    ("access-sandbox-", 30, Tail::Word),
+    ("access-development-", 30, Tail::Word),
+    ("access-production-", 30, Tail::Word),
+    ("pubkey-", 32, Tail::Word),
+    ("t1.", 80, Tail::Dotted),
+    ("AQVN", 35, Tail::Word),
+    ("YC", 38, Tail::Word),
+    ("A3-", 30, Tail::Word),
+    ("sl.", 100, Tail::Base64),
+    ("hooks.slack.com/", 40, Tail::Base64),
+    ("webhook.office.com/webhookb2/", 30, Tail::Base64),
+    ("sc_", 60, Tail::Dotted),
+    ("ext_", 60, Tail::Dotted),
+    ("scauth_", 60, Tail::Dotted),
+    ("authress_", 60, Tail::Dotted),
 ];
 
 /// Names whose values are secrets, in lower case and without `_` and `-`.
@@ -105,6 +193,88 @@ const NAMES: [&str; 19] = [
     "connectionstring",
     "masterkey",
 ];
+
+/// Names of services, in lower case and without `_`, `-` and dots: what is given to a name that holds one, and could be a key, is
+/// one. Most of their keys have no prefix.
+const SERVICES: [&str; 75] = [
+    "adafruit",
+    "adobe",
+    "airtable",
+    "algolia",
+    "alibaba",
+    "asana",
+    "atlassian",
+    "confluence",
+    "jira",
+    "beamer",
+    "bitbucket",
+    "bittrex",
+    "meraki",
+    "cloudflare",
+    "codecov",
+    "cohere",
+    "coinbase",
+    "confluent",
+    "contentful",
+    "datadog",
+    "discord",
+    "droneci",
+    "dropbox",
+    "etsy",
+    "facebook",
+    "fastly",
+    "finicity",
+    "finnhub",
+    "flickr",
+    "freshbooks",
+    "gitter",
+    "gocardless",
+    "heroku",
+    "hubspot",
+    "intercom",
+    "jfrog",
+    "artifactory",
+    "bintray",
+    "xray",
+    "kraken",
+    "kucoin",
+    "launchdarkly",
+    "linearclient",
+    "linkedin",
+    "lobapi",
+    "lobpub",
+    "looker",
+    "mailchimp",
+    "mailgun",
+    "mapbox",
+    "mattermost",
+    "messagebird",
+    "netlify",
+    "newrelic",
+    "nytimes",
+    "newyorktimes",
+    "okta",
+    "plaid",
+    "privateai",
+    "rapidapi",
+    "sendbird",
+    "sentry",
+    "snyk",
+    "sonar",
+    "squarespace",
+    "sumologic",
+    "telegram",
+    "travis",
+    "twitch",
+    "twitter",
+    "typeform",
+    "yandex",
+    "zendesk",
+    "contribsys",
+    "freemius",
+];
+/// Ends of names whose values are secrets if they look random.
+const WEAK_NAMES: [&str; 4] = ["key", "auth", "creds", "access"];
 
 /// Values that are given to such names and are no secrets, in lower case.
 const PLACEHOLDERS: [&str; 12] = [
@@ -144,13 +314,19 @@ pub(super) fn spans(text: &str) -> Vec<Range<usize>> {
     found.extend(private_keys(text));
     found.extend(passwords_in_addresses(text));
     found.extend(named(text));
+    found.extend(curl_users(text));
+    found.extend(secret_manifests(text));
     let mut at = 0;
     let mut is_word_start = true;
     let mut randoms = Randoms::default();
     while at < text.len() {
         let rest = &text[at..];
         if is_word_start
-            && let Some(length) = token(rest).or_else(|| web_token(rest)).or_else(|| randoms.length(text, at))
+            && let Some(length) = token(rest)
+                .or_else(|| web_token(rest))
+                .or_else(|| azure_secret(rest))
+                .or_else(|| after_its_id(rest))
+                .or_else(|| randoms.length(text, at))
         {
             found.push(at..at + length);
             at += length;
@@ -344,9 +520,10 @@ fn named(text: &str) -> Vec<Range<usize>> {
     let mut until = 0;
     for (at, mark) in text.match_indices(['=', ':']) {
         // What stands in a secret is part of it.
-        if at < until || !names_a_secret(&text[..at]) {
+        if at < until {
             continue;
         }
+        let Some(strength) = names_a_secret(&text[..at]) else { continue };
         let after = at + mark.len();
         let rest = &text[after..];
         // `:=`, `==`, `=>` and `: &str =`
@@ -367,7 +544,12 @@ fn named(text: &str) -> Vec<Range<usize>> {
             _ => (0, &value[..run(beginning(value), is_bare)]),
         };
         let is_quoted = open > 0;
-        if is_secret_value(body, is_quoted) {
+        let is_secret = match strength {
+            Name::Secret => is_secret_value(body, is_quoted),
+            Name::Service => is_key(body, 14, 2.0),
+            Name::Weak => is_key(body, 16, 3.5) && !is_plain(body.as_bytes()),
+        };
+        if is_secret {
             let length = if is_quoted { body.len() } else { run(value, is_bare) };
             until = start + open + length;
             found.push(start + open..until);
@@ -376,8 +558,19 @@ fn named(text: &str) -> Vec<Range<usize>> {
     found
 }
 
-/// Whether what stands before an equals sign or a colon is the name of a secret.
-fn names_a_secret(before: &str) -> bool {
+/// What a name says of its value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Name {
+    /// It is a secret.
+    Secret,
+    /// It is for a service, and so perhaps a key.
+    Service,
+    /// It may be one.
+    Weak,
+}
+
+/// Whether what stands before an equals sign or a colon is the name of a secret, and how sure that is.
+fn names_a_secret(before: &str) -> Option<Name> {
     const LONGEST: usize = 64;
     let from = before.floor_char_boundary(before.len().saturating_sub(LONGEST));
     let line = before[from..].rsplit('\n').next().unwrap_or_default();
@@ -394,10 +587,108 @@ fn names_a_secret(before: &str) -> bool {
         .rev()
         .collect();
     if matches!(&*name, "str" | "string" | "staticstr" | "byte" | "u8") {
-        let cut = line.rfind([':', '(']).unwrap_or(0);
-        return cut > 0 && names_a_secret(&line[..cut]);
+        let cut = line.rfind([':', '(']).filter(|cut| *cut > 0)?;
+        return names_a_secret(&line[..cut]);
     }
-    NAMES.iter().any(|known| name.ends_with(known) || name.strip_suffix('s').is_some_and(|name| name.ends_with(known)))
+    // `<add key="Password" value="…" />`
+    if name == "value" {
+        let attribute = ["key=\"", "name=\""].iter().find_map(|mark| Some(line.rsplit_once(mark)?.1))?;
+        return names_a_secret(attribute.split('"').next()?);
+    }
+    let ends_with =
+        |known: &&str| name.ends_with(*known) || name.strip_suffix('s').is_some_and(|name| name.ends_with(*known));
+    match () {
+        () if NAMES.iter().any(&ends_with) => Some(Name::Secret),
+        () if SERVICES.iter().any(|service| name.contains(service)) => Some(Name::Service),
+        () if WEAK_NAMES.iter().any(ends_with) => Some(Name::Weak),
+        () => None,
+    }
+}
+
+/// Whether a value could be a key: long enough, in the letters of keys, and with a digit.
+fn is_key(value: &str, least: usize, entropy_least: f64) -> bool {
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"_-=+/.:~%".contains(&byte);
+    value.len() >= least
+        && value.bytes().all(is_part)
+        && !value.contains("://")
+        && value.bytes().any(|byte| byte.is_ascii_digit())
+        && !is_variable(value)
+        && entropy(value) >= entropy_least
+}
+
+/// The password in `curl -u user:password`.
+fn curl_users(text: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    for (at, word) in text.match_indices("curl ") {
+        let start = at + word.len();
+        let rest = beginning(&text[start..]);
+        let line = rest.split('\n').next().unwrap_or_default();
+        for option in [" -u", " --user"] {
+            let Some(option_at) = format!(" {line}").find(option) else { continue };
+            // The space before the line is not there.
+            let after = option_at + option.len() - 1;
+            let value = line[after..].trim_start_matches(['=', ' ']).trim_start_matches(['"', '\'']);
+            let value_at = start + line.len() - value.len();
+            let length = run(value, |letter| !letter.is_whitespace() && !"\"'".contains(letter));
+            let Some(colon) = value[..length].find(':') else { continue };
+            let password = &value[colon + 1..length];
+            if password.len() >= 3 && !is_variable(password) {
+                found.push(value_at + colon + 1..value_at + length);
+            }
+        }
+    }
+    found
+}
+
+/// The values of a Kubernetes manifest whose kind is a secret.
+fn secret_manifests(text: &str) -> Vec<Range<usize>> {
+    const MIN_CHARS: usize = 10;
+    let mut found = Vec::new();
+    let mut at = 0;
+    let (mut is_secret, mut is_data) = (false, false);
+    for line in text.split_inclusive('\n') {
+        let start = at;
+        at += line.len();
+        let plain = line.trim();
+        let is_indented = line.starts_with([' ', '\t']);
+        match plain.split_once(':') {
+            _ if plain == "---" => (is_secret, is_data) = (false, false),
+            Some(("kind", kind)) => is_secret = kind.trim().trim_matches(['"', '\'']).eq_ignore_ascii_case("secret"),
+            Some((name, value)) if is_indented && is_data && is_secret => {
+                let value = value.trim();
+                let is_value = value.chars().all(is_random_letter);
+                if !name.contains(' ') && value.len() >= MIN_CHARS && is_value {
+                    let value_at = start + line.rfind(value).unwrap_or_default();
+                    found.push(value_at..value_at + value.len());
+                }
+            }
+            Some((name, _)) if !is_indented => is_data = matches!(name, "data" | "stringData"),
+            _ => {}
+        }
+    }
+    found
+}
+
+/// The length of a token whose id stands before its secret: those of Terraform Cloud and of Airtable.
+fn after_its_id(text: &str) -> Option<usize> {
+    const ID_CHARS: usize = 14;
+    const MIN_SECRET_CHARS: usize = 60;
+    [("", ".atlasv1."), ("pat", ".")].iter().find_map(|(prefix, mark)| {
+        let (id, rest) = text.strip_prefix(prefix)?.split_at_checked(ID_CHARS)?;
+        let secret = rest.strip_prefix(mark)?;
+        let length = run(beginning(secret), is_random_letter);
+        let is_token = id.bytes().all(|byte| byte.is_ascii_alphanumeric()) && length >= MIN_SECRET_CHARS;
+        is_token.then(|| prefix.len() + ID_CHARS + mark.len() + run(secret, is_random_letter))
+    })
+}
+
+/// The length of a client secret of Azure: `Q~` behind three letters and a digit.
+fn azure_secret(text: &str) -> Option<usize> {
+    let is_part = |letter: char| is_token_letter(letter) || matches!(letter, '.' | '~');
+    let mark = text.get(3..6)?;
+    let is_mark = mark.starts_with(|letter: char| letter.is_ascii_digit()) && mark.ends_with("Q~");
+    let length = if is_mark { run(beginning(text), is_part) } else { 0 };
+    (is_mark && text[..3].chars().all(is_part) && (37..=44).contains(&length)).then_some(length)
 }
 
 fn is_secret_value(value: &str, is_quoted: bool) -> bool {

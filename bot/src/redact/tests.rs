@@ -1,6 +1,6 @@
 //! Secrets of many kinds, in many disguises; and code that looks like one.
 
-use super::planted::{disguises, planted};
+use super::planted::{disguises, kinds, planted};
 use super::*;
 
 #[test]
@@ -33,6 +33,14 @@ fn code_is_left_alone() {
         "token_count: usize = 12345678",
         "src/components/very/long/path/to/some/file/in/the/tree/index.ts",
         "if key == other_key_of_the_same_kind_of_thing { }",
+        "cache_key = \"users_by_region_and_day\"",
+        "let linear = layer(512, 2048);",
+        "twitter_url = \"https://example.org/precedent\"",
+        "pub access: BTreeMap<String, AccessMode2>,",
+        "key: value_of_the_first_entry",
+        "curl -u \"$USER:$PASSWORD\" https://example.org",
+        "kind: ConfigMap\ndata:\n  region: eu-central-1\n",
+        "sc_config.load(path).unwrap()",
     ] {
         assert_eq!(redacted(text), (text.to_owned(), 0));
     }
@@ -109,4 +117,24 @@ fn no_planted_secret_is_left_in_any_disguise() {
     }
     assert!(count >= 200, "{count}");
     assert_eq!(left, Vec::<String>::new(), "{} of {count}", left.len());
+}
+
+#[test]
+fn no_kind_of_secret_that_gitleaks_knows_is_left() {
+    let kinds = kinds();
+    assert!(kinds.len() >= 200, "{}", kinds.len());
+    let mut left = Vec::new();
+    for (kind, line, secret) in &kinds {
+        let source =
+            format!("fn main() {{\n    let before = 1;\n}}\n{}\nfn after() {{}}\n", line.replace("{}", secret));
+        let (out, found) = redacted(&source);
+        // Nor is a part of it that is longer than what surrounds it by chance.
+        let parts = secret.split(['.', '|', ':']).filter(|part| part.len() >= 12 && !part.starts_with("eyJhbGci"));
+        let is_left = parts.into_iter().any(|part| out.contains(part) && !line.contains(part));
+        if found == 0 || out.contains(secret.as_str()) || gives_away(&out, secret) || is_left {
+            left.push(format!("{kind}: {line} {secret} -> {out:?}"));
+        }
+        assert!(out.contains("fn after() {}") && out.contains("let before = 1;"), "{kind}: {out}");
+    }
+    assert_eq!(left, Vec::<String>::new(), "{} of {}", left.len(), kinds.len());
 }
