@@ -323,28 +323,8 @@ impl Reader<'_> {
         (node.name(), self.safe(&signature))
     }
 
-    /// Precedents for a passage, chosen one by one: each the one that adds most to those before it and still fits.
     fn offered(&mut self, path: &str, hunks: &[Shown], room: usize) -> Vec<Offered> {
-        let mut candidates = self.candidates(path, hunks);
-        let mut chosen: Vec<Offered> = Vec::new();
-        let mut bags: Vec<Bag> = Vec::new();
-        let mut left = room;
-        while chosen.len() < self.limits.precedents {
-            let gain = |candidate: &Candidate| {
-                let like = bags.iter().map(|bag| similarity(bag, &candidate.bag)).fold(0.0, f32::max);
-                candidate.value * f64::from(1.0 - like)
-            };
-            let best = (0..candidates.len())
-                .filter(|at| candidates[*at].tokens <= left)
-                .max_by(|one, two| gain(&candidates[*one]).total_cmp(&gain(&candidates[*two])).then(two.cmp(one)));
-            let Some(best) = best else { break };
-            let candidate = candidates.remove(best);
-            left -= candidate.tokens;
-            bags.push(candidate.bag);
-            let id = format!("P{}", chosen.len() + 1);
-            chosen.push(Offered { id, text: candidate.text, citations: candidate.citations });
-        }
-        chosen
+        chosen(self.candidates(path, hunks), self.limits.precedents, room)
     }
 
     /// All that is known of the nodes of a passage, in words.
@@ -401,6 +381,29 @@ impl Reader<'_> {
         let tokens = self.model.count(&out) + 4;
         Candidate { bag: Bag::of(&out), text: out, citations, value, tokens }
     }
+}
+
+/// Precedents, chosen one by one: each the one that adds most to those before it and still fits.
+fn chosen(mut candidates: Vec<Candidate>, most: usize, room: usize) -> Vec<Offered> {
+    let mut chosen: Vec<Offered> = Vec::new();
+    let mut bags: Vec<Bag> = Vec::new();
+    let mut left = room;
+    while chosen.len() < most {
+        let gain = |candidate: &Candidate| {
+            let like = bags.iter().map(|bag| similarity(bag, &candidate.bag)).fold(0.0, f32::max);
+            candidate.value * f64::from(1.0 - like)
+        };
+        let best = (0..candidates.len())
+            .filter(|at| candidates[*at].tokens <= left)
+            .max_by(|one, two| gain(&candidates[*one]).total_cmp(&gain(&candidates[*two])).then(two.cmp(one)));
+        let Some(best) = best else { break };
+        let candidate = candidates.remove(best);
+        left -= candidate.tokens;
+        bags.push(candidate.bag);
+        let id = format!("P{}", chosen.len() + 1);
+        chosen.push(Offered { id, text: candidate.text, citations: candidate.citations });
+    }
+    chosen
 }
 
 /// A precedent that may be offered.
@@ -523,6 +526,45 @@ mod tests {
         check("/// Says.\n#[inline]\nfn a(\n    b: u8,\n) -> u8 {\n    b\n}", "fn a( b: u8, ) -> u8 {");
         check("@wraps\ndef a(b):\n    return b", "def a(b):");
         check("", "");
+    }
+
+    #[test]
+    fn precedents_are_chosen_by_what_they_add() {
+        let candidate = |text: &str, value: f64, tokens: usize| Candidate {
+            text: text.into(),
+            citations: Vec::new(),
+            value,
+            tokens,
+            bag: Bag::of(text),
+        };
+        let all = || {
+            vec![
+                candidate("the shift overflowed and was fixed", 0.9, 20),
+                candidate("the shift overflowed and was fixed again", 0.8, 20),
+                candidate("callers retry three times", 0.5, 20),
+                candidate("tests cover the limit", 0.4, 20),
+                candidate("a long story of the module", 0.3, 300),
+                candidate("docs name the unit", 0.2, 20),
+                candidate("nobody else calls it", 0.1, 20),
+            ]
+        };
+        let texts = |most: usize, room: usize| -> Vec<String> {
+            chosen(all(), most, room).iter().map(|offered| format!("{} {:.12}", offered.id, offered.text)).collect()
+        };
+        let usual = Limits::default();
+        assert_eq!(usual.precedents, 4);
+        assert_eq!(
+            texts(usual.precedents, usual.precedent_tokens),
+            ["P1 the shift ov", "P2 callers retr", "P3 tests cover ", "P4 a long story"],
+            "what says the same again adds little"
+        );
+        assert_eq!(
+            texts(4, 90),
+            ["P1 the shift ov", "P2 callers retr", "P3 tests cover ", "P4 docs name th"],
+            "what does not fit gives way to what does"
+        );
+        assert_eq!(texts(9, 45).len(), 2, "the room ends");
+        assert_eq!((texts(0, 500).len(), texts(2, 500).len(), texts(9, 10).len()), (0, 2, 0));
     }
 
     #[test]
