@@ -105,6 +105,7 @@ tiny-writers:
     python3 -m venv target/tiny
     target/tiny/bin/pip install --quiet --requirement training/tiny/requirements.txt
     target/tiny/bin/python training/tiny/decoders.py fixtures/models/writers
+    target/tiny/bin/python training/tiny/widths.py fixtures/models/writers
 
 # Compare the speed of a local decoder with llama.cpp's, with random weights of full size. Needs 25 GB of disk and 14 GB of memory.
 llama-speed:

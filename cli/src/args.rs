@@ -281,8 +281,8 @@ pub(crate) struct ReviewArguments {
     #[arg(long, value_enum, value_name = "SEVERITY")]
     pub(crate) fail_on: Option<Severity>,
 
-    /// Ask a language model too: a model of this machine (a preset or a directory), with --llm-url a model's name
-    /// there, or none [default: PRECEDENT_LLM, or none]
+    /// Ask a language model too: a model of this machine (a preset, OWNER/NAME or a directory; `#onnx/model_q4.onnx`
+    /// behind it names a graph), with --llm-url a model's name there, or none [default: PRECEDENT_LLM, or none]
     #[arg(long, value_name = "NAME|DIR|none", help_heading = "Language model")]
     pub(crate) llm: Option<String>,
 
@@ -481,7 +481,7 @@ pub(crate) enum ModelsCommand {
 /// Bring a model's files here; they are the same ever after
 #[derive(Debug, Args)]
 pub(crate) struct ModelsFetchArguments {
-    /// A preset, or `OWNER/NAME` or `OWNER/NAME@REVISION` on the hub
+    /// A preset, or `OWNER/NAME` or `OWNER/NAME@REVISION` on the hub; `#onnx/model_q4.onnx` behind it names a graph
     #[arg(value_name = "NAME")]
     pub(crate) model: String,
 

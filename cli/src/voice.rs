@@ -195,12 +195,12 @@ mod opened {
     }
 
     fn local(name: &str) -> Result<Local, Failure> {
-        let source = Source::parse(name)?;
+        let (source, graph) = Source::parse_with_graph(name)?;
         let tell = Arc::new(|text: &str| screen::tell(&format!("note: {text}")));
         let options = Options { device: model::device(None)?, threads: None, tell };
         let download = Download::new();
-        let decoder =
-            model::models()?.open_decoder(&source, &options, &|file, done, total| download.show(file, done, total));
+        let show = |file: &str, done, total| download.show(file, done, total);
+        let decoder = model::models()?.open_decoder(&source, graph.as_deref(), &options, &show);
         download.finish();
         Ok(Local::new(decoder?))
     }

@@ -87,11 +87,33 @@ impl Source {
         }
     }
 
+    /// The same, and the graph that may be named behind `#`, as in `OWNER/NAME#onnx/model_q4.onnx`: a decoder's files often
+    /// have several, with weights of other widths.
+    ///
+    /// # Errors
+    /// [`EmbedError::Unknown`] for anything else, and where what is named is no graph.
+    pub fn parse_with_graph(text: &str) -> Result<(Source, Option<String>), EmbedError> {
+        let Some((name, graph)) = text.rsplit_once('#').filter(|_| !Path::new(text).is_dir()) else {
+            return Ok((Source::parse(text)?, None));
+        };
+        let is_plain = |part: &str| !part.is_empty() && !part.starts_with('.') && !part.contains('\\');
+        if !graph.ends_with(".onnx") || !graph.split('/').all(is_plain) {
+            return Err(EmbedError::Unknown { name: text.to_owned() });
+        }
+        Ok((Source::parse(name)?, Some(graph.to_owned())))
+    }
+
     /// What of a repository is wanted; `None` for a model that is here anyway.
     pub fn wanted(&self) -> Option<Wanted<'_>> {
+        self.wanted_with(None)
+    }
+
+    /// The same, with another graph than the usual one.
+    pub fn wanted_with<'a>(&'a self, graph: Option<&'a str>) -> Option<Wanted<'a>> {
         match self {
             Source::Repository { name, repository, revision, .. } => {
-                Some(Wanted { name, repository, revision: revision.as_deref(), graph: graph_of(name) })
+                let graph = graph.or(graph_of(name));
+                Some(Wanted { name, repository, revision: revision.as_deref(), graph })
             }
             _ => None,
         }
@@ -131,7 +153,7 @@ impl Models {
         Ok(Arc::new(self.open_onnx(&name, &directory, &settings, options)?))
     }
 
-    /// Makes a model that writes ready, which may mean to fetch it.
+    /// Makes a model that writes ready, which may mean to fetch it; with this graph of it, or the usual one.
     ///
     /// # Errors
     /// If it is not to be had, or does not work.
@@ -139,6 +161,7 @@ impl Models {
     pub fn open_decoder(
         &self,
         source: &Source,
+        graph: Option<&str>,
         options: &Options,
         progress: Progress<'_>,
     ) -> Result<crate::generate::Decoder, EmbedError> {
@@ -148,12 +171,14 @@ impl Models {
                 (directory.file_name().unwrap_or_default().to_string_lossy().into_owned(), directory.clone())
             }
             Source::Repository { name, repository, revision, .. } => {
-                let wanted = Wanted { name, repository, revision: revision.as_deref(), graph: graph_of(name) };
+                let graph = graph.or(graph_of(name));
+                let wanted = Wanted { name, repository, revision: revision.as_deref(), graph };
                 (name.clone(), self.hub.fetch(wanted, &self.hashes, progress)?)
             }
         };
         let (library, _) = self.runtime.find().ok_or_else(|| EmbedError::NoRuntime { model: name.clone() })?;
-        crate::generate::Decoder::load(&name, &directory, graph_of(&name), &library, &self.hashes, options)
+        let graph = graph.or(graph_of(&name));
+        crate::generate::Decoder::load(&name, &directory, graph, &library, &self.hashes, options)
     }
 
     /// Makes the ONNX model in a directory ready.
@@ -177,6 +202,29 @@ impl Models {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_graph_may_be_named() {
+        let (source, graph) = Source::parse_with_graph("owner/name@v1#onnx/model_q4.onnx").expect("a source");
+        let wanted = source.wanted_with(graph.as_deref()).expect("a repository");
+        assert_eq!(
+            (wanted.repository, wanted.revision, wanted.graph),
+            ("owner/name", Some("v1"), Some("onnx/model_q4.onnx"))
+        );
+        let (source, graph) = Source::parse_with_graph("deepseek-coder-1.3b-instruct").expect("a preset");
+        assert_eq!(graph, None);
+        assert_eq!(source.wanted().expect("a repository").graph, Some("onnx/model_int8.onnx"));
+        let (source, graph) = Source::parse_with_graph("Deepseek-Coder-1.3b-instruct#model.onnx").expect("a preset");
+        let wanted = source.wanted_with(graph.as_deref()).expect("a repository");
+        assert_eq!((wanted.name, wanted.graph), ("deepseek-coder-1.3b-instruct", Some("model.onnx")));
+        assert_eq!(
+            Source::parse_with_graph(".#a.onnx").ok(),
+            Some((Source::Directory(".".into()), Some("a.onnx".into())))
+        );
+        for wrong in ["owner/name#", "owner/name#model.bin", "owner/name#../a.onnx", "owner/name#/a.onnx", "#a.onnx"] {
+            assert!(matches!(Source::parse_with_graph(wrong), Err(EmbedError::Unknown { .. })), "{wrong}");
+        }
+    }
 
     #[test]
     fn names_directories_and_repositories_are_told_apart() {

@@ -221,4 +221,16 @@ mod tests {
         }
         assert!(Preset::named("no-such-model").is_none());
     }
+
+    #[test]
+    fn decoders_have_names_of_their_own_and_narrow_graphs() {
+        for preset in &DECODERS {
+            assert_eq!(Decoder::named(&preset.name.to_uppercase()).map(|found| found.name), Some(preset.name));
+            assert!(Preset::named(preset.name).is_none(), "{}", preset.name);
+            assert!(preset.repository.contains('/') && preset.graph.ends_with("_int8.onnx"), "{}", preset.name);
+            assert!(preset.context_tokens >= 8_192 && (1_000..2_000).contains(&preset.millions), "{}", preset.name);
+        }
+        assert!(Decoder::named("deepseek-coder-1.3b-instruct").is_some());
+        assert!(DECODERS.iter().any(|preset| preset.licence == "Apache-2.0"), "one without conditions of use");
+    }
 }

@@ -47,8 +47,8 @@ impl Server {
     }
 }
 
-fn content(name: &str) -> Option<Vec<u8>> {
-    std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/models/static").join(name)).ok()
+fn content(folder: &str, name: &str) -> Option<Vec<u8>> {
+    std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/models").join(folder).join(name)).ok()
 }
 
 fn answer(mut stream: TcpStream, log: &Mutex<Vec<String>>, plan: &Mutex<Vec<Trouble>>) -> std::io::Result<()> {
@@ -70,8 +70,19 @@ fn answer(mut stream: TcpStream, log: &Mutex<Vec<String>>, plan: &Mutex<Vec<Trou
         );
         return write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
     }
-    let file = path.strip_prefix(&format!("/owner/tiny/resolve/{COMMIT}/"));
-    let Some((name, bytes)) = file.and_then(|name| Some((name, content(name)?))) else {
+    if path.starts_with("/api/models/owner/writer/revision/") {
+        let names =
+            ["config.json", "tokenizer.json", "tokenizer_config.json", "onnx/model_int8.onnx", "onnx/model_q4.onnx"];
+        let files: Vec<String> = names.iter().map(|name| format!(r#"{{"rfilename":"{name}"}}"#)).collect();
+        let body = format!(r#"{{"sha":"{COMMIT}","siblings":[{}]}}"#, files.join(","));
+        return write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
+    }
+    let places = [("tiny", "static"), ("writer", "writers/widths")];
+    let file = places.iter().find_map(|(name, folder)| {
+        let name = path.strip_prefix(&format!("/owner/{name}/resolve/{COMMIT}/"))?;
+        Some((name, content(folder, name)?))
+    });
+    let Some((name, bytes)) = file else {
         return write!(stream, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
     };
     let range = range.unwrap_or_else(|| "0-".into());
@@ -174,4 +185,21 @@ fn what_cannot_be_reached_is_said() {
     let wanted = Wanted { repository: "owner/other", ..WANTED };
     let why = hub.fetch(wanted, &Hashes::default(), &|_, _, _| {}).expect_err("no model").to_string();
     assert!(why.contains("404"), "{why}");
+}
+
+/// Of several graphs the one that is named is brought, and each is recorded for itself.
+#[test]
+fn a_graph_that_is_named_is_the_one_that_comes() {
+    let server = Server::start();
+    let place = Place::new();
+    let hub = place.hub(&server);
+    let wanted = |graph| Wanted { name: "writer", repository: "owner/writer", revision: None, graph };
+    let fetched = |graph| hub.fetch(wanted(graph), &Hashes::default(), &|_, _, _| {});
+    let why = fetched(None).expect_err("there is no usual one").to_string();
+    assert!(why.contains("onnx/model.onnx"), "{why}");
+    let first = fetched(Some("onnx/model_q4.onnx")).expect("a model");
+    assert!(first.join("onnx/model_q4.onnx").is_file() && !first.join("onnx/model_int8.onnx").exists());
+    let second = fetched(Some("onnx/model_int8.onnx")).expect("a model");
+    assert!(second.join("onnx/model_int8.onnx").is_file());
+    assert!(hub.find(wanted(Some("onnx/model_q4.onnx")), &Hashes::default()).is_ok_and(|found| found == Some(first)));
 }

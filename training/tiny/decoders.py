@@ -40,14 +40,15 @@ LENGTH = 24
 VOCABULARY = 512
 SAMPLING = {"temperature": 0.7, "top_k": 40, "top_p": 0.9}
 
-# The shapes of the two families' templates, in our words.
+# The two families' templates: their constructs (a namespace, a test for what is defined, trimmed blocks), in our words.
 DEEPSEEK = (
-    "{{ bos_token }}{% if messages[0]['role'] == 'system' %}{{ messages[0]['content'] }}\n"
-    "{% set rest = messages[1:] %}{% else %}{{ 'You help with programs.\n' }}{% set rest = messages %}{% endif %}"
-    "{% for message in rest %}"
-    "{% if message['role'] == 'user' %}{{ '### Instruction:\n' + message['content'] + '\n' }}"
-    "{% elif message['role'] == 'assistant' %}{{ '### Response:\n' + message['content'] + '\n' + eos_token + '\n' }}"
-    "{% else %}{{ raise_exception('who is ' + message['role']) }}{% endif %}{% endfor %}"
+    "{% if not add_generation_prompt is defined %}{% set add_generation_prompt = false %}{% endif %}"
+    "{%- set seen = namespace(rules=false) -%}"
+    "{%- for message in messages -%}{%- if message['role'] == 'system' -%}{%- set seen.rules = true -%}{%- endif -%}{%- endfor -%}"
+    "{{ bos_token }}{%- if not seen.rules -%}{{ 'You help with programs.\n' }}{%- endif -%}"
+    "{%- for message in messages %}{%- if message['role'] == 'system' %}{{ message['content'] }}"
+    "{%- else %}{%- if message['role'] == 'user' %}{{ '### Instruction:\n' + message['content'] + '\n' }}"
+    "{%- else %}{{ '### Response:\n' + message['content'] + '\n<|EOT|>\n' }}{%- endif %}{%- endif %}{%- endfor %}"
     "{% if add_generation_prompt %}{{ '### Response:' }}{% endif %}"
 )
 CHATML = (

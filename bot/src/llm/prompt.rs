@@ -162,6 +162,13 @@ mod tests {
         assert!(text.trim_end().ends_with(&format!("=== end {number} ===")));
     }
 
+    /// `model/tests/decoder.rs` writes a thousand answers in it.
+    #[test]
+    fn the_shape_is_the_one_that_decoders_are_held_to() {
+        let text = include_str!("../../../fixtures/models/writers/findings.schema.json");
+        assert_eq!(serde_json::from_str::<Value>(text).expect("JSON"), shape().schema);
+    }
+
     #[test]
     fn lines_have_the_number_of_their_side() {
         let shown = |mark| line(&Line { mark, old: 7, new: 9, text: "x".into() });

@@ -89,15 +89,15 @@ pub(crate) fn list(settings: &Settings) -> Result<ExitCode, Failure> {
 }
 
 pub(crate) fn fetch(settings: &Settings, options: &ModelsFetchArguments) -> Result<ExitCode, Failure> {
-    let source = Source::parse(&options.model)?;
-    let Some(wanted) = source.wanted() else {
+    let (source, graph) = Source::parse_with_graph(&options.model)?;
+    let Some(wanted) = source.wanted_with(graph.as_deref()) else {
         return Err(Failure::new(Kind::Usage, format!("`{}` is here already", options.model))
             .with_hint(format!("look at it with: precedent models check {}", options.model)));
     };
-    if let Some(preset) = Preset::named(&options.model) {
+    if let Some(preset) = Preset::named(wanted.name) {
         let use_of = if preset.commercial { "" } else { ", which forbids commercial use" };
         screen::tell(&format!("note: the licence of `{}` is {}{use_of}", preset.name, preset.licence));
-    } else if let Some(preset) = Decoder::named(&options.model) {
+    } else if let Some(preset) = Decoder::named(wanted.name) {
         screen::tell(&format!("note: the licence of `{}` is {}", preset.name, preset.licence));
     } else {
         screen::tell(&format!("note: the licence of `{}` is said at its repository", wanted.name));
