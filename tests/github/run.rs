@@ -392,7 +392,7 @@ fn case_26_what_shows_no_code_is_listed_and_all_else_is_looked_into() {
     fixture.git(&["commit", "--quiet", "--message", "change in every way"]);
     let names = |filter: &str| fixture.git(&["diff", "--name-only", filter, "main", "topic"]);
     let (all, renamed) =
-        (names("--no-renames"), fixture.git(&["diff", "--summary", "--find-renames", "main", "topic"]));
+        (names("--find-renames"), fixture.git(&["diff", "--summary", "--find-renames", "main", "topic"]));
     assert!(renamed.contains("rename {old => new}/moved.txt (100%)") && renamed.contains("mode change"), "{renamed}");
     let crlf = fixture.git(&["diff", "main", "topic", "--", "crlf.txt"]);
     assert!(crlf.contains("\r\n"), "{crlf}");

@@ -96,9 +96,9 @@ impl Archive {
                 known.has(edit.commit) && edit.symbol.is_none() && !left.as_ref().is_some_and(is_later)
             };
             for at in self.newest_first(&path, &is_own) {
-                // Two branches may have moved two files to where the other one was.
+                // Two branches may have moved two files to where the other one was; neither is followed twice.
                 if !found.insert(at) {
-                    break;
+                    continue;
                 }
                 let edit = &self.edits[at as usize];
                 if let (Change::Moved, Some(source)) = (edit.change, &edit.before_path) {
