@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # One of the three things that the action does. Reads PRECEDENT_MODE, PRECEDENT_STORE, PRECEDENT_FINDINGS,
-# PRECEDENT_AUTHOR and what a runner sets; `review` reads PRECEDENT_FORMAT, PRECEDENT_LLM, PRECEDENT_LLM_URL and
-# PRECEDENT_LLM_KEY too. Nothing of a pull request ever stands in a command.
+# PRECEDENT_AUTHOR and what a runner sets; `review` reads PRECEDENT_FORMAT, PRECEDENT_LLM, PRECEDENT_LLM_URL,
+# PRECEDENT_LLM_KEY, PRECEDENT_LLM_REQUESTS and PRECEDENT_LLM_COST too. Nothing of a pull request ever stands in a command.
 set -euo pipefail
 
 export PATH="$RUNNER_TEMP/precedent-bin:$PATH"
@@ -29,7 +29,10 @@ case "$PRECEDENT_MODE" in
                 exit 2
                 ;;
         esac
-        precedent --store "$PRECEDENT_STORE" review --event "$GITHUB_EVENT_PATH" --format "$format" "${out[@]}"
+        caps=()
+        if [ -n "${PRECEDENT_LLM_REQUESTS:-}" ]; then caps+=("--llm-requests=$PRECEDENT_LLM_REQUESTS"); fi
+        if [ -n "${PRECEDENT_LLM_COST:-}" ]; then caps+=("--llm-cost=$PRECEDENT_LLM_COST"); fi
+        precedent --store "$PRECEDENT_STORE" review --event "$GITHUB_EVENT_PATH" --format "$format" "${out[@]}" "${caps[@]}"
         ;;
     post)
         if [ ! -f "$PRECEDENT_FINDINGS" ]; then

@@ -91,6 +91,25 @@ fn the_steps_index_review_and_post_as_the_workflows_do() {
     assert_eq!(report["llm"]["model"], "a-model", "{}", report["llm"]);
     assert!(report["skipped"].to_string().contains("model"), "{}", report["skipped"]);
 
+    // What it may cost reaches it: no question may be asked here.
+    let capped = step(
+        &runner,
+        &fixture,
+        "run.sh",
+        &[&inputs("review")[..], &voice, &[("PRECEDENT_LLM_REQUESTS", "0"), ("PRECEDENT_LLM_COST", "x")]].concat(),
+    );
+    assert!(capped.code == 2 && capped.stderr.contains("--llm-cost"), "{}", capped.stderr);
+    let capped = step(
+        &runner,
+        &fixture,
+        "run.sh",
+        &[&inputs("review")[..], &voice, &[("PRECEDENT_LLM_REQUESTS", "0"), ("PRECEDENT_LLM_COST", "")]].concat(),
+    );
+    assert_eq!(capped.code, 0, "{}", capped.stderr);
+    let report = std::fs::read_to_string(&file).expect("a report");
+    let report: serde_json::Value = serde_json::from_str(&report).expect("JSON");
+    assert_eq!((&report["llm"]["requests"], report["llm"]["unasked"].as_array().map(Vec::len)), (&0.into(), Some(1)));
+
     let posted = step(&runner, &fixture, "run.sh", &inputs("post"));
     assert_eq!(posted.code, 0, "{}", posted.stderr);
     assert!(runner.read("output").contains("outcome<<precedent\nposted\nprecedent\n"));
@@ -114,9 +133,15 @@ fn each_variable_of_the_scripts_is_set_by_the_action() {
             }
         }
     }
-    for (variable, input) in
-        [("FORMAT", "format"), ("AUTHOR", "author"), ("LLM", "llm"), ("LLM_URL", "llm-url"), ("LLM_KEY", "llm-key")]
-    {
+    for (variable, input) in [
+        ("FORMAT", "format"),
+        ("AUTHOR", "author"),
+        ("LLM", "llm"),
+        ("LLM_URL", "llm-url"),
+        ("LLM_KEY", "llm-key"),
+        ("LLM_REQUESTS", "llm-requests"),
+        ("LLM_COST", "llm-cost"),
+    ] {
         assert!(action.contains(&format!("PRECEDENT_{variable}: ${{{{ inputs.{input} }}}}")), "{variable}");
     }
 }
