@@ -32,10 +32,10 @@ fn an_attempt_that_is_given_up_counts() {
         if at == 0 {
             return Some(Response::json(503, &json!({})).with("retry-after", "0"));
         }
-        std::thread::sleep(Duration::from_secs(4));
+        std::thread::sleep(Duration::from_secs(8));
         Some(said(body, "{}"))
     });
-    let review = model.json(&one_file(), &["--llm-seconds", "1"]);
+    let review = model.json(&one_file(), &["--llm-seconds", "3"]);
     assert_eq!(review["llm"]["requests"], 2, "{review:#}");
     let promised = review["llm"]["tokens"]["prompt"].as_u64().expect("a number");
     assert!(promised > 400, "nobody says what it cost, so all of the question counts: {promised}");
