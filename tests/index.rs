@@ -520,17 +520,28 @@ fn stream_commit(stream: &mut Vec<u8>, time: &str, message: &str, files: &[(&str
 }
 
 #[test]
-fn a_commit_of_20000_files_is_indexed() {
+fn two_commits_of_100000_files_each_are_indexed() {
     let fixture = Fixture::empty();
-    let texts: Vec<(String, String)> = (0..20_000)
-        .map(|at| (format!("src/{}/{at}.rs", at % 100), format!("pub fn f{at}() -> u32 {{\n    {at}\n}}\n")))
-        .collect();
-    let files: Vec<(&str, &str)> = texts.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+    let texts = |with: &str| -> Vec<(String, String)> {
+        let text = |at: usize| format!("pub fn f{at}() -> u32 {{\n    {at}{with}\n}}\n");
+        (0..100_000).map(|at| (format!("src/{}/{at}.rs", at % 1_000), text(at))).collect()
+    };
     let mut stream = Vec::new();
-    stream_commit(&mut stream, "1710000000", "all", &files);
+    for (time, with) in [("1710000000", ""), ("1710000001", " + 1")] {
+        let texts = texts(with);
+        let files: Vec<(&str, &str)> = texts.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+        stream_commit(&mut stream, time, "all", &files);
+    }
     import(&fixture, &stream);
     let report = fixture.json(&["index", "--json", "--memory", "32"]);
-    assert_eq!((report["file_versions"].as_u64(), report["chunks"].as_u64()), (Some(20_000), Some(20_000)));
+    let count = |key: &str| report[key].as_u64();
+    assert_eq!(
+        (count("file_versions"), count("chunks"), count("edits")),
+        (Some(200_000), Some(200_000), Some(200_000))
+    );
+    let lineage = fixture.json(&["lineage", "src/7/54007.rs#f54007", "--json"]);
+    let changes: Vec<_> = lineage["edits"].as_array().expect("edits").iter().map(|edit| &edit["change"]).collect();
+    assert_eq!(changes, ["modified", "added"]);
 }
 
 #[test]
@@ -593,6 +604,19 @@ fn a_file_of_as_many_nodes_as_fit_is_indexed_and_so_is_its_next_version() {
     assert_eq!(report["file_versions"], 2, "{report}");
     let lineage = fixture.json(&["lineage", "a.rs#b", "--json"]);
     assert_eq!(lineage["edits"].as_array().map(Vec::len), Some(1), "{lineage}");
+}
+
+#[test]
+fn a_text_of_200000_equal_blocks_is_indexed_and_so_is_one_with_one_less() {
+    let fixture = Fixture::empty();
+    let (all, fewer) = ("a\n\n".repeat(200_000), "a\n\n".repeat(199_999));
+    let mut stream = Vec::new();
+    stream_commit(&mut stream, "1710000000", "one", &[("a.md", &all)]);
+    stream_commit(&mut stream, "1710000001", "two", &[("a.md", &fewer)]);
+    import(&fixture, &stream);
+    let report = fixture.json(&["index", "--json"]);
+    assert_eq!((report["nodes"].as_u64(), report["chunks"].as_u64()), (Some(399_999), Some(1)), "{report}");
+    assert_eq!(report["edits"], 200_001, "all were added, and one was removed: {report}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! `precedent lineage`: the life of a node, followed where it goes.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{Fixture, content};
 
@@ -98,6 +98,64 @@ fn edits_of_the_old_path_on_another_branch_belong_to_a_file_that_moved() {
     assert_eq!(told("old.rs", "main")[0], "another file");
 }
 
+/// A function of seven lines that is like no other one.
+fn function(name: &str, words: [&str; 5]) -> String {
+    let lines: String = words.iter().map(|word| format!("    {word}.{name}({word}_of, next_{word});\n")).collect();
+    format!("pub fn {name}() {{\n{lines}}}\n\n")
+}
+
+#[test]
+fn a_file_that_was_renamed_and_edited_at_once_is_the_same_file() {
+    let fixture = Fixture::new("numeric");
+    let [a, b, c] = [
+        function("alpha", ["ant", "bee", "cow", "dog", "elk"]),
+        function("beta", ["fig", "gum", "hop", "ivy", "jut"]),
+        function("gamma", ["kin", "log", "map", "net", "oak"]),
+    ];
+    let edited = b.replace("ivy.beta(ivy_of, next_ivy)", "ivy.beta()");
+    fixture.commit("old.rs", &[&*a, &*b, &*c].concat(), "three");
+    fixture.commit(
+        "other.rs",
+        &[&*function("delta", ["pen", "quo", "rye", "sum", "tea"]), "fn x() {}\n"].concat(),
+        "one",
+    );
+    for gone in ["old.rs", "other.rs"] {
+        fixture.git(&["rm", "--quiet", gone]);
+    }
+    // Most of it is of `old.rs`, which is gone, and some of `other.rs`, which is gone too.
+    let new = [&*a, &*edited, &*c, &*function("delta", ["pen", "quo", "rye", "sum", "tea"])].concat();
+    fixture.commit("new.rs", &new, "rename and edit");
+    fixture.json(&["index", "--json"]);
+    let lineage = fixture.json(&["lineage", "new.rs", "--json"]);
+    let edits = lineage["edits"].as_array().expect("edits");
+    let told: Vec<_> = edits.iter().map(|edit| (&edit["change"], &edit["subject"], &edit["before_path"])).collect();
+    let expected = [("moved", "rename and edit", json!("old.rs")), ("added", "three", Value::Null)];
+    assert_eq!(told.len(), 2, "{lineage}");
+    for ((change, subject, before), expected) in told.iter().zip(&expected) {
+        assert_eq!((change.as_str(), subject.as_str(), *before), (Some(expected.0), Some(expected.1), &expected.2));
+    }
+    assert!(edits[0]["similarity"].as_f64().is_some_and(|share| (0.75..0.95).contains(&share)), "{lineage}");
+}
+
+#[test]
+fn a_new_file_that_took_one_function_of_many_is_a_new_file() {
+    let fixture = Fixture::new("numeric");
+    let functions = [
+        function("alpha", ["ant", "bee", "cow", "dog", "elk"]),
+        function("beta", ["fig", "gum", "hop", "ivy", "jut"]),
+        function("gamma", ["kin", "log", "map", "net", "oak"]),
+        function("delta", ["pen", "quo", "rye", "sum", "tea"]),
+    ];
+    fixture.commit("old.rs", &functions.concat(), "four");
+    fixture.git(&["rm", "--quiet", "old.rs"]);
+    fixture.commit("new.rs", &functions[2], "keep one");
+    fixture.json(&["index", "--json"]);
+    let lineage = fixture.json(&["lineage", "new.rs", "--json"]);
+    assert_eq!(lineage["edits"].as_array().map(Vec::len), Some(1), "{lineage}");
+    assert_eq!(lineage["edits"][0]["change"], "added");
+    assert_eq!(fixture.json(&["lineage", "new.rs#gamma", "--json"])["edits"][0]["change"], "moved");
+}
+
 #[test]
 fn files_that_two_branches_moved_to_where_the_other_was_have_an_end() {
     let fixture = Fixture::new("numeric");
@@ -139,7 +197,7 @@ fn steps(fixture: &Fixture, place: &str, more: &[&str]) -> Vec<String> {
                 told.push_str(&format!(", removed by `{}`", subject(&edit["returns"])));
             }
             for key in ["reverts", "reapplies"] {
-                if edit[key] != serde_json::json!([]) {
+                if edit[key] != json!([]) {
                     told.push_str(&format!(", {key} `{}`", subjects(&edit[key])));
                 }
             }

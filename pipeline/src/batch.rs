@@ -169,7 +169,7 @@ impl Rows<'_> {
         run.commits += 1;
         run.edits += edits.len() as u64;
         run.file_edits += changes.len() as u64;
-        let sources = renamed_files(&changes);
+        let sources = renamed_files(&changes, &edits, needed);
         for change in changes {
             generation.edits.push(self.file_row(number, commit.boundary, change, &sources, needed, run));
         }
@@ -195,13 +195,13 @@ impl Rows<'_> {
         commit: u32,
         boundary: bool,
         file: Classified,
-        sources: &HashMap<Arc<str>, Arc<str>>,
+        sources: &HashMap<Arc<str>, Source>,
         needed: &Needed,
         run: &mut Run,
     ) -> EditRow {
         let path = self.strings.intern(&file.change.path);
         let before = file.before.iter().flatten().next().map(|(entry, _)| entry.id);
-        let before_path = sources.get(&file.change.path).cloned();
+        let source = sources.get(&file.change.path);
         let skip = file.after.as_ref().or(file.before.iter().flatten().next()).and_then(|(entry, class)| match class {
             Err(skip) => {
                 run.skipped.insert((entry.id, *skip));
@@ -212,7 +212,7 @@ impl Rows<'_> {
         let change = match (before, &file.after) {
             _ if boundary => Change::Present,
             (_, None) => Change::Removed,
-            (None, Some(_)) if before_path.is_some() => Change::Moved,
+            (None, Some(_)) if source.is_some() => Change::Moved,
             (None, Some(_)) => Change::Added,
             (Some(_), Some(_)) => Change::Modified,
         };
@@ -224,9 +224,9 @@ impl Rows<'_> {
             change,
             before: None,
             after: None,
-            before_path,
+            before_path: source.map(|source| source.path.clone()),
             before_symbol: None,
-            similarity: None,
+            similarity: source.map(|source| source.similarity),
             start_line: 0,
             end_line: 0,
             before_blob: before,
@@ -288,22 +288,74 @@ fn nodes_let_in(files: &[LetIn], needed: &Needed) -> Vec<NodeEdit> {
     files.iter().flat_map(nodes).collect()
 }
 
-/// Files that only changed their path: new path to old path, for equal content.
-fn renamed_files(changes: &[Classified]) -> HashMap<Arc<str>, Arc<str>> {
-    let mut gone: HashMap<ObjectId, Vec<&Arc<str>>> = HashMap::new();
-    for change in changes.iter().rev() {
-        if let (Some(Some((entry, _))), None) = (change.before.first(), &change.after) {
-            gone.entry(entry.id).or_default().push(&change.change.path);
+/// Where a file was before.
+struct Source {
+    path: Arc<str>,
+    /// 0 to 1.
+    similarity: f32,
+}
+
+/// A new file whose nodes are so like those of one that is gone is that file, renamed: Git's own threshold.
+const RENAMED_FILE_SIMILARITY: f32 = 0.5;
+
+/// Files that are there under another path now, by their new path: those of equal content, and of what is left those
+/// whose nodes came out of one file that is gone, the likest first.
+fn renamed_files(changes: &[Classified], edits: &[NodeEdit], needed: &Needed) -> HashMap<Arc<str>, Source> {
+    let is_gone = |change: &&Classified| change.after.is_none() && matches!(change.before.first(), Some(Some(_)));
+    let is_new = |change: &&Classified| change.after.is_some() && change.before.iter().all(Option::is_none);
+    let mut by_content: HashMap<ObjectId, Vec<&Arc<str>>> = HashMap::new();
+    for change in changes.iter().rev().filter(is_gone) {
+        if let Some((entry, _)) = &change.before[0] {
+            by_content.entry(entry.id).or_default().push(&change.change.path);
         }
     }
-    changes
-        .iter()
-        .filter(|change| change.before.iter().all(Option::is_none))
-        .filter_map(|change| {
-            let source = gone.get_mut(&change.after.as_ref()?.0.id)?.pop()?;
-            Some((change.change.path.clone(), source.clone()))
+    let mut sources = HashMap::new();
+    let mut taken: FxHashSet<&str> = FxHashSet::default();
+    for change in changes.iter().filter(is_new) {
+        let id = change.after.as_ref().map(|(entry, _)| entry.id);
+        if let Some(path) = id.and_then(|id| by_content.get_mut(&id)?.pop()) {
+            taken.insert(path);
+            sources.insert(change.change.path.clone(), Source { path: path.clone(), similarity: 1.0 });
+        }
+    }
+    for (similarity, old, new) in alike(changes.iter().filter(is_gone), changes.iter().filter(is_new), edits, needed) {
+        if !sources.contains_key(new) && taken.insert(old) {
+            sources.insert(new.clone(), Source { path: old.clone(), similarity });
+        }
+    }
+    sources
+}
+
+/// Pairs of a file that is gone and a new one that are alike, the likest first: the lines of nodes that moved from one
+/// to the other, each as much as the node is alike, of all lines of nodes in both.
+fn alike<'c>(
+    gone: impl Iterator<Item = &'c Classified>,
+    new: impl Iterator<Item = &'c Classified>,
+    edits: &[NodeEdit],
+    needed: &Needed,
+) -> Vec<(f32, &'c Arc<str>, &'c Arc<str>)> {
+    let lines = |node: &Placed| (node.end_line + 1 - node.start_line) as f32;
+    let sized = |path: &'c Arc<str>, side: &Option<(Entry, Class)>| {
+        Some((&**path, (path, version(side, needed)?.placed.iter().map(lines).sum::<f32>())))
+    };
+    let gone: FxHashMap<&str, _> = gone.filter_map(|file| sized(&file.change.path, &file.before[0])).collect();
+    let new: FxHashMap<&str, _> = new.filter_map(|file| sized(&file.change.path, &file.after)).collect();
+    let mut shared: FxHashMap<(&str, &str), f32> = FxHashMap::default();
+    for edit in edits.iter().filter(|edit| edit.change == Change::Moved) {
+        if let (Some((old, before)), Some((path, after))) = (&edit.before, &edit.after) {
+            *shared.entry((old, path)).or_default() += edit.similarity.unwrap_or(1.0) * (lines(before) + lines(after));
+        }
+    }
+    let mut pairs: Vec<_> = shared
+        .into_iter()
+        .filter_map(|((old, path), shared)| {
+            let ((old, before), (path, after)) = (gone.get(old)?, new.get(path)?);
+            Some((shared / (before + after), *old, *path))
         })
-        .collect()
+        .filter(|(similarity, ..)| *similarity >= RENAMED_FILE_SIMILARITY)
+        .collect();
+    pairs.sort_by(|one, other| other.0.total_cmp(&one.0).then_with(|| (one.1, one.2).cmp(&(other.1, other.2))));
+    pairs
 }
 
 fn node_row(

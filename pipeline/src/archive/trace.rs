@@ -81,7 +81,7 @@ struct Leg {
 }
 
 impl Archive {
-    /// The edits of a file as known, newest first, followed where it moved unchanged.
+    /// The edits of a file as known, newest first, followed where it was renamed.
     pub fn trace_file(&self, known: &Known, path: &str) -> Vec<&EditRow> {
         let mut found: FxHashSet<u32> = FxHashSet::default();
         let mut path: Arc<str> = path.into();

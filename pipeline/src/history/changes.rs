@@ -125,6 +125,14 @@ impl Objects {
             entries.push(Entries::of(self, tree.as_ref(), buffer)?);
         }
         loop {
+            // Most entries are the same on all sides.
+            while let Some(first) = entries[0].next
+                && entries[1..].iter().all(|side| side.next == Some(first))
+            {
+                for side in &mut entries {
+                    side.advance()?;
+                }
+            }
             let Some(least) = entries.iter().filter_map(|side| side.next).min_by(tree_order) else { return Ok(()) };
             let found: Vec<Option<EntryRef<'_>>> = entries
                 .iter()
