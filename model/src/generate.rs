@@ -47,7 +47,8 @@ pub struct Request {
     pub max_tokens: usize,
     /// How tokens are drawn.
     pub sampling: Sampling,
-    /// Texts that end it; they are not part of what was written.
+    /// Texts that end it; they are not part of what was written. A schema has an end of its own, so that they do not count beside
+    /// one.
     pub stops: Vec<String>,
     /// A JSON schema that the text cannot leave. Near the limit it is brought to its end, so that it is whole.
     pub schema: Option<Value>,
@@ -165,14 +166,24 @@ impl Decoder {
         let template = Template::read(directory, &settings).map_err(refused)?;
         let controls = controls(&tokenizer);
         let ends = ends(&tokenizer, &config, &generation, &settings);
+        of_one_model(&tokenizer, &ends, &settings).map_err(refused)?;
         let runtime = runtime::load(library)?;
         let graph = Graph::open(runtime, &file, options).map_err(refused)?;
         let width = graph.probe().map_err(|why| refused(format!("its graph does not run: {why}")))?;
         let largest = tokenizer.get_vocab(true).into_values().max().unwrap_or_default() as usize;
-        if largest >= width {
+        // Models know more tokens than there are, up to the next round number.
+        if largest >= width || largest < width / 10 * 9 {
             return Err(refused(format!(
                 "`tokenizer.json` has tokens up to number {largest}, and the model knows {width}; they are not of one model"
             )));
+        }
+        let (layers, heads) = graph.keeps();
+        for (name, found) in [("vocab_size", width), ("num_hidden_layers", layers), ("num_key_value_heads", heads)] {
+            if let Some(said) = config[name].as_u64().filter(|said| *said != found as u64) {
+                return Err(refused(format!(
+                    "`config.json` says {said} of `{name}`, and the graph has {found}; they are not of one model"
+                )));
+            }
         }
         let shapes = Shapes::of(&tokenizer, &read(&tokenizer_file).map_err(refused)?, &ends, width).map_err(refused)?;
         let context_tokens = ["max_position_embeddings", "n_positions", "max_seq_len"]
@@ -182,7 +193,7 @@ impl Decoder {
         let mut files = vec![tokenizer_file, file.clone()];
         files.extend(weights_of(&file));
         let fingerprint = fingerprint(&files, &template, hashes).map_err(refused)?;
-        Ok(Decoder {
+        let decoder = Decoder {
             name: name.to_owned(),
             tokenizer,
             template,
@@ -192,7 +203,12 @@ impl Decoder {
             controls,
             context_tokens,
             fingerprint,
-        })
+        };
+        // A template that fails would fail at every question.
+        if decoder.template.is_some() {
+            decoder.chat(&[("system", "a"), ("user", "b")]).map_err(refused)?;
+        }
+        Ok(decoder)
     }
 
     /// What people call it.
@@ -226,7 +242,8 @@ impl Decoder {
     }
 
     /// Messages (who, what) as the model was trained to read them, up to where its answer begins. What is said is
-    /// [`plain`](Decoder::plain), so that no message can end itself.
+    /// [`plain`](Decoder::plain), so that no message can end itself. To a model whose template knows no rules, the user says
+    /// them.
     ///
     /// # Errors
     /// What is wrong with the template, in a sentence.
@@ -236,7 +253,13 @@ impl Decoder {
                 let plain: Vec<(&str, String)> =
                     messages.iter().map(|(role, text)| (*role, self.plain(text))).collect();
                 let said: Vec<(&str, &str)> = plain.iter().map(|(role, text)| (*role, text.as_str())).collect();
-                template.render(&said, true)
+                template.render(&said, true).or_else(|why| match said[..] {
+                    [("system", rules), ("user", question), ref more @ ..] => {
+                        let both = format!("{rules}\n\n{question}");
+                        template.render(&[&[("user", both.as_str())], more].concat(), true).map_err(|_| why)
+                    }
+                    _ => Err(why),
+                })
             }
             None => Err(format!("`{}` has no chat template", self.name)),
         }
@@ -302,6 +325,9 @@ impl Decoder {
         if prompt.is_empty() {
             return Err("the prompt is empty".into());
         }
+        if request.stops.iter().any(String::is_empty) {
+            return Err("an empty text ends nothing".into());
+        }
         if prompt.len() >= self.context_tokens {
             return Err(format!(
                 "the prompt has {} tokens, and the context holds {} with the answer",
@@ -345,11 +371,8 @@ impl Decoder {
             if is_end {
                 return self.written(&tokens, prompt.len(), Ending::Stop, &[]);
             }
-            if !request.stops.is_empty() && shape.is_none() {
-                let written = self.written(&tokens, prompt.len(), Ending::Stop, &request.stops)?;
-                if request.stops.iter().any(|stop| self.text(&tokens).is_ok_and(|text| text.contains(stop.as_str()))) {
-                    return Ok(written);
-                }
+            if shape.is_none() && self.has_stop(&tokens, &request.stops)? {
+                return self.written(&tokens, prompt.len(), Ending::Stop, &request.stops);
             }
             if tokens.len() < room {
                 logits = self.graph.step(&mut memory, &[token])?;
@@ -379,6 +402,15 @@ impl Decoder {
             }
         }
         Ok(all.split_off(prompt.len()))
+    }
+
+    /// Whether the last token brings one of these texts to its end. No more of the end is read than can hold it: all tokens but
+    /// special ones have a byte at least.
+    fn has_stop(&self, tokens: &[u32], stops: &[String]) -> Result<bool, String> {
+        const SPECIAL: usize = 8;
+        let Some(longest) = stops.iter().map(String::len).max() else { return Ok(false) };
+        let tail = self.text(&tokens[tokens.len().saturating_sub(longest + SPECIAL)..])?;
+        Ok(stops.iter().any(|stop| tail.contains(stop.as_str())))
     }
 
     fn text(&self, tokens: &[u32]) -> Result<String, String> {
@@ -430,6 +462,28 @@ fn ends(tokenizer: &Tokenizer, config: &Value, generation: &Value, settings: &Va
     ends.sort_unstable();
     ends.dedup();
     ends
+}
+
+/// Refuses a tokenizer that does not have the tokens that the other files name: those that begin and end a text are there, and
+/// no ordinary one is among the ends.
+fn of_one_model(tokenizer: &Tokenizer, ends: &[u32], settings: &Value) -> Result<(), String> {
+    for place in ["bos_token", "eos_token"] {
+        let name = settings[place].as_str().or_else(|| settings[place]["content"].as_str());
+        if let Some(name) = name.filter(|name| tokenizer.token_to_id(name).is_none()) {
+            return Err(format!(
+                "`tokenizer_config.json` names the token `{name}`, which `tokenizer.json` does not have; they are not of one model"
+            ));
+        }
+    }
+    let added = tokenizer.get_added_tokens_decoder();
+    let mut ordinary = ends.iter().filter(|end| !added.contains_key(end));
+    let ordinary = ordinary.find_map(|end| Some((end, tokenizer.id_to_token(*end)?)));
+    match ordinary {
+        Some((end, token)) => Err(format!(
+            "a text ends with token {end}, which is the ordinary `{token}` in `tokenizer.json`; they are not of one model"
+        )),
+        None => Ok(()),
+    }
 }
 
 fn fingerprint(files: &[PathBuf], template: &Option<Template>, hashes: &Hashes) -> Result<String, String> {

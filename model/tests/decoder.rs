@@ -296,8 +296,71 @@ fn writing_ends_when_it_must() {
     let stopping = Request { stops: vec![stop.clone()], ..request.clone() };
     let cut = decoder.continue_from(&prompt, &stopping, &|| false).expect("a text");
     assert!(cut.ending == Ending::Stop && !cut.text.contains(&stop) && written.text.starts_with(&cut.text));
+    let empty = Request { stops: vec![String::new()], ..request.clone() };
+    assert!(decoder.continue_from(&prompt, &empty, &|| false).is_err_and(|why| why.contains("empty text")));
+    // Each place of a longer text ends it, over however many tokens it goes.
+    let longer = Request { max_tokens: 60, ..request.clone() };
+    let whole = decoder.continue_from(&prompt, &longer, &|| false).expect("a text").text;
+    let letters: Vec<char> = whole.chars().collect();
+    for at in (0..letters.len().saturating_sub(4)).step_by(3) {
+        let stop: String = letters[at..at + 4].iter().collect();
+        if stop.contains(char::REPLACEMENT_CHARACTER) {
+            continue;
+        }
+        let stopping = Request { stops: vec![stop.clone()], ..longer.clone() };
+        let cut = decoder.continue_from(&prompt, &stopping, &|| false).expect("a text");
+        let expected = &whole[..whole.find(&stop).expect("because it is a part of it")];
+        assert_eq!((cut.text.as_str(), cut.ending), (expected, Ending::Stop), "{stop:?}");
+    }
     assert!(decoder.continue_from(&[1; 1024], &request, &|| false).is_err_and(|why| why.contains("1024")));
     assert!(decoder.continue_from(&[], &request, &|| false).is_err());
+}
+
+/// What a user may say to a model whose template knows no rules.
+#[test]
+fn rules_are_said_by_the_user_where_the_template_knows_none() {
+    let Some(library) = library() else { return };
+    let directory = tempfile::tempdir().expect("a directory");
+    for entry in std::fs::read_dir(folder("qwen")).expect("a folder") {
+        let path = entry.expect("a file").path();
+        std::fs::copy(&path, directory.path().join(path.file_name().expect("a name"))).expect("a copy");
+    }
+    let template = "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('no rules') }}{% endif %}\
+                    {{ m.role }}: {{ m.content }}{% endfor %}";
+    std::fs::write(directory.path().join("chat_template.jinja"), template).expect("a template");
+    let decoder = load(directory.path(), &library).expect("a decoder");
+    assert_eq!(decoder.chat(&[("system", "Be brief."), ("user", "Hi.")]).as_deref(), Ok("user: Be brief.\n\nHi."));
+    assert!(decoder.chat(&[("system", "Be brief.")]).is_err_and(|why| why.contains("no rules")));
+}
+
+/// The second look of a review: its answer has room for each claim, even where there is only one.
+#[test]
+fn a_second_look_can_keep_all_that_it_is_shown() {
+    let Some(library) = library() else { return };
+    for name in NAMES {
+        let decoder = load(&folder(name), &library).expect("a decoder");
+        let prompt = decoder.chat(&[("user", "Keep F1.")]).expect("a prompt");
+        for claims in 1..=4usize {
+            let items =
+                serde_json::json!({"type": "array", "maxItems": claims, "items": {"type": "string", "maxLength": 8}});
+            let schema = serde_json::json!({
+                "type": "object", "properties": {"keep": items}, "required": ["keep"], "additionalProperties": false,
+            });
+            // As `bot/src/llm/budget.rs` has it.
+            let max_tokens = 64 + 8 * claims;
+            let mut most = 0;
+            for seed in 0..200 {
+                let sampling = Sampling::Seeded { seed, temperature: 1.0, top_k: 0, top_p: 1.0 };
+                let request = Request { max_tokens, sampling, schema: Some(schema.clone()), ..Request::default() };
+                let written = decoder.generate(&prompt, &request, &|| false).expect("a text");
+                let value: Value = serde_json::from_str(&written.text).expect("a whole answer");
+                let ids = value["keep"].as_array().expect("a list");
+                assert!(ids.len() <= claims, "{}", written.text);
+                most = most.max(ids.iter().filter(|id| id.as_str().is_some_and(|id| !id.is_empty())).count());
+            }
+            assert_eq!(most, claims, "{name}");
+        }
+    }
 }
 
 #[test]
@@ -333,6 +396,27 @@ fn files_of_another_model_are_refused() {
         edit(folder, "tokenizer_config.json", &|settings| settings["chat_template"] = "{% for %}".into());
     });
     assert!(refusal(&untemplated).contains("chat template"));
+    // As many tokens, but others; and a graph of as many tokens, but of another model.
+    let other = |files: &[&str]| {
+        folder_of(&|directory| {
+            for file in files {
+                std::fs::copy(folder("deepseek").join(file), directory.join(file)).expect("a copy");
+            }
+        })
+    };
+    let why = refusal(&other(&["tokenizer.json"]));
+    assert!(why.contains("`<|im_end|>`, which `tokenizer.json` does not have"), "{why}");
+    let why = refusal(&other(&["tokenizer.json", "tokenizer_config.json"]));
+    assert!(why.contains("a text ends with token 509, which is the ordinary"), "{why}");
+    let why = refusal(&other(&["model.onnx"]));
+    assert!(why.contains("says 2 of `num_key_value_heads`, and the graph has 4"), "{why}");
+    let wider = folder_of(&|folder| edit(folder, "config.json", &|config| config["vocab_size"] = 600.into()));
+    assert!(refusal(&wider).contains("says 600 of `vocab_size`, and the graph has 512"));
+    let refusing = folder_of(&|folder| {
+        let template = "{{ no_such_function(messages) }}";
+        edit(folder, "tokenizer_config.json", &|settings| settings["chat_template"] = template.into());
+    });
+    assert!(refusal(&refusing).contains("chat template"), "before the first question");
     let damaged = folder_of(&|folder| std::fs::write(folder.join("model.onnx"), b"no graph").expect("a file"));
     assert!(!refusal(&damaged).contains('\n'));
     let encoder = root().join("fixtures/models/bert");

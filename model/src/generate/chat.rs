@@ -47,6 +47,11 @@ impl Template {
         environment.add_function("raise_exception", |message: String| -> Result<Jinja, Error> {
             Err(Error::new(ErrorKind::InvalidOperation, message))
         });
+        // The day, as some templates tell it to their models; in UTC.
+        environment.add_function("strftime_now", |format: String| -> Result<String, Error> {
+            jiff::fmt::strtime::format(&format, jiff::Timestamp::now())
+                .map_err(|error| Error::new(ErrorKind::InvalidOperation, error.to_string()))
+        });
         environment.add_filter("tojson", |value: Jinja| -> Result<Jinja, Error> {
             let value = serde_json::to_value(&value)
                 .map_err(|error| Error::new(ErrorKind::BadSerialization, error.to_string()))?;
@@ -118,6 +123,9 @@ mod tests {
             "{% for m in messages %}{% if loop.first %}{% continue %}{% endif %}{{ m.role.upper() }}{% endfor %}",
             "USER",
         );
+        let dated = template("{{ strftime_now('%d %b %Y') }}").render(&[], true).expect("a day");
+        let parts: Vec<&str> = dated.split(' ').collect();
+        assert!(parts.len() == 3 && parts[2].parse::<u32>().is_ok_and(|year| year > 2000), "{dated}");
         let refusing = template("{{ raise_exception('no system') }}").render(&[], true);
         assert!(refusing.is_err_and(|why| why.contains("no system")));
     }

@@ -108,6 +108,15 @@ impl Graph {
         &self.label
     }
 
+    /// How many layers keep something of earlier tokens, and how many heads of the first one do.
+    pub(super) fn keeps(&self) -> (usize, usize) {
+        let heads = self.inputs.iter().find_map(|(_, input)| match input {
+            Input::Past { heads, .. } => Some(*heads as usize),
+            _ => None,
+        });
+        (self.carried.len() / 2, heads.unwrap_or_default())
+    }
+
     /// Nothing kept yet.
     pub(super) fn memory(&self) -> Result<Memory, String> {
         let empty = |(name, input): &(String, Input)| match input {
