@@ -1,7 +1,7 @@
 //! Redact: what looks like a secret, out of a text; and whether a text gives a known one away. Pure.
 //!
-//! A secret is looked for as it stands, and in disguise: in base64 or hexadecimal digits, in percent or backslash escapes,
-//! and put together from pieces of text. Lines stay where they are, so that what is said of a line is still true.
+//! A secret is looked for as it stands, and in disguise: in base64 or hexadecimal digits, in percent or backslash escapes or
+//! character references, as a list of bytes, and put together from pieces of text. Lines stay where they are, so that what is said of a line is still true.
 
 mod rules;
 
@@ -36,7 +36,8 @@ fn secrets(text: &str, depth: usize) -> Vec<Range<usize>> {
     let mut found = rules::spans(text);
     if depth < MAX_DEPTH {
         found.extend(encoded_runs(text, depth));
-        found.extend(in_pieces(text));
+        found.extend(byte_lists(text, depth));
+        found.extend(in_pieces(text, depth));
     }
     found
 }
@@ -56,10 +57,9 @@ fn merged(mut spans: Vec<Range<usize>>) -> Vec<Range<usize>> {
 /// Runs of characters that are a secret once they are decoded.
 fn encoded_runs(text: &str, depth: usize) -> Vec<Range<usize>> {
     let mut found = Vec::new();
-    let is_part = |letter: char| letter.is_ascii_alphanumeric() || "+/=_-%\\&#;.~".contains(letter);
     let mut at = 0;
     while at < text.len() {
-        let length = text[at..].find(|letter| !is_part(letter)).unwrap_or(text.len() - at);
+        let length = encoded_run(&text[at..]);
         let run = &text[at..at + length];
         if length >= MIN_ENCODED_CHARS {
             found.extend(hidden_in(run, depth).into_iter().map(|span| at + span.start..at + span.end));
@@ -68,6 +68,24 @@ fn encoded_runs(text: &str, depth: usize) -> Vec<Range<usize>> {
         at += text[at..].chars().next().map_or(0, char::len_utf8);
     }
     found
+}
+
+/// The length of a run of the letters that encodings are written with; braces are some of them in `\u{41}` alone.
+fn encoded_run(text: &str) -> usize {
+    let is_part = |letter: u8| letter.is_ascii_alphanumeric() || b"+/=_-%\\&#;.~".contains(&letter);
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    while at < bytes.len() {
+        at += match bytes[at] {
+            letter if is_part(letter) => 1,
+            b'{' if bytes[..at].ends_with(b"\\u") => match escape(&text[at - 2..]) {
+                Some((_, length)) => length - 2,
+                None => break,
+            },
+            _ => break,
+        };
+    }
+    at
 }
 
 /// The parts of a run that decode to a secret.
@@ -139,47 +157,82 @@ pub fn base64_bytes(text: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// Percent escapes, `\x41`, `\u0041`, `\u{41}`, `\101` and character references, undone.
-fn unescaped(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text;
-    let digits = |text: &str, from: usize, count: usize, radix: u32| {
-        u32::from_str_radix(text.get(from..from + count)?, radix).ok()
+/// The letter that an escape at the beginning of a text stands for, and how long the escape is: `%41`, `\x41`, `\u0041`,
+/// `\u{41}`, `\101`, `&#65;` or `&#x41;`.
+fn escape(text: &str) -> Option<(char, usize)> {
+    const LONGEST: usize = 10;
+    let bytes = text.as_bytes();
+    let number = |from: usize, to: usize, radix: u32| {
+        let digits = text.get(from..to)?;
+        let is_number = !digits.is_empty() && digits.chars().all(|digit| digit.is_digit(radix));
+        char::from_u32(u32::from_str_radix(digits, radix).ok().filter(|_| is_number)?)
     };
-    while let Some(letter) = rest.chars().next() {
-        let escape = match letter {
-            '%' => digits(rest, 1, 2, 16).map(|code| (code, 3)),
-            '\\' => match rest.as_bytes().get(1) {
-                Some(b'x') => digits(rest, 2, 2, 16).map(|code| (code, 4)),
-                Some(b'u') if rest[2..].starts_with('{') => {
-                    let end = rest.find('}');
-                    end.and_then(|end| Some((digits(rest, 3, end.checked_sub(3)?, 16)?, end + 1)))
-                }
-                Some(b'u') => digits(rest, 2, 4, 16).map(|code| (code, 6)),
-                Some(b'0'..=b'7') => digits(rest, 1, 3, 8).map(|code| (code, 4)),
-                _ => None,
-            },
-            _ => None,
-        };
-        match escape.and_then(|(code, length)| Some((char::from_u32(code)?, length))) {
-            Some((letter, length)) => {
-                bytes.extend(letter.to_string().bytes());
-                rest = &rest[length..];
-            }
-            None => {
-                bytes.extend(letter.to_string().bytes());
-                rest = &rest[letter.len_utf8()..];
-            }
-        }
+    let up_to = |end: u8| bytes.iter().take(LONGEST).position(|byte| *byte == end);
+    match bytes {
+        [b'%', ..] => Some((number(1, 3, 16)?, 3)),
+        [b'\\', b'x', ..] => Some((number(2, 4, 16)?, 4)),
+        [b'\\', b'u', b'{', ..] => up_to(b'}').and_then(|end| Some((number(3, end, 16)?, end + 1))),
+        [b'\\', b'u', ..] => Some((number(2, 6, 16)?, 6)),
+        [b'\\', b'0'..=b'7', ..] => Some((number(1, 4, 8)?, 4)),
+        [b'&', b'#', b'x' | b'X', ..] => up_to(b';').and_then(|end| Some((number(3, end, 16)?, end + 1))),
+        [b'&', b'#', ..] => up_to(b';').and_then(|end| Some((number(2, end, 10)?, end + 1))),
+        _ => None,
     }
-    as_text(bytes).map(|text| crate::sanitise::decoded(&text)).filter(|decoded| decoded != text)
 }
 
-/// Secrets that are put together from pieces: `"AKIA" + "…"`, adjacent literals, or letters without width in between.
-fn in_pieces(text: &str) -> Vec<Range<usize>> {
-    // The text without its seams, and where each byte of it stands.
+/// A text with its escapes undone, and character references too.
+fn unescaped(text: &str) -> Option<String> {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(letter) = rest.chars().next() {
+        let (letter, length) = escape(rest).unwrap_or((letter, letter.len_utf8()));
+        out.push(letter);
+        rest = &rest[length..];
+    }
+    as_text(out.into_bytes()).map(|text| crate::sanitise::decoded(&text)).filter(|decoded| decoded != text)
+}
+
+/// Lists of the numbers of bytes, `0x41, 0x4b` or `65, 75`, that are a secret as text.
+fn byte_lists(text: &str, depth: usize) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    while let Some(start) = text[at..].find(|letter: char| letter.is_ascii_digit()).map(|start| at + start) {
+        let mut bytes = Vec::new();
+        let mut end = start;
+        let mut next = start;
+        loop {
+            let rest = &text[next..];
+            let length = rest.find(|letter: char| !letter.is_ascii_alphanumeric()).unwrap_or(rest.len());
+            let byte = match rest[..length].strip_prefix("0x") {
+                Some(digits) => u8::from_str_radix(digits, 16).ok(),
+                None => rest[..length].parse().ok(),
+            };
+            let Some(byte) = byte else { break };
+            bytes.push(byte);
+            end = next + length;
+            let gap = text[end..].find(|letter: char| !letter.is_whitespace() && letter != ',');
+            match gap {
+                Some(gap) if text[end..end + gap].contains(',') => next = end + gap,
+                _ => break,
+            }
+        }
+        if bytes.len() >= MIN_ENCODED_CHARS && as_text(bytes).is_some_and(|text| !secrets(&text, depth + 1).is_empty())
+        {
+            found.push(start..end);
+        }
+        // Behind the number that was looked at last.
+        at = end.max(next);
+        at += text[at..].find(|letter: char| !letter.is_ascii_alphanumeric()).unwrap_or(text.len() - at);
+    }
+    found
+}
+
+/// Secrets that are put together from pieces: `"AKIA" + "…"`, adjacent literals, letters without width in between, or letters
+/// some of which are escaped; encoded ones too.
+fn in_pieces(text: &str, depth: usize) -> Vec<Range<usize>> {
+    // The text without its seams and escapes, and where each byte of it stands.
     let mut whole = String::with_capacity(text.len());
-    let mut places: Vec<usize> = Vec::with_capacity(text.len());
+    let mut places: Vec<Range<usize>> = Vec::with_capacity(text.len());
     let mut seams = Vec::new();
     let mut at = 0;
     while at < text.len() {
@@ -190,19 +243,24 @@ fn in_pieces(text: &str) -> Vec<Range<usize>> {
             continue;
         }
         let letter = rest.chars().next().expect("because there is text left");
+        let escape = escape(rest);
+        let (letter, length) = escape.unwrap_or((letter, letter.len_utf8()));
         whole.push(letter);
-        places.extend(at..at + letter.len_utf8());
-        at += letter.len_utf8();
+        places.extend(std::iter::repeat_n(at..at + length, letter.len_utf8()));
+        at += length;
+        if escape.is_some() {
+            seams.push(whole.len());
+        }
     }
     if seams.is_empty() {
         return Vec::new();
     }
-    places.push(text.len());
     let crosses = |span: &Range<usize>| {
         let next = seams.partition_point(|seam| *seam <= span.start);
-        seams.get(next).is_some_and(|seam| *seam < span.end)
+        seams.get(next).is_some_and(|seam| *seam <= span.end)
     };
-    rules::spans(&whole).into_iter().filter(crosses).map(|span| places[span.start]..places[span.end - 1] + 1).collect()
+    let found = rules::spans(&whole).into_iter().chain(encoded_runs(&whole, depth));
+    found.filter(crosses).map(|span| places[span.start].start..places[span.end - 1].end).collect()
 }
 
 /// The length of what stands between two pieces of one text.

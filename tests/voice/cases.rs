@@ -77,11 +77,11 @@ fn case_03_a_path_cannot_speak_to_the_model() {
 /// code, so that it is not dropped for that.
 #[test]
 fn case_07_08_and_09_words_of_a_model_do_nothing() {
-    let after = AFTER.replace("/// Waits.", "/// Waits, see #1 of org/team and dependabot.");
+    let after = AFTER.replace("/// Waits.", "/// Waits, see #1 of org/team and dependabot, https://evil.example/?q=1.");
     let fixture = repository(&[("src/lib.rs", BEFORE, &after)]);
     let mut loud = claim();
     loud["title"] = "See <img src=x> ![a](https://evil.example/?q=1) now".into();
-    loud["body"] = "Fixes #1, &#64;org/team and @dependabot merge [a]: https://evil.example".into();
+    loud["body"] = "Fixes #1, &#64;org/team and @dependabot merge [a]: https://evil.example/?q=1".into();
     let model = Scripted::claiming(json!([loud]));
     let ran = model.review(&fixture, &["--format", "markdown"]);
     assert!(ran.stdout.contains("model-bug"), "{}", ran.stdout);
@@ -185,7 +185,13 @@ fn case_11_no_planted_secret_reaches_the_request_log() {
     let function = |(at, (_, line, secret)): (usize, &(&str, String, String))| {
         format!("fn kind_{at}() {{}}\n{}\n", line.replace("{}", secret))
     };
-    let texts: Vec<String> = texts.into_iter().chain([kinds.iter().enumerate().map(function).collect()]).collect();
+    let kinds_text = kinds.iter().enumerate().map(function).collect();
+    let assignments = planted::assignments();
+    let function = |(at, (line, secret)): (usize, &(&str, &str))| {
+        format!("fn assigned_{at}() {{}}\n{}\n", line.replace("{}", secret))
+    };
+    let assigned_text = assignments.iter().enumerate().map(function).collect();
+    let texts: Vec<String> = texts.into_iter().chain([kinds_text, assigned_text]).collect();
     let names: Vec<String> = (0..texts.len()).map(|disguise| format!("src/{disguise}.rs")).collect();
     let files: Vec<(&str, &str, &str)> =
         names.iter().zip(&texts).map(|(name, text)| (&**name, "\n", &**text)).collect();
@@ -207,6 +213,10 @@ fn case_11_no_planted_secret_reaches_the_request_log() {
     for (at, (kind, _, secret)) in kinds.iter().enumerate() {
         assert!(log.contains(&format!("kind_{at}()")), "{kind} was not sent");
         assert!(!log.contains(secret.as_str()) && !precedent_bot::redact::gives_away(&log, secret), "{kind}: {secret}");
+    }
+    for (at, (line, secret)) in assignments.iter().enumerate() {
+        assert!(log.contains(&format!("assigned_{at}()")), "{line} was not sent");
+        assert!(!log.contains(secret), "{line}: {secret}");
     }
     assert!(secrets.len() * count >= 200 && kinds.len() >= 200);
 }

@@ -306,6 +306,38 @@ pub(crate) fn kinds() -> Vec<(&'static str, String, String)> {
     all
 }
 
+/// Passwords of people, each in one of the ways in which values are given to names.
+pub(crate) fn assignments() -> Vec<(&'static str, &'static str)> {
+    vec![
+        ("DB_PASSWORD={}", "Tr0ub4dor.and.3x"),
+        ("export DB_PASSWORD={}", "Tr0ub4dor:and<3x"),
+        ("DB_PASSWORD={} # the old one", "troubador.and33"),
+        ("password: {}", "p4ss:word99"),
+        ("  - token: {}", "tok.4ab.99xyz"),
+        ("<password>{}</password>", "hunt3r2hunter2"),
+        ("<db:Password kind=\"plain\">{}</db:Password>", "hunt3r2:hunter.2"),
+        ("setenv(\"API_TOKEN\", \"{}\")", "k3y-of-the-house"),
+        ("headers.set('Authorization', 'Bearer {}')", "k3yofthehouse"),
+        ("    (\"password\", \"{}\"),", "k3y.of.the.house"),
+        ("const token = process.env.TOKEN || \"{}\";", "k3yofthehouse"),
+        ("token = given_token ?? '{}'", "k3yofthehouse"),
+        ("mysqladmin --password {} status", "hunt3r2hunter2"),
+        ("run(&[\"--api-token\", \"{}\"])", "k3yofthehouse"),
+        ("let password =\n    \"{}\";", "k3yofthehouse"),
+        ("\"secret\":\n  \"{}\"", "k3yofthehouse"),
+        ("print(\"x:\\n{}\")", "AKIAIOSFODNN7EXAMPLE"),
+        ("print(\"x:\\t{}\")", "0f1e2d3c4b5a69788796a5b4c3d2e1f0"),
+        ("path/x-{}", "AKIAIOSFODNN7EXAMPLE"),
+        ("old_{}", "ghp_0123456789abcdefghijABCDEFGHIJ012345"),
+        ("let id = \"{}\";", "A3T5IOSFODNN7EXAMPLE"),
+        ("let key = [{}];", "65, 75, 73, 65, 73, 79, 83, 70, 79, 68, 78, 78, 55, 69, 88, 65, 77, 80, 76, 69"),
+        (
+            "let key: [u8; 20] = [\n    {}\n];",
+            "0x41, 0x4b, 0x49, 0x41, 0x49, 0x4f, 0x53, 0x46, 0x4f, 0x44, 0x4e, 0x4e, 0x37, 0x45, 0x58, 0x41, 0x4d, 0x50, 0x4c, 0x45",
+        ),
+    ]
+}
+
 /// Letters that look random: mixed, of one case, digits, or hexadecimal digits.
 fn letters(length: usize, which: char) -> String {
     const MIXED: &[u8] = b"q7Zt2KfXw9Lp4RvB8sNc1HdYg6JmT3aUe5";
@@ -338,6 +370,23 @@ pub(crate) fn disguises(secret: &str, base64: &dyn Fn(&[u8]) -> String) -> Vec<(
         ("\\u", each(&|byte| format!("\\u{byte:04x}"))),
         ("two pieces", format!("{left}\" + \"{right}")),
         ("two lines", format!("{left}\"\n    \"{right}")),
+        ("base64 on two lines", {
+            let text = base64(secret.as_bytes());
+            let (left, right) = text.split_at(text.len() / 2);
+            format!("{left}\"\n    \"{right}")
+        }),
+        ("upper hexadecimal", each(&|byte| format!("{byte:02X}"))),
+        ("octal", each(&|byte| format!("\\{byte:03o}"))),
+        ("\\u{}", each(&|byte| format!("\\u{{{byte:x}}}"))),
+        ("references", each(&|byte| format!("&#{byte};"))),
+        ("hexadecimal references", each(&|byte| format!("&#x{byte:X};"))),
+        ("every second letter", {
+            let letter = |(at, byte): (usize, u8)| match at % 2 {
+                0 => format!("\\x{byte:02x}"),
+                _ => char::from(byte).to_string(),
+            };
+            secret.bytes().enumerate().map(letter).collect()
+        }),
         ("a letter without width", zero_width),
     ]
 }

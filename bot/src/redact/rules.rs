@@ -19,7 +19,7 @@ enum Tail {
 }
 
 /// Prefixes of tokens, how many characters follow at the least, and which.
-const TOKENS: [(&str, usize, Tail); 149] = [
+const TOKENS: [(&str, usize, Tail); 150] = [
     ("AKIA", 16, Tail::Word),
     ("ASIA", 16, Tail::Word),
     ("AGPA", 16, Tail::Word),
@@ -27,6 +27,7 @@ const TOKENS: [(&str, usize, Tail); 149] = [
     ("AIDA", 16, Tail::Word),
     ("ABIA", 16, Tail::Word),
     ("ACCA", 16, Tail::Word),
+    ("A3T", 17, Tail::Word),
     ("ghp_", 20, Tail::Word),
     ("gho_", 20, Tail::Word),
     ("ghu_", 20, Tail::Word),
@@ -314,30 +315,54 @@ pub(super) fn spans(text: &str) -> Vec<Range<usize>> {
     found.extend(private_keys(text));
     found.extend(passwords_in_addresses(text));
     found.extend(named(text));
+    found.extend(in_tags(text));
+    found.extend(in_options(text));
     found.extend(curl_users(text));
     found.extend(secret_manifests(text));
     let mut at = 0;
-    let mut is_word_start = true;
+    let mut before = Before::Word;
     let mut randoms = Randoms::default();
     while at < text.len() {
         let rest = &text[at..];
-        if is_word_start
-            && let Some(length) = token(rest)
+        // The letter of `\n` is none of the word behind it.
+        if let [b'\\', b'n' | b'r' | b't' | b'b' | b'f' | b'v', ..] = rest.as_bytes() {
+            at += 2;
+            before = Before::Word;
+            continue;
+        }
+        let length = match before {
+            Before::Word => token(rest, false)
                 .or_else(|| web_token(rest))
                 .or_else(|| azure_secret(rest))
                 .or_else(|| after_its_id(rest))
-                .or_else(|| randoms.length(text, at))
-        {
+                .or_else(|| randoms.length(text, at)),
+            Before::Part => token(rest, true),
+            Before::Letter => None,
+        };
+        if let Some(length) = length {
             found.push(at..at + length);
             at += length;
-            is_word_start = false;
+            before = Before::Letter;
             continue;
         }
         let letter = rest.chars().next().expect("because there is text left");
-        is_word_start = !is_token_letter(letter);
+        before = match letter {
+            '-' | '_' => Before::Part,
+            letter if is_token_letter(letter) => Before::Letter,
+            _ => Before::Word,
+        };
         at += letter.len_utf8();
     }
     found
+}
+
+/// What may begin at a place.
+#[derive(Clone, Copy)]
+enum Before {
+    Word,
+    /// A part of a word, behind `-` or `_`.
+    Part,
+    Letter,
 }
 
 fn is_token_letter(letter: char) -> bool {
@@ -348,8 +373,8 @@ fn run(text: &str, is_part: impl Fn(char) -> bool) -> usize {
     text.find(|letter| !is_part(letter)).unwrap_or(text.len())
 }
 
-/// The length of a token with a known prefix.
-fn token(text: &str) -> Option<usize> {
+/// The length of a token with a known prefix. A part of a word is one only if its prefix is long and its tail has a digit.
+fn token(text: &str, is_part_of_word: bool) -> Option<usize> {
     TOKENS.iter().find_map(|(prefix, least, tail)| {
         let rest = text.strip_prefix(prefix)?;
         let is_part = |letter: char| match tail {
@@ -358,7 +383,10 @@ fn token(text: &str) -> Option<usize> {
             Tail::Base64 => is_random_letter(letter),
         };
         // `s.` and its like also begin calls and fields: their tails must look random.
-        let is_vague = prefix.len() <= 4 && !prefix.starts_with('A');
+        let is_vague = prefix.len() <= 4 && !prefix.starts_with('A') || is_part_of_word;
+        if is_part_of_word && prefix.len() < 4 {
+            return None;
+        }
         let begin = beginning(rest);
         let begin = &begin[..run(begin, is_part)];
         let is_random = !is_vague || begin.bytes().any(|byte| byte.is_ascii_digit());
@@ -513,21 +541,36 @@ fn passwords_in_addresses(text: &str) -> Vec<Range<usize>> {
     found
 }
 
-/// Values that are given to names of secrets: `api_key = "…"`, `"token": "…"`, `PASSWORD=…`, `AccountKey=…;`.
+fn is_bare(letter: char) -> bool {
+    !letter.is_whitespace() && !"\"'`,;)]}&".contains(letter)
+}
+
+/// Values that are given to names of secrets: `api_key = "…"`, `"token": "…"`, `PASSWORD=…`, `AccountKey=…;`, `("token", "…")`,
+/// `token || "…"`.
 fn named(text: &str) -> Vec<Range<usize>> {
-    let is_bare = |letter: char| !letter.is_whitespace() && !"\"'`,;)]}&".contains(letter);
     let mut found = Vec::new();
     let mut until = 0;
-    for (at, mark) in text.match_indices(['=', ':']) {
+    for (at, mark) in text.match_indices(['=', ':', ',', '|', '?']) {
         // What stands in a secret is part of it.
         if at < until {
             continue;
         }
-        let Some(strength) = names_a_secret(&text[..at]) else { continue };
-        let after = at + mark.len();
+        let (before, after) = (&text[..at], at + mark.len());
+        // These part much else, so that both sides must look like it.
+        let is_weak = match mark {
+            "," => match before.ends_with(['"', '\'', '`']) {
+                true => true,
+                false => continue,
+            },
+            "|" | "?" if text[after..].starts_with(mark) => true,
+            "|" | "?" => continue,
+            _ => false,
+        };
+        let Some(strength) = names_a_secret(before) else { continue };
         let rest = &text[after..];
         // `:=`, `==`, `=>` and `: &str =`
-        let lead = run(rest, |letter| letter == '=' || letter == '>' || letter == ' ' || letter == '\t');
+        let lead = run(rest, |letter| "=>|? \t".contains(letter));
+        let lead = lead + next_line(&rest[lead..]);
         let value = &rest[lead..];
         let (skip, value) = match value.strip_prefix("Bearer ").or_else(|| value.strip_prefix("Basic ")) {
             Some(token) => (value.len() - token.len(), token),
@@ -544,8 +587,13 @@ fn named(text: &str) -> Vec<Range<usize>> {
             _ => (0, &value[..run(beginning(value), is_bare)]),
         };
         let is_quoted = open > 0;
+        // `"kind": "password", "name2": …`
+        let is_next_name =
+            mark == "," && value[open + body.len()..].trim_start_matches(['"', '\'', '`', ' ']).starts_with(':');
         let is_secret = match strength {
-            Name::Secret => is_secret_value(body, is_quoted),
+            _ if is_next_name => false,
+            _ if is_weak && (!is_quoted || !body.bytes().any(|byte| byte.is_ascii_digit())) => false,
+            Name::Secret => is_secret_value(body, is_quoted) && (is_quoted || !is_code(before, lead, value, body)),
             Name::Service => is_key(body, 14, 2.0),
             Name::Weak => is_key(body, 16, 3.5) && !is_plain(body.as_bytes()),
         };
@@ -553,6 +601,70 @@ fn named(text: &str) -> Vec<Range<usize>> {
             let length = if is_quoted { body.len() } else { run(value, is_bare) };
             until = start + open + length;
             found.push(start + open..until);
+        }
+    }
+    found
+}
+
+/// The length of the end of a line and what stands before a quotation on the next one.
+fn next_line(text: &str) -> usize {
+    let end = text.strip_prefix('\\').unwrap_or(text);
+    let Some(next) = end.strip_prefix("\r\n").or_else(|| end.strip_prefix('\n')) else { return 0 };
+    let value = beginning(next).trim_start_matches([' ', '\t']);
+    let skipped = beginning(next).len() - value.len();
+    if value.starts_with(['"', '\'', '`']) { text.len() - next.len() + skipped } else { 0 }
+}
+
+/// Whether a value without quotes is code that is assigned, as in `token = self.next(` and `token: oauth2.Token`. Settings of
+/// an environment (`DB_PASSWORD=a.b`) are none; elsewhere what has dots and colons is no path of names if a part of it begins
+/// with a digit or has one before a letter.
+fn is_code(before: &str, lead: usize, value: &str, body: &str) -> bool {
+    let rest = value[body.len()..].trim_start_matches([' ', '\t']);
+    let is_alone = rest.is_empty() || rest.starts_with(['\n', '\r', '#']);
+    let is_name = |letter: char| letter.is_ascii_uppercase() || letter.is_ascii_digit() || letter == '_';
+    let is_setting = is_alone && lead == 0 && before.ends_with(is_name);
+    let is_part_of_path = |part: &str| {
+        let pairs = part.as_bytes().windows(2);
+        !part.starts_with(|letter: char| letter.is_ascii_digit())
+            && !pairs.into_iter().any(|pair| pair[0].is_ascii_digit() && pair[1].is_ascii_alphabetic())
+    };
+    match () {
+        () if is_setting => false,
+        () if body.contains(['(', '[', '<']) => true,
+        () if body.contains(['.', ':']) => !is_alone || body.split(['.', ':']).all(is_part_of_path),
+        () => false,
+    }
+}
+
+/// The text of an element that is named as a secret: `<password>…</password>`.
+fn in_tags(text: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    for (at, _) in text.match_indices("</") {
+        let start = text.floor_char_boundary(at.saturating_sub(MAX_LOOK_BYTES));
+        let Some((tag, value)) = text[start..at].rsplit_once('>') else { continue };
+        let Some((_, name)) = tag.rsplit_once('<') else { continue };
+        let name = name.split_whitespace().next().unwrap_or_default();
+        let is_random = value.bytes().any(|byte| byte.is_ascii_digit());
+        if is_random && names_a_secret(name) == Some(Name::Secret) && is_secret_value(value, true) {
+            found.push(at - value.len()..at);
+        }
+    }
+    found
+}
+
+/// The value behind an option of a command that is named as a secret: `--password …`.
+fn in_options(text: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    for (at, mark) in text.match_indices("--") {
+        let rest = beginning(&text[at + mark.len()..]);
+        let name = &rest[..run(rest, is_token_letter)];
+        let gap = run(&rest[name.len()..], |letter| letter == ' ');
+        let start = at + mark.len() + name.len() + gap;
+        let value = beginning(&text[start..]);
+        let value = &value[..run(value, is_bare)];
+        let is_option = gap > 0 && !value.starts_with('-') && names_a_secret(name) == Some(Name::Secret);
+        if is_option && is_secret_value(value, false) && !value.contains(['(', '[', '<']) {
+            found.push(start..start + run(&text[start..], is_bare));
         }
     }
     found
@@ -695,12 +807,9 @@ fn is_secret_value(value: &str, is_quoted: bool) -> bool {
     let lower = value.to_ascii_lowercase();
     let is_placeholder = is_variable(value) || PLACEHOLDERS.iter().any(|word| lower.starts_with(word));
     let is_random = entropy(value) >= MIN_NAMED_ENTROPY && value.bytes().any(|byte| byte.is_ascii_digit());
-    // Code that is assigned, `token = self.next(`, is no value.
-    let is_code = !is_quoted && value.contains(['(', '[', '.', ':', '<']);
     value.len() >= MIN_NAMED_CHARS
         && !value.contains(' ')
         && !is_placeholder
-        && !is_code
         && (is_random || is_quoted && entropy(value) >= MIN_NAMED_ENTROPY && !value.bytes().all(is_name_byte))
 }
 

@@ -1,6 +1,6 @@
 //! Secrets of many kinds, in many disguises; and code that looks like one.
 
-use super::planted::{disguises, kinds, planted};
+use super::planted::{assignments, disguises, kinds, planted};
 use super::*;
 
 #[test]
@@ -41,6 +41,21 @@ fn code_is_left_alone() {
         "curl -u \"$USER:$PASSWORD\" https://example.org",
         "kind: ConfigMap\ndata:\n  region: eu-central-1\n",
         "sc_config.load(path).unwrap()",
+        "token: oauth2.Token",
+        "self.token = sha256.hexdigest",
+        "connect(token=oauth2.token2)",
+        "password: x509::Secret,",
+        "[\"token\", \"clientSecret\", \"accessToken\"]",
+        "(\"password\", \"username\", \"region2\")",
+        "{\"kind\": \"password\", \"field_name2\": 1}",
+        "Usage: x --token TOKEN --password <PASSWORD1>",
+        "<token>identifier</token>",
+        "let password =\n    read_password(stdin2);",
+        "if is_token || is_number2 { }",
+        "const TABLE: [u8; 18] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18];",
+        "[72, 101, 108, 108, 111, 44, 32, 119, 111, 114, 108, 100, 33, 32, 72, 101, 121]",
+        "println!(\"a\\nname_of_a_thing_that_is_long: {}\\n\", b)",
+        "build-and-publish-to-pypi-when-a-tag-is-pushed-to-the-main-branch",
     ] {
         assert_eq!(redacted(text), (text.to_owned(), 0));
     }
@@ -50,9 +65,36 @@ fn code_is_left_alone() {
 #[test]
 fn a_long_line_is_looked_through_once() {
     const BYTES: usize = 1 << 19;
-    for part in
-        ["ab/", "a1B+", "a=", "eyJ.", "SG.", "glc_/", "://", "a://b:", "password=", "token=1a", "-----BEGIN ", "a\"+\""]
-    {
+    for part in [
+        "ab/",
+        "a1B+",
+        "a=",
+        "eyJ.",
+        "SG.",
+        "glc_/",
+        "://",
+        "a://b:",
+        "password=",
+        "token=1a",
+        "-----BEGIN ",
+        "a\"+\"",
+        "\\u{",
+        "\\u{1",
+        "&#",
+        "&#1",
+        "npm_",
+        "x-npm_",
+        "1,",
+        "1, ",
+        "0x1,\n",
+        "1 ",
+        "</",
+        "<token>1",
+        "--token ",
+        "\"token\",",
+        "token:\n",
+        "token||",
+    ] {
         let text = part.repeat(BYTES / part.len());
         let (out, _) = redacted(&text);
         assert!(!out.is_empty(), "{part}");
@@ -116,6 +158,35 @@ fn no_planted_secret_is_left_in_any_disguise() {
         }
     }
     assert!(count >= 200, "{count}");
+    assert_eq!(left, Vec::<String>::new(), "{} of {count}", left.len());
+}
+
+#[test]
+fn no_value_of_a_secrets_name_is_left() {
+    for (line, secret) in assignments() {
+        let source = format!("fn main() {{}}\n{}\nfn after() {{}}\n", line.replace("{}", secret));
+        let (out, found) = redacted(&source);
+        assert!(found > 0 && !out.contains(secret), "{source} -> {out}");
+        assert!(out.starts_with("fn main() {}\n") && out.ends_with("\nfn after() {}\n"), "{out}");
+        assert_eq!(out.lines().count(), source.lines().count(), "{out}");
+    }
+}
+
+/// Each kind in each disguise; those that only the name of a service tells, where that name is in the same line.
+#[test]
+fn no_kind_of_secret_is_left_in_any_disguise() {
+    let (mut count, mut left) = (0, Vec::new());
+    for (kind, line, secret) in kinds() {
+        for (disguise, text) in disguises(&secret, &base64) {
+            let source = format!("fn main() {{}}\n{}\nfn after() {{}}\n", line.replace("{}", &text));
+            let (out, found) = redacted(&source);
+            count += 1;
+            if found == 0 || gives_away(&out, &secret) || out.contains(&text) {
+                left.push(format!("{kind}, {disguise}: {source:?} -> {out:?}"));
+            }
+        }
+    }
+    assert!(count >= 2_200, "{count}");
     assert_eq!(left, Vec::<String>::new(), "{} of {count}", left.len());
 }
 
