@@ -205,7 +205,10 @@ fn claim(passage: &Passage, file: &ChangedFile, written: Written, secrets: &mut 
         mentions::check(passage, hunk, text, own)?;
     }
     let suggestion = match written.suggestion.filter(|text| !text.trim().is_empty()) {
-        Some(text) => Some(suggestion(file, &found, &text)?),
+        Some(text) => {
+            mentions::check_comments(passage, hunk, &text)?;
+            Some(suggestion(file, &found, &text)?)
+        }
         None => None,
     };
     if found.side == Side::Right

@@ -34,6 +34,72 @@ const PAIRS: [&str; 14] = [
 /// Endings of files that are no source code.
 const DATA_ENDINGS: [&str; 13] =
     ["json", "yaml", "yml", "xml", "csv", "txt", "toml", "ini", "cfg", "conf", "env", "log", "md"];
+/// Names of products, units, limits and usual errors that are written as only code is.
+const USUAL_NAMES: [&str; 56] = [
+    "MAX",
+    "MIN",
+    "GitHub",
+    "GitLab",
+    "JavaScript",
+    "TypeScript",
+    "PostgreSQL",
+    "MySQL",
+    "SQLite",
+    "OpenSSL",
+    "OpenAPI",
+    "GraphQL",
+    "WebSocket",
+    "WebSockets",
+    "OAuth",
+    "macOS",
+    "DoS",
+    "KiB",
+    "MiB",
+    "GiB",
+    "TiB",
+    "TypeError",
+    "ValueError",
+    "IndexError",
+    "KeyError",
+    "AttributeError",
+    "RuntimeError",
+    "ZeroDivisionError",
+    "OverflowError",
+    "RecursionError",
+    "StopIteration",
+    "NotImplementedError",
+    "FileNotFoundError",
+    "PermissionError",
+    "OSError",
+    "ImportError",
+    "NameError",
+    "UnicodeDecodeError",
+    "TimeoutError",
+    "AssertionError",
+    "RangeError",
+    "SyntaxError",
+    "ReferenceError",
+    "NullPointerException",
+    "IllegalArgumentException",
+    "IllegalStateException",
+    "IndexOutOfBoundsException",
+    "ArrayIndexOutOfBoundsException",
+    "ArithmeticException",
+    "ClassCastException",
+    "NumberFormatException",
+    "ConcurrentModificationException",
+    "UnsupportedOperationException",
+    "InterruptedException",
+    "StackOverflowError",
+    "OutOfMemoryError",
+];
+/// What issues and pull requests are called before their number, and how they are written.
+const ISSUES: [&str; 6] = ["issue", "pr", "mr", "gh", "ticket", "bug"];
+/// The same where several are listed; one number behind such a word may be a number of things.
+const SEVERAL_ISSUES: [&str; 5] = ["issues", "prs", "mrs", "tickets", "bugs"];
+/// Signs before which a line of code has ended and words begin.
+const COMMENTS: [&str; 7] = ["//", "# ", "## ", "/*", "<!--", "-- ", "\"\"\""];
+
 /// Words of languages themselves.
 const OF_LANGUAGES: [&str; 76] = [
     "None",
@@ -124,6 +190,38 @@ pub(super) fn check(passage: &Passage, hunk: &Shown, text: &str, own: &str) -> R
     text_tokens.issues()?;
     text_tokens.paths(text)?;
     text_tokens.names(text, own)
+}
+
+/// The same of what a suggestion says in its comments, where everything may be named that stands in its code.
+pub(super) fn check_comments(passage: &Passage, hunk: &Shown, suggestion: &str) -> Result<(), Reason> {
+    let comments: Vec<&str> = suggestion.lines().map(|line| parted(line).1).collect();
+    let text = comments.join("\n");
+    let tokens = tokens(&text);
+    let said = Text { passage, hunk, tokens: &tokens };
+    said.lines()?;
+    said.precedents()?;
+    said.commits()?;
+    said.issues()?;
+    said.paths(&text)
+}
+
+/// Code without what its comments say.
+pub(super) fn code(text: &str) -> String {
+    text.lines().map(|line| parted(line).0).collect::<Vec<&str>>().join("\n")
+}
+
+/// A line's code and its comment, by the signs of most languages. The `//` of an address begins none.
+fn parted(line: &str) -> (&str, &str) {
+    let trimmed = line.trim_start();
+    if trimmed.starts_with("* ") {
+        return ("", trimmed);
+    }
+    let begins = |mark: &&str| {
+        let places = line.match_indices(*mark).map(|(at, _)| at);
+        places.into_iter().find(|at| *mark != "//" || !line[..*at].ends_with(':'))
+    };
+    let at = COMMENTS.iter().filter_map(begins).min().unwrap_or(line.len());
+    line.split_at(at)
 }
 
 /// A word, or one sign that is no white space.
@@ -249,7 +347,7 @@ impl<'a> Text<'a> {
         found
     }
 
-    /// "line 12", "lines 12-14", "lines 12, 13 and 14", "line number 12", "the 12th line", "L12", "ln 12".
+    /// "line 12", "lines 12-14", "lines 12, 13 and 14", "line number 12", "the 12th line", "L12", "ln 12", "row 12".
     fn lines(&self) -> Result<(), Reason> {
         for (at, token) in self.tokens.iter().enumerate() {
             let lower = token.text.to_lowercase();
@@ -259,7 +357,7 @@ impl<'a> Text<'a> {
             if is_named && !self.is_shown(digits) && !self.holds(token.text) {
                 return Err(Reason::Line);
             }
-            if token.is(&["line", "lines", "ln", "lns"])
+            if token.is(&["line", "lines", "ln", "lns", "row", "rows"])
                 && !self.listed(at, Token::is_number).into_iter().all(|number| self.is_shown(number))
             {
                 return Err(Reason::Line);
@@ -316,7 +414,12 @@ impl<'a> Text<'a> {
             if is_hex(word) && has_letter && word.len() >= least && !is_known(word) {
                 return Err(Reason::Invented);
             }
-            if token.is(&["commit", "commits", "revision", "revisions", "changeset", "sha"])
+            // `r1234567`, as Subversion has them.
+            let number = word.strip_prefix('r').filter(|rest| rest.len() >= 5);
+            if number.is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit())) && !is_known(word) {
+                return Err(Reason::Invented);
+            }
+            if token.is(&["commit", "commits", "revision", "revisions", "rev", "revs", "changeset", "sha"])
                 && !self.listed(at, is_id).into_iter().all(is_known)
             {
                 return Err(Reason::Invented);
@@ -325,21 +428,51 @@ impl<'a> Text<'a> {
         Ok(())
     }
 
-    /// "#7", which is an issue or a pull request.
+    /// "#7", "!7", "GH-7", "issue 7", "PR 7", "pull request 7", "issues 7 and 8".
     fn issues(&self) -> Result<(), Reason> {
-        for pair in self.tokens.windows(2) {
-            if pair[0].text == "#" && pair[1].is_number() && !pair[1].is_apart {
-                let named = format!("#{}", pair[1].text);
-                if !self.passage.text.contains(&named) {
-                    return Err(Reason::Invented);
-                }
+        let shown = self.passage.text.to_lowercase();
+        let is_known = |number: &str| {
+            let words = ISSUES.iter().flat_map(|word| [format!("{word} "), format!("{word}-"), format!("{word} #")]);
+            let mut forms = words.chain(["#".into(), "!".into(), "pull request ".into(), "merge request ".into()]);
+            forms.any(|form| stands(&shown, &format!("{form}{number}")))
+        };
+        for (at, token) in self.tokens.iter().enumerate() {
+            let next = self.tokens.get(at + 1).filter(|next| next.is_number());
+            // `!0` is code.
+            let is_sign = token.text == "#"
+                || token.text == "!" && token.is_apart && next.is_some_and(|next| next.text.len() > 1);
+            if is_sign && next.is_some_and(|next| !next.is_apart && !is_known(next.text)) {
+                return Err(Reason::Invented);
+            }
+            // "The issue: 64 bits".
+            if self.tokens.get(at + 1).is_some_and(|next| matches!(next.text, ":" | "(" | "[")) {
+                continue;
+            }
+            let is_request = token.is(&["request"]) && at > 0 && self.tokens[at - 1].is(&["pull", "merge"]);
+            let mut listed = Vec::new();
+            if is_request || token.is(&ISSUES) {
+                // The sign between `GH` and its number begins no list.
+                let is_joined = self.tokens.get(at + 1).is_some_and(|next| next.text == "-" && !next.is_apart);
+                listed = self.listed(at + usize::from(is_joined), Token::is_number);
+            } else if token.is(&SEVERAL_ISSUES) {
+                listed = Some(self.listed(at, Token::is_number)).filter(|listed| listed.len() > 1).unwrap_or_default();
+            }
+            if !listed.into_iter().all(is_known) {
+                return Err(Reason::Invented);
             }
         }
         Ok(())
     }
 
-    /// Paths and names of files, with the lines that may stand behind them.
+    /// Paths and names of files, with the lines that may stand behind them; and addresses.
     fn paths(&self, text: &str) -> Result<(), Reason> {
+        let mut addresses = text.split(|letter: char| letter.is_whitespace() || "`\"'()[]{},;<>".contains(letter));
+        let is_invented = |word: &str| {
+            word.contains("://") && !self.passage.text.contains(word.trim_end_matches(['.', ':', '!', '?']))
+        };
+        if addresses.any(is_invented) {
+            return Err(Reason::Invented);
+        }
         let words = text
             .split(|letter: char| letter.is_whitespace() || "`\"'()[]{},;<>".contains(letter))
             .map(|word| word.trim_matches(['.', ':', '!', '?', '*', '#', '@']))
@@ -401,13 +534,15 @@ impl<'a> Text<'a> {
         fn words(text: &str) -> impl Iterator<Item = &str> {
             text.split(|letter: char| !is_word_letter(letter)).filter(|word| !word.is_empty())
         }
+        let own = code(own);
         let shown: HashSet<&str> =
-            words(&self.passage.text).chain(words(own)).chain(words(&self.passage.path)).collect();
+            words(&self.passage.text).chain(words(&own)).chain(words(&self.passage.path)).collect();
         let is_known = |word: &str| {
             word.chars().count() < MIN_NAME_CHARS
                 || word.starts_with(char::is_numeric)
                 || shown.contains(word)
                 || OF_LANGUAGES.contains(&word)
+                || USUAL_NAMES.contains(&word)
         };
         let parts: Vec<&str> = text.split('`').collect();
         let closed = parts.iter().enumerate().filter(|(at, _)| at % 2 == 1 && at + 1 < parts.len());
@@ -415,10 +550,19 @@ impl<'a> Text<'a> {
         let is_called = |at: usize| {
             self.tokens[at + 1..].iter().take(2).map(|next| (next.text, next.is_apart)).eq([("(", false), (")", false)])
         };
-        let mut bare =
-            self.tokens.iter().enumerate().filter(|(at, token)| {
-                token.is_word() && (token.text.trim_matches('_').contains('_') || is_called(*at))
-            });
+        let is_colon = |at: usize| self.tokens.get(at).is_some_and(|token| token.text == ":" && !token.is_apart);
+        let is_joined = |at: usize| {
+            let is_before = at >= 2 && !self.tokens[at].is_apart && is_colon(at - 1) && is_colon(at - 2);
+            is_before || is_colon(at + 1) && is_colon(at + 2)
+        };
+        let has_humps = |word: &str| {
+            let letters: Vec<char> = word.chars().collect();
+            letters.windows(2).any(|pair| pair[0].is_lowercase() && pair[1].is_uppercase())
+        };
+        let is_code = |at: usize, word: &str| {
+            word.trim_matches('_').contains('_') || is_called(at) || is_joined(at) || has_humps(word)
+        };
+        let mut bare = self.tokens.iter().enumerate().filter(|(at, token)| token.is_word() && is_code(*at, token.text));
         if marked.all(is_known) && bare.all(|(_, token)| is_known(token.text)) { Ok(()) } else { Err(Reason::Name) }
     }
 }

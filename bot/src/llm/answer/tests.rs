@@ -115,7 +115,7 @@ fn says(claim: &mut Value, body: String) {
     with(claim, "body", format!("It overflows. {body} too."));
 }
 
-const SPOILS: [(Spoil, &[Reason]); 47] = [
+const SPOILS: [(Spoil, &[Reason]); 57] = [
     (|_, claim, n| with(claim, "quote", format!("let delay = base.pow({n});")), &[Reason::Quote]),
     (|_, claim, n| with(claim, "quote", format!("let delay_{n} = base_{n} << attempt_{n}; // {n}")), &[Reason::Quote]),
     (|_, claim, n| with(claim, "quote", ["", "  ", "}", ";", "()"][n % 5]), &[Reason::Quote]),
@@ -210,10 +210,48 @@ const SPOILS: [(Spoil, &[Reason]); 47] = [
         |_, claim, n| says(claim, format!("The caller {} breaks", ["frob_all", "frob()", "`Frob::all`"][n % 3])),
         &[Reason::Name],
     ),
+    (
+        |_, claim, n| {
+            let word =
+                ["PR", "pull request", "issue", "Issue #", "MR", "ticket", "bug", "merge request", "issue no."][n % 9];
+            says(claim, format!("See {word} {}", 4_711 + n));
+        },
+        &[Reason::Invented],
+    ),
+    (|_, claim, n| says(claim, format!("See {}{}", ["GH-", "!", "gh-", "PR-"][n % 4], 4_711 + n)), &[Reason::Invented]),
+    (|_, claim, n| says(claim, format!("See {} 7 and {}", ["issues", "PRs"][n % 2], 4_711 + n)), &[Reason::Invented]),
+    (|_, claim, n| says(claim, format!("See {}{}", ["rev ", "r", "revs "][n % 3], 1_234_567 + n)), &[Reason::Invented]),
+    (|_, claim, n| says(claim, format!("See {} {}", ["row", "rows", "Row"][n % 3], 5_000 + n)), &[Reason::Line]),
+    (
+        |_, claim, n| says(claim, format!("{} breaks", ["Frob::all", "frobAll", "FrobAll", "frob::all(3)"][n % 4])),
+        &[Reason::Name],
+    ),
+    (|_, claim, n| says(claim, format!("See https://example.org/a?b={n}.")), &[Reason::Invented]),
+    (
+        |_, claim, n| {
+            let said = ["commit deadbee1", "#4711", "PR 4711", "see src/other.rs", "https://example.org"][n % 5];
+            with(claim, "suggestion", format!("    let delay_{n} = {n}; // {said}"));
+        },
+        &[Reason::Invented],
+    ),
+    (
+        |_, claim, n| {
+            let said = [format!("as line {}", 5_000 + n), format!("{PATH}:{}", 5_000 + n)];
+            with(claim, "suggestion", format!("    /* {} */\n    let delay_{n} = {n};", said[n % 2]));
+        },
+        &[Reason::Line],
+    ),
+    (
+        |_, claim, n| {
+            with(claim, "suggestion", format!("    let delay_{n} = {n}; // frobs_{n}"));
+            says(claim, format!("It frobs_{n} and does"));
+        },
+        &[Reason::Name],
+    ),
 ];
 
 #[test]
-fn of_nine_hundred_untrue_answers_none_comes_through() {
+fn of_a_thousand_untrue_answers_none_comes_through() {
     let file = file();
     let passage = passage(&file);
     assert_eq!(passage.hunks.len(), 20);
@@ -230,7 +268,7 @@ fn of_nine_hundred_untrue_answers_none_comes_through() {
             count += 1;
         }
     }
-    assert_eq!(count, 940);
+    assert_eq!(count, 1_140);
 }
 
 #[test]
@@ -267,6 +305,8 @@ fn true_words_come_through() {
         "Reads and/or writes: I/O, key/value, n/2, 1/2, 50 % of 1,000,000, e.g. 1.5 or v1.2.3.".into(),
         "`attempt_0.checked_add(1)` would say so.".into(),
         "The argument(s) of wait_0() may be 0x7fffffff, i.e. too many.".into(),
+        "The loop issues 64 requests; that is a bug. 2 of them fail, as on GitHub, with a TypeError.".into(),
+        "u64::MAX overflows, and 12 rows more; is it !0 or r12?".into(),
     ] {
         let mut about = claim(&passage, 0);
         with(&mut about, "body", body.clone());
@@ -343,10 +383,10 @@ fn words_are_plain_and_hold_no_secret() {
     let file = file();
     let passage = passage(&file);
     let mut about = claim(&passage, 0);
-    with(&mut about, "title", "It&#64;leaks\u{202e} now");
+    with(&mut about, "title", "It&#64;leaks \u{202e} now");
     with(&mut about, "body", "The key is ghp_0123456789abcdefghijklmnopqrstuv in it.");
     let judged = judge(&passage, &file, &answer(&about));
-    assert_eq!(judged.claims[0].title, "It@leaksU+202E now");
+    assert_eq!(judged.claims[0].title, "It@leaks U+202E now");
     assert_eq!((judged.claims[0].body.as_str(), judged.redacted), ("The key is [secret] in it.", 1));
 }
 
