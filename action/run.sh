@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # One of the three things that the action does. Reads PRECEDENT_MODE, PRECEDENT_STORE, PRECEDENT_FINDINGS,
 # PRECEDENT_AUTHOR and what a runner sets; `review` reads PRECEDENT_FORMAT, PRECEDENT_LLM, PRECEDENT_LLM_URL,
-# PRECEDENT_LLM_KEY, PRECEDENT_LLM_REQUESTS and PRECEDENT_LLM_COST too. Nothing of a pull request ever stands in a command.
+# PRECEDENT_LLM_KEY, PRECEDENT_LLM_REQUESTS, PRECEDENT_LLM_SECONDS, PRECEDENT_LLM_COST, PRECEDENT_LLM_INPUT_PRICE and
+# PRECEDENT_LLM_OUTPUT_PRICE too. Nothing of a pull request ever stands in a command.
 set -euo pipefail
 
 export PATH="$RUNNER_TEMP/precedent-bin:$PATH"
@@ -31,7 +32,10 @@ case "$PRECEDENT_MODE" in
         esac
         caps=()
         if [ -n "${PRECEDENT_LLM_REQUESTS:-}" ]; then caps+=("--llm-requests=$PRECEDENT_LLM_REQUESTS"); fi
+        if [ -n "${PRECEDENT_LLM_SECONDS:-}" ]; then caps+=("--llm-seconds=$PRECEDENT_LLM_SECONDS"); fi
         if [ -n "${PRECEDENT_LLM_COST:-}" ]; then caps+=("--llm-cost=$PRECEDENT_LLM_COST"); fi
+        if [ -n "${PRECEDENT_LLM_INPUT_PRICE:-}" ]; then caps+=("--llm-input-price=$PRECEDENT_LLM_INPUT_PRICE"); fi
+        if [ -n "${PRECEDENT_LLM_OUTPUT_PRICE:-}" ]; then caps+=("--llm-output-price=$PRECEDENT_LLM_OUTPUT_PRICE"); fi
         precedent --store "$PRECEDENT_STORE" review --event "$GITHUB_EVENT_PATH" --format "$format" "${out[@]}" "${caps[@]}"
         ;;
     post)

@@ -99,6 +99,13 @@ fn the_steps_index_review_and_post_as_the_workflows_do() {
         &[&inputs("review")[..], &voice, &[("PRECEDENT_LLM_REQUESTS", "0"), ("PRECEDENT_LLM_COST", "x")]].concat(),
     );
     assert!(capped.code == 2 && capped.stderr.contains("--llm-cost"), "{}", capped.stderr);
+    for (name, option) in
+        [("SECONDS", "--llm-seconds"), ("INPUT_PRICE", "--llm-input-price"), ("OUTPUT_PRICE", "--llm-output-price")]
+    {
+        let name = format!("PRECEDENT_LLM_{name}");
+        let wrong = step(&runner, &fixture, "run.sh", &[&inputs("review")[..], &voice, &[(&*name, "x")]].concat());
+        assert!(wrong.code == 2 && wrong.stderr.contains(option), "{}", wrong.stderr);
+    }
     let capped = step(
         &runner,
         &fixture,
@@ -141,6 +148,9 @@ fn each_variable_of_the_scripts_is_set_by_the_action() {
         ("LLM_KEY", "llm-key"),
         ("LLM_REQUESTS", "llm-requests"),
         ("LLM_COST", "llm-cost"),
+        ("LLM_SECONDS", "llm-seconds"),
+        ("LLM_INPUT_PRICE", "llm-input-price"),
+        ("LLM_OUTPUT_PRICE", "llm-output-price"),
     ] {
         assert!(action.contains(&format!("PRECEDENT_{variable}: ${{{{ inputs.{input} }}}}")), "{variable}");
     }
