@@ -25,7 +25,7 @@ fn run(fixture: &Fixture, arguments: &[&str]) -> Ran {
 }
 
 /// A library that was installed for tests; see `model/tests/onnx.rs`.
-fn library() -> Option<PathBuf> {
+pub(crate) fn library() -> Option<PathBuf> {
     let installed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/test-data/runtime");
     let places = precedent_model::runtime::RuntimePlaces {
         named: std::env::var_os("ORT_DYLIB_PATH").map(PathBuf::from),

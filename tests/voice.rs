@@ -5,6 +5,7 @@
 mod budget;
 mod cases;
 mod faults;
+mod local;
 
 use std::process::Command;
 use std::sync::{Arc, Mutex};
@@ -301,6 +302,12 @@ fn what_is_explained_is_what_is_sent() {
         let content = message["content"].as_str().expect("text");
         assert!(ran.stdout.contains(content.trim_end()), "{content}");
     }
+    // So is what goes with the messages.
+    let beside = ran.stdout.lines().find_map(|line| line.strip_prefix("--- each with ")).expect("what goes with them");
+    let mut body: Value = serde_json::from_str(beside).expect("JSON");
+    body["messages"] = bodies[0]["messages"].clone();
+    assert_eq!(body, bodies[0]);
+    assert!(ran.stdout.contains("You check claims about a change"), "{}", ran.stdout);
 }
 
 #[test]
@@ -415,4 +422,58 @@ fn a_second_look_is_taken_in_parts_where_the_context_is_small() {
     assert_eq!(dropped(&review), [], "{review:#}");
     assert_eq!(review["findings"].as_array().map(Vec::len), Some(3), "{review:#}");
     assert!(review["skipped"].to_string().contains("3 more findings"), "{}", review["skipped"]);
+    // Of few questions, as many are kept as the parts need.
+    let few = model.json(&repository(&files), &["--llm-context", "2200", "--llm-requests", "8"]);
+    assert!(few["llm"]["unasked"].as_array().is_some_and(|left| (1..6).contains(&left.len())), "{few:#}");
+    assert_eq!(dropped(&few), [], "{few:#}");
+}
+
+/// Each part of the claims has been looked at when the parts are compared: if that fails, what was kept is still shown.
+#[test]
+fn a_comparison_that_fails_takes_nothing_that_was_kept() {
+    let names: Vec<String> = (0..6).map(|at| format!("src/m{at}.rs")).collect();
+    let files: Vec<(&str, &str, &str)> = names.iter().map(|name| (name.as_str(), BEFORE, AFTER)).collect();
+    let mut long = claim();
+    long["body"] = "For an attempt of 64 or more this panics, and bits are lost before. ".repeat(20).trim().into();
+    let seen: Mutex<std::collections::HashSet<String>> = Mutex::default();
+    let model = Scripted::new(move |body, _| {
+        let mut answer: Value = serde_json::from_str(&first_or_second(body, &json!([long]))).expect("JSON");
+        let Some(ids) = answer.get_mut("keep").and_then(Value::as_array_mut) else {
+            return Some(said(body, &answer.to_string()));
+        };
+        let mut seen = seen.lock().expect("what was seen");
+        if !ids.iter().all(|id| seen.insert(id.to_string())) {
+            return Some(Response::json(400, &json!({"error": {"message": "no more"}})));
+        }
+        ids.truncate(1);
+        Some(said(body, &answer.to_string()))
+    });
+    let review = model.json(&repository(&files), &["--llm-context", "2200"]);
+    let left = review["skipped"].to_string();
+    assert!(
+        left.contains("the comparison of all that the language model claims") && left.contains("no more"),
+        "{left}"
+    );
+    let shown = review["findings"].as_array().map_or(0, Vec::len);
+    let rejected = dropped(&review);
+    assert!((2..6).contains(&shown), "{review:#}");
+    assert_eq!(rejected, [("rejected by the second look", 6 - shown as u64)], "{review:#}");
+}
+
+/// Two questions may say the same: the second look keeps one of them.
+#[test]
+fn of_claims_that_say_the_same_one_is_shown() {
+    let files = [("src/a.rs", BEFORE, AFTER), ("src/b.rs", BEFORE, AFTER)];
+    let model = Scripted::new(|body, _| {
+        let mut answer: Value = serde_json::from_str(&first_or_second(body, &json!([claim()]))).expect("JSON");
+        if let Some(ids) = answer.get_mut("keep").and_then(Value::as_array_mut) {
+            ids.truncate(1);
+        }
+        Some(said(body, &answer.to_string()))
+    });
+    let review = model.json(&repository(&files), &[]);
+    let second = model.bodies().pop().expect("a second look");
+    assert_eq!(user(&second).matches("The shift overflows").count(), 2, "both are shown to it at once");
+    assert_eq!(review["findings"].as_array().map(Vec::len), Some(1), "{review:#}");
+    assert_eq!(dropped(&review), [("rejected by the second look", 1)]);
 }

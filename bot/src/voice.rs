@@ -75,10 +75,11 @@ pub struct Tokens {
     pub completion: u64,
 }
 
+// Servers say how many there were, so that sums must hold whatever they say.
 impl std::ops::AddAssign for Tokens {
     fn add_assign(&mut self, other: Tokens) {
-        self.prompt += other.prompt;
-        self.completion += other.completion;
+        self.prompt = self.prompt.saturating_add(other.prompt);
+        self.completion = self.completion.saturating_add(other.completion);
     }
 }
 
@@ -93,8 +94,8 @@ impl std::ops::Add for Tokens {
 
 impl std::ops::SubAssign for Tokens {
     fn sub_assign(&mut self, other: Tokens) {
-        self.prompt -= other.prompt;
-        self.completion -= other.completion;
+        self.prompt = self.prompt.saturating_sub(other.prompt);
+        self.completion = self.completion.saturating_sub(other.completion);
     }
 }
 

@@ -302,6 +302,14 @@ pub(crate) struct ReviewArguments {
     #[arg(long, value_name = "FILE", help_heading = "Language model")]
     pub(crate) llm_tokenizer: Option<PathBuf>,
 
+    /// With --llm-url, tokens that a model may think before each answer; they are added to those of the answer [default: 0]
+    #[arg(long, value_name = "TOKENS", help_heading = "Language model")]
+    pub(crate) llm_thinking_tokens: Option<u32>,
+
+    /// With --llm-url, the name that the server gives the model in its answers, where it is another one
+    #[arg(long, value_name = "NAME", help_heading = "Language model")]
+    pub(crate) llm_answers_as: Option<String>,
+
     /// Tokens read and written, at the most [default: 60000]
     #[arg(long, value_name = "N", help_heading = "Language model")]
     pub(crate) llm_tokens: Option<u64>,

@@ -140,6 +140,8 @@ mod opened {
     impl Opened {
         pub(super) fn new(name: &str, options: &ReviewArguments) -> Result<Opened, Failure> {
             let url = options.llm_url.clone().or_else(|| variable("PRECEDENT_LLM_URL"));
+            // What a decoder here writes cannot leave its shape, so that there is nothing to think in.
+            let thinking = url.as_ref().and(options.llm_thinking_tokens).unwrap_or_default();
             let model: Box<dyn Model> = match url {
                 Some(url) => Box::new(hosted(name, url, options)?),
                 None => Box::new(local(name)?),
@@ -150,6 +152,7 @@ mod opened {
                 requests: options.llm_requests.unwrap_or(usual.requests),
                 time: options.llm_seconds.map_or(usual.time, Duration::from_secs),
                 cost: options.llm_cost,
+                thinking_tokens: thinking as usize,
                 prices: options.llm_input_price.zip(options.llm_output_price).map(|(input, output)| [input, output]),
                 ..usual
             };
@@ -182,7 +185,8 @@ mod opened {
     fn hosted(name: &str, url: String, options: &ReviewArguments) -> Result<OpenAi, Failure> {
         let key = variable("PRECEDENT_LLM_KEY").unwrap_or_default();
         let context_tokens = options.llm_context.unwrap_or(8192);
-        let address = Address { url, model: name.to_owned(), key: key.trim().to_owned(), context_tokens };
+        let answers_as = options.llm_answers_as.clone();
+        let address = Address { url, model: name.to_owned(), answers_as, key: key.trim().to_owned(), context_tokens };
         let model = OpenAi::new(address).map_err(|why| {
             Failure::new(Kind::Usage, why)
                 .with_hint("give the address up to `/chat/completions`, as in: --llm-url http://localhost:8080/v1")

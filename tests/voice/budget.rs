@@ -134,3 +134,22 @@ fn a_line_that_is_larger_than_the_context_is_left_out() {
     let whole = explained(4_000);
     assert!(!whole.contains(left_out) && whole.contains("word word"), "{whole}");
 }
+
+/// What cannot be asked about is not read: of sixty files that each hold a hidden character, those in questions are counted.
+#[test]
+fn files_that_are_not_asked_about_are_not_read() {
+    let names: Vec<String> = (0..60).map(|at| format!("src/m{at}.rs")).collect();
+    let hidden = AFTER.replace("Waits", "Wa\u{200b}its");
+    let files: Vec<(&str, &str, &str)> = names.iter().map(|name| (name.as_str(), BEFORE, hidden.as_str())).collect();
+    let fixture = repository(&files);
+    let model = Scripted::claiming(json!([]));
+    for (limit, why) in [(["--llm-requests", "4"], "may ask 4 questions"), (["--llm-tokens", "9000"], "may spend 9000")]
+    {
+        let review = model.json(&fixture, &limit);
+        let unasked = review["llm"]["unasked"].as_array().expect("a list");
+        assert!((50..60).contains(&unasked.len()), "{review:#}");
+        assert!(unasked.iter().all(|left| left["why"].as_str().is_some_and(|text| text.contains(why))), "{review:#}");
+        let hidden = review["llm"]["hidden_characters"].as_u64().expect("a number");
+        assert!((1..=10).contains(&hidden), "{hidden}");
+    }
+}

@@ -167,6 +167,82 @@ fn an_answer_that_breaks_off_or_never_ends_is_left_out() {
     }
 }
 
+/// A question that is never answered takes the time of no other, nor that of the second look.
+#[test]
+fn one_stalled_question_takes_no_finding_with_it() {
+    let fixture = repository(&[("src/a.rs", BEFORE, AFTER), ("src/b.rs", BEFORE, AFTER)]);
+    let model = Scripted::new(|body, _| {
+        if user(body).contains("file: src/b.rs") {
+            std::thread::sleep(Duration::from_secs(12));
+        }
+        Some(said(body, &first_or_second(body, &json!([claim()]))))
+    });
+    let review = model.json(&fixture, &["--llm-seconds", "6"]);
+    assert_eq!(review["findings"].as_array().map(Vec::len), Some(1), "{review:#}");
+    assert_eq!(review["findings"][0]["path"], "src/a.rs");
+    let unasked = review["llm"]["unasked"].as_array().expect("a list");
+    assert_eq!((unasked.len(), &unasked[0]["path"]), (1, &json!("src/b.rs")), "{review:#}");
+    assert!(unasked[0]["why"].as_str().is_some_and(|why| why.contains("in time")), "{review:#}");
+}
+
+/// A server may say that it read and wrote nothing, or more than there is: the limits hold all the same.
+#[test]
+fn a_server_that_counts_wrongly_lifts_no_limit() {
+    let names: Vec<String> = (0..6).map(|at| format!("src/m{at}.rs")).collect();
+    let files: Vec<(&str, &str, &str)> = names.iter().map(|name| (name.as_str(), BEFORE, AFTER)).collect();
+    for (count, least, most) in [(u64::MAX, 1_000, 100_000), (0, 100, 1_000)] {
+        let model = Scripted::new(move |body, _| {
+            let text = first_or_second(body, &json!([]));
+            let usage = json!({"prompt_tokens": count, "completion_tokens": count});
+            let choices = json!([{"message": {"content": text}}]);
+            Some(Response::json(200, &json!({"model": body["model"], "choices": choices, "usage": usage})))
+        });
+        let review = model.json(&repository(&files), &["--llm-tokens", "20000"]);
+        let read = review["llm"]["tokens"]["prompt"].as_u64().expect("a number");
+        assert!((least..most).contains(&read), "{read}: {review:#}");
+        assert!(!review["briefing"].is_null(), "{review:#}");
+    }
+}
+
+/// A model that thinks before it speaks may have no room left to speak, which is said; with room for its thoughts it has.
+#[test]
+fn an_answer_that_is_cut_is_said_to_be() {
+    let thinking = || {
+        Scripted::new(|body, _| {
+            let room = body["max_tokens"].as_u64().unwrap_or_default();
+            let is_enough = room > 1_000;
+            let text = if is_enough { first_or_second(body, &json!([claim()])) } else { String::new() };
+            let reason = if is_enough { "stop" } else { "length" };
+            let choices = json!([{"message": {"content": text}, "finish_reason": reason}]);
+            Some(Response::json(200, &json!({"model": body["model"], "choices": choices})))
+        })
+    };
+    let model = thinking();
+    let review = model.json(&one_file(), &[]);
+    let skipped = review["skipped"].to_string();
+    assert!(skipped.contains("cut at 800 tokens") && skipped.contains("--llm-thinking-tokens"), "{skipped}");
+    let model = thinking();
+    let review = model.json(&one_file(), &["--llm-thinking-tokens", "1000"]);
+    assert_eq!(review["findings"].as_array().map(Vec::len), Some(1), "{review:#}");
+    let rooms: Vec<Value> = model.bodies().iter().map(|body| body["max_tokens"].clone()).collect();
+    assert_eq!(rooms, [json!(1_800), json!(1_072)]);
+}
+
+/// A deployment has a name of its own, and its answers name the model behind it.
+#[test]
+fn a_server_may_call_the_model_otherwise() {
+    let model = Scripted::new(|body, _| {
+        let mut named = body.clone();
+        named["model"] = "huge-2024-08-06".into();
+        Some(said(&named, &first_or_second(body, &json!([claim()]))))
+    });
+    let fixture = one_file();
+    let refused = model.json(&fixture, &[]);
+    assert!(refused["skipped"].to_string().contains("`huge-2024-08-06` answered"), "{}", refused["skipped"]);
+    let review = model.json(&fixture, &["--llm-answers-as", "huge"]);
+    assert_eq!(review["findings"].as_array().map(Vec::len), Some(1), "{review:#}");
+}
+
 /// Whoever does not want to wait has the briefing.
 #[cfg(unix)]
 #[test]

@@ -5,14 +5,13 @@ use std::time::{Duration, Instant};
 use crate::config::{LlmConfig, is_amount};
 use crate::voice::Tokens;
 
-/// Room of a second answer, in tokens: for the frame of its list, and for each id in it.
-const SECOND_FRAME_TOKENS: usize = 24;
+/// Room of a second answer, in tokens: for the frame of its list, and for each id in it. A local decoder begins to close its
+/// answer when fewer are left than closing one could take, about 40, so that the frame must have room for that beside itself.
+const SECOND_FRAME_TOKENS: usize = 64;
 const SECOND_ID_TOKENS: usize = 8;
-
-/// Tokens of the answer of a second look at so many claims.
-pub(super) fn second_answer_tokens(claims: usize) -> usize {
-    SECOND_FRAME_TOKENS + SECOND_ID_TOKENS * claims
-}
+/// Part of a review's time that is kept for the second look; at least so many seconds, and never more than half.
+const SECOND_PART: u32 = 5;
+const SECOND_LEAST: Duration = Duration::from_secs(10);
 
 /// What may be spent on one review.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -29,6 +28,8 @@ pub struct Limits {
     pub prices: Option<[f64; 2]>,
     /// Tokens of an answer.
     pub answer_tokens: usize,
+    /// Tokens that a model may think before each answer.
+    pub thinking_tokens: usize,
     /// Tokens of the hunks in one question.
     pub passage_tokens: usize,
     /// Precedents in one question.
@@ -46,6 +47,7 @@ impl Default for Limits {
             cost: None,
             prices: None,
             answer_tokens: 800,
+            thinking_tokens: 0,
             passage_tokens: 1_500,
             precedents: 4,
             precedent_tokens: 500,
@@ -75,9 +77,24 @@ impl Limits {
         }
     }
 
+    /// Tokens that may be written for an answer about a passage, thoughts included.
+    pub(super) fn first_answer(&self) -> usize {
+        self.answer_tokens + self.thinking_tokens
+    }
+
+    /// Tokens that may be written for a second look at so many claims, thoughts included.
+    pub(super) fn second_answer(&self, claims: usize) -> usize {
+        SECOND_FRAME_TOKENS + SECOND_ID_TOKENS * claims + self.thinking_tokens
+    }
+
+    /// Time that is kept for the second look.
+    pub(super) fn second_time(&self) -> Duration {
+        (self.time / SECOND_PART).max(SECOND_LEAST).min(self.time / 2)
+    }
+
     /// Says why so much may not be spent, if it may not.
     pub(super) fn allow(&self, tokens: Tokens) -> Result<(), String> {
-        if tokens.prompt + tokens.completion > self.tokens {
+        if tokens.prompt.saturating_add(tokens.completion) > self.tokens {
             return Err(format!("a review may spend {} tokens", self.tokens));
         }
         match (self.cost, self.cost_of(tokens)) {
@@ -99,6 +116,7 @@ impl Limits {
 pub(super) struct Kept {
     pub(super) requests: u32,
     pub(super) tokens: Tokens,
+    pub(super) time: Duration,
 }
 
 /// What has been spent, and what is promised to questions that are under way.
@@ -116,9 +134,9 @@ impl Ledger {
         Ledger { limits, started: Instant::now(), requests: 0, tokens: Tokens::default(), promised: Tokens::default() }
     }
 
-    /// Time that is left.
-    pub(super) fn left(&self) -> Duration {
-        self.limits.time.saturating_sub(self.started.elapsed())
+    /// Time that is left beside what is kept.
+    pub(super) fn left(&self, kept: Kept) -> Duration {
+        self.limits.time.saturating_sub(kept.time).saturating_sub(self.started.elapsed())
     }
 
     pub(super) fn seconds(&self) -> f64 {
@@ -131,8 +149,10 @@ impl Ledger {
         if self.requests + kept.requests >= self.limits.requests {
             return Err(format!("a review may ask {} questions and has asked them", self.limits.requests));
         }
-        if self.left().is_zero() {
-            return Err(format!("a review may take {} seconds and has taken them", self.limits.time.as_secs()));
+        if self.left(kept).is_zero() {
+            let beside = if kept.time.is_zero() { "" } else { ", but for those of the second look" };
+            let seconds = self.limits.time.as_secs();
+            return Err(format!("a review may take {seconds} seconds and has taken them{beside}"));
         }
         self.limits.allow(all)?;
         self.promised += question;
@@ -187,12 +207,41 @@ mod tests {
     #[test]
     fn what_is_kept_back_is_not_promised() {
         let mut ledger = Ledger::new(Limits { tokens: 1000, requests: 2, ..Limits::default() });
-        let kept = Kept { requests: 1, tokens: tokens(200, 50) };
+        let kept = Kept { requests: 1, tokens: tokens(200, 50), ..Kept::default() };
         assert!(ledger.promise(tokens(700, 51), kept).is_err_and(|why| why.contains("1000 tokens")));
         assert_eq!(ledger.promise(tokens(700, 50), kept), Ok(()));
         assert!(ledger.promise_again(tokens(700, 50), false, kept).is_err_and(|why| why.contains("2 questions")));
         ledger.enter(tokens(700, 50), tokens(700, 50));
         assert_eq!(ledger.promise(tokens(200, 50), Kept::default()), Ok(()));
+    }
+
+    #[test]
+    fn time_is_kept_for_the_second_look() {
+        let of = |seconds| Limits { time: Duration::from_secs(seconds), ..Limits::default() };
+        for (seconds, kept) in [(300, 60_000), (60, 12_000), (30, 10_000), (6, 3_000), (1, 500), (0, 0)] {
+            assert_eq!(of(seconds).second_time(), Duration::from_millis(kept), "{seconds}");
+        }
+        let limits = of(300);
+        let mut ledger = Ledger::new(limits);
+        let kept = Kept { time: limits.second_time(), ..Kept::default() };
+        assert!(
+            ledger.left(kept) <= Duration::from_secs(240) && ledger.left(Kept::default()) > Duration::from_secs(240)
+        );
+        let all = Kept { time: limits.time, ..kept };
+        assert!(ledger.promise(tokens(1, 1), all).is_err_and(|why| why.contains("but for those of the second look")));
+        assert_eq!(ledger.promise(tokens(1, 1), Kept::default()), Ok(()));
+    }
+
+    #[test]
+    fn sums_that_are_too_large_lift_no_limit() {
+        let most = tokens(u64::MAX, u64::MAX);
+        let mut ledger = Ledger::new(Limits::default());
+        assert_eq!(ledger.promise(tokens(1, 1), Kept::default()), Ok(()));
+        ledger.enter(tokens(1, 1), most);
+        assert_eq!(ledger.tokens, most);
+        assert!(ledger.promise(tokens(1, 1), Kept::default()).is_err_and(|why| why.contains("tokens")));
+        ledger.enter(most, most);
+        assert_eq!(ledger.promised, Tokens::default());
     }
 
     #[test]

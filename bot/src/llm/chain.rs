@@ -21,7 +21,7 @@ use tokio::sync::Semaphore;
 
 use super::Settings;
 use super::answer::{self, Claim, Drops, Reason};
-use super::budget::{Kept, Ledger, Limits, second_answer_tokens};
+use super::budget::{Kept, Ledger, Limits};
 use super::cache::Cache;
 use super::model::{Ask, Message, Model, Refusal, Reply, Role, Shape};
 use super::passage::{self, Passage, Plan};
@@ -78,6 +78,17 @@ fn secrets_of(messages: &[Message]) -> u32 {
     messages.iter().map(|message| message.content.matches(redact::MARK).count() as u32).sum()
 }
 
+/// Messages for people to read.
+fn said(model: &dyn Model, messages: &[Message]) -> String {
+    match model.as_one_text(messages) {
+        Some(text) => format!("--- prompt\n{text}\n"),
+        None => messages
+            .iter()
+            .map(|message| format!("--- {}\n{}\n", message.role.as_str(), message.content.trim_end()))
+            .collect(),
+    }
+}
+
 /// The questions as they would be sent, and what they would cost.
 pub(super) fn explain(model: &dyn Model, limits: &Limits, plan: &Plan) -> String {
     let mut out = String::new();
@@ -93,19 +104,25 @@ pub(super) fn explain(model: &dyn Model, limits: &Limits, plan: &Plan) -> String
         ));
         let messages = question_of(model, passage);
         secrets += secrets_of(&messages);
-        for message in messages {
-            out.push_str(&format!("--- {}\n{}\n", message.role.as_str(), message.content.trim_end()));
-        }
+        out.push_str(&said(model, &messages));
+    }
+    if !plan.passages.is_empty() {
+        let beside = model.beside(&prompt::shape(), limits.first_answer());
+        out.push_str(&format!("--- each with {beside}\n"));
+        out.push_str("--- the second look, here at no claim; with each claim its answer may be 8 tokens longer\n");
+        let second = second_step(&prompt::fence("")).format(&Parameters::new_with_text(""));
+        out.push_str(&said(model, &second.map(|prompt| sent(model, messages(&prompt))).unwrap_or_default()));
+        out.push_str(&format!("--- with {}\n", model.beside(&prompt::second_shape(0), limits.second_answer(0))));
     }
     for left in &plan.unasked {
         out.push_str(&format!("--- not asked: {} (risk {:.1}): {}\n", path(&left.path), left.risk, left.why));
     }
     let read: usize = plan.passages.iter().map(|passage| passage.tokens).sum();
-    let written = plan.passages.len() * limits.answer_tokens;
+    let written = plan.passages.len() * limits.first_answer();
     let first = Tokens { prompt: read as u64, completion: written as u64 };
     let second = plan.kept.tokens;
     out.push_str(&format!(
-        "--- {} questions to {}, {read} tokens to read, at most {written} to write; then one second look at what is claimed, at \
+        "--- {} questions to {}, {read} tokens to read, at most {written} to write; then a second look at what is claimed, at \
          most {} to read and {} to write\n",
         plan.passages.len(),
         model.name(),
@@ -147,8 +164,8 @@ struct State {
     /// Numbers of the claims that the last second looks kept, best first; `None` for those that nobody weighed.
     verdicts: HashMap<usize, bool>,
     order: Vec<usize>,
-    /// Second questions that were asked; llm-chain goes on as long as its documents do not become one.
-    seconds: HashSet<String>,
+    /// The claims of second questions that were asked; llm-chain goes on as long as its documents do not become one.
+    seconds: HashSet<Vec<usize>>,
     dropped: Drops,
     stated: u32,
     cached: u32,
@@ -225,7 +242,7 @@ impl<'a> Desk<'a> {
     /// Asks about a passage; returns its claims in lines.
     async fn first(&self, at: usize, messages: Vec<Message>) -> String {
         let passage = &self.passages[at];
-        let tokens = Tokens { prompt: passage.tokens as u64, completion: self.limits.answer_tokens as u64 };
+        let tokens = Tokens { prompt: passage.tokens as u64, completion: self.limits.first_answer() as u64 };
         let unanswered = |why: String| {
             let path = passage.path.clone();
             let mut desk = self.desk();
@@ -242,7 +259,7 @@ impl<'a> Desk<'a> {
             }
         };
         if !answer::is_list(&reply.text) {
-            unanswered(format!("the answer was {}", Reason::Shape.as_str()));
+            unanswered(out_of_shape(&reply, self.limits.first_answer()));
         }
         let judged = answer::judge(passage, &self.files[passage.file], &reply.text);
         let mut desk = self.desk();
@@ -262,21 +279,25 @@ impl<'a> Desk<'a> {
 
     /// Looks at claims in lines a second time; returns the lines of those that are kept.
     async fn second(&self, messages: Vec<Message>) -> String {
-        let text = messages.last().map(|message| message.content.clone()).unwrap_or_default();
-        let claims = in_parts(&text);
-        if claims.is_empty() || !self.desk().seconds.insert(text) {
+        let claims = messages.last().map(|message| in_parts(&message.content)).unwrap_or_default();
+        let mut numbers: Vec<usize> = claims.keys().copied().collect();
+        numbers.sort_unstable();
+        if claims.is_empty() || !self.desk().seconds.insert(numbers) {
             return String::new();
         }
         let tokens = messages.iter().map(|message| self.settings.model.count(&message.content)).sum::<usize>();
         let tokens = Tokens {
             prompt: (tokens + self.settings.model.overhead(2)) as u64,
-            completion: second_answer_tokens(claims.len()) as u64,
+            completion: self.limits.second_answer(claims.len()) as u64,
         };
         let is_whole: fn(&str) -> bool = |text| answer::kept(text).is_some();
         let shape = (prompt::second_shape(claims.len()), is_whole);
         let reply = self.ask(messages, shape, tokens, Kept::default()).await;
         let kept = match reply {
-            Ok(reply) => answer::kept(&reply.text).ok_or_else(|| Reason::Shape.as_str().to_owned()),
+            Ok(reply) => {
+                let room = self.limits.second_answer(claims.len());
+                answer::kept(&reply.text).ok_or_else(|| out_of_shape(&reply, room))
+            }
             Err(why) => Err(why),
         };
         let mut desk = self.desk();
@@ -299,11 +320,13 @@ impl<'a> Desk<'a> {
                 kept.iter().map(|number| claims[number].as_str()).collect()
             }
             Err(why) => {
-                desk.left.push(Left { what: "the second look at what the language model claims".into(), why });
-                for number in claims.keys() {
-                    desk.verdicts.remove(number);
-                }
-                desk.order.retain(|number| !claims.contains_key(number));
+                // What an earlier look kept stays kept; it is only not compared with the rest.
+                let is_weighed = claims.keys().all(|number| desk.verdicts.contains_key(number));
+                let what = match is_weighed {
+                    true => "the comparison of all that the language model claims",
+                    false => "the second look at what the language model claims",
+                };
+                desk.left.push(Left { what: what.into(), why });
                 String::new()
             }
         }
@@ -334,7 +357,7 @@ impl<'a> Desk<'a> {
             let mut desk = self.desk();
             desk.ledger.promise(promised, kept)?;
             desk.secrets += secrets_of(&messages);
-            desk.ledger.left()
+            desk.ledger.left(kept)
         };
         let again =
             |refusal: &Refusal| self.desk().ledger.promise_again(promised, refusal.may_have_cost(), kept).is_ok();
@@ -432,6 +455,14 @@ impl<'a> Desk<'a> {
             gave_away: state.gave_away,
         };
         Spoken { findings, skipped, account }
+    }
+}
+
+/// What is wrong with an answer out of shape that had room for so many tokens.
+fn out_of_shape(reply: &Reply, room: usize) -> String {
+    match reply.is_cut {
+        true => format!("the answer was cut at {room} tokens; a model that thinks first needs --llm-thinking-tokens"),
+        false => format!("the answer was {}", Reason::Shape.as_str()),
     }
 }
 
@@ -545,7 +576,7 @@ impl Executor for Clerk<'_> {
     }
 
     fn max_tokens_allowed(&self, _: &Options) -> i32 {
-        let most = self.0.settings.model.context_tokens().saturating_sub(self.0.limits.answer_tokens);
+        let most = self.0.settings.model.context_tokens().saturating_sub(self.0.limits.first_answer());
         i32::try_from(most).unwrap_or(i32::MAX)
     }
 

@@ -17,7 +17,7 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY
 use reqwest::{Client, StatusCode, Url};
 use serde_json::{Value, json};
 
-use super::model::{Ask, Model, Refusal, Reply};
+use super::model::{Ask, Model, Refusal, Reply, Shape};
 use crate::redact::redacted;
 use crate::render::visible;
 
@@ -27,10 +27,17 @@ const MAX_ANSWER_BYTES: usize = 1 << 20;
 const MAX_ATTEMPTS: u32 = 4;
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(10);
+/// Where more than this is left for a question, an attempt may take two thirds of it, so that one that is never answered can be
+/// made again.
+const ROOM_FOR_ANOTHER: Duration = Duration::from_secs(30);
 /// How often it is looked whether anybody still waits.
 const TICK: Duration = Duration::from_millis(50);
 /// Without a tokenizer at hand: few tokens of code are shorter than this, in bytes.
 const BYTES_A_TOKEN: usize = 3;
+/// No text has tokens that are longer than this in bytes, taken together: a server that counts fewer is not believed.
+const MAX_BYTES_A_TOKEN: usize = 64;
+/// Nor is one that counts more than this many times the tokens that are expected: its own words are some, but no more.
+const MAX_TIMES_EXPECTED: usize = 4;
 /// Questions at the same time.
 const PARALLEL: usize = 4;
 
@@ -41,6 +48,8 @@ pub struct Address {
     pub url: String,
     /// The model's name there.
     pub model: String,
+    /// The name that stands in its answers, where the server has another one for it.
+    pub answers_as: Option<String>,
     /// The key; empty for none. Never printed.
     pub key: String,
     /// Tokens of its context.
@@ -63,8 +72,19 @@ struct Dialect {
     has_no_temperature: bool,
 }
 
+impl Dialect {
+    /// What both have found. Questions are asked side by side, and each learns one thing at a time.
+    fn and(self, other: Dialect) -> Dialect {
+        Dialect {
+            format: self.format.max(other.format),
+            has_new_limit: self.has_new_limit || other.has_new_limit,
+            has_no_temperature: self.has_no_temperature || other.has_no_temperature,
+        }
+    }
+}
+
 /// How the shape of an answer is asked for, best first.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 enum Format {
     /// By a JSON schema.
     #[default]
@@ -137,13 +157,13 @@ impl OpenAi {
         self.dialect.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn body(&self, ask: &Ask<'_>, dialect: Dialect) -> Value {
+    /// A request but for its messages.
+    fn body(&self, shape: &Shape, max_tokens: usize, dialect: Dialect) -> Value {
         let limit = if dialect.has_new_limit { "max_completion_tokens" } else { "max_tokens" };
         let mut body = json!({
             "model": self.address.model,
-            "messages": ask.messages,
             "stream": false,
-            limit: ask.max_tokens,
+            limit: max_tokens,
         });
         if !dialect.has_no_temperature {
             body["temperature"] = 0.into();
@@ -153,11 +173,11 @@ impl OpenAi {
             Format::Schema => {
                 body["response_format"] = json!({
                     "type": "json_schema",
-                    "json_schema": {"name": ask.shape.name, "strict": true, "schema": unbounded(&ask.shape.schema)},
+                    "json_schema": {"name": shape.name, "strict": true, "schema": unbounded(&shape.schema)},
                 });
             }
             Format::ObjectOfSchema => {
-                body["response_format"] = json!({"type": "json_object", "schema": unbounded(&ask.shape.schema)});
+                body["response_format"] = json!({"type": "json_object", "schema": unbounded(&shape.schema)});
             }
             Format::Object => body["response_format"] = json!({"type": "json_object"}),
             Format::Words => {}
@@ -167,7 +187,9 @@ impl OpenAi {
 
     /// Sends a question once.
     async fn attempt(&self, ask: &Ask<'_>, dialect: Dialect) -> Outcome {
-        let body = self.body(ask, dialect).to_string();
+        let mut body = self.body(ask.shape, ask.max_tokens, dialect);
+        body["messages"] = json!(ask.messages);
+        let body = body.to_string();
         let mut request = self.client.post(self.endpoint.clone()).header(CONTENT_TYPE, "application/json").body(body);
         if !self.address.key.is_empty() {
             let Ok(mut value) = HeaderValue::from_str(&format!("Bearer {}", self.address.key)) else {
@@ -217,22 +239,36 @@ impl OpenAi {
             return Err(malformed("it is a page for people; see whether the address is that of the API"));
         }
         let answer: Value = serde_json::from_slice(body).map_err(|_| malformed("it is not JSON"))?;
+        let asked = self.address.answers_as.as_ref().unwrap_or(&self.address.model);
         if let Some(model) = answer["model"].as_str()
-            && !is_same_model(&self.address.model, model)
+            && !is_same_model(asked, model)
         {
             let answered = self.harmless(model);
-            return Err(Refusal::OtherModel { asked: self.address.model.clone(), answered });
+            return Err(Refusal::OtherModel { asked: asked.clone(), answered });
         }
-        let message = &answer["choices"][0]["message"];
-        let content = message["content"].as_str().ok_or_else(|| malformed("it holds no text"))?;
+        let choice = &answer["choices"][0];
+        let is_cut = choice["finish_reason"] == "length";
+        let content = match choice["message"]["content"].as_str() {
+            Some(content) => content,
+            // Whoever thinks in secret may have no room left to speak.
+            None if is_cut => "",
+            None => return Err(malformed("it holds no text")),
+        };
         // Some models think aloud first.
         let text = content.rsplit_once("</think>").map_or(content, |(_, said)| said).to_owned();
-        let usage = |name: &str| answer["usage"][name].as_u64();
+        let bytes: usize = ask.messages.iter().map(|message| message.content.len()).sum();
         let read: usize = ask.messages.iter().map(|message| self.count(&message.content)).sum();
+        let written = self.count(content);
+        let usage = |name: &str, bytes: usize, own: usize, most: usize| {
+            let least = bytes.div_ceil(MAX_BYTES_A_TOKEN) as u64;
+            let most = (most * MAX_TIMES_EXPECTED) as u64;
+            answer["usage"][name].as_u64().unwrap_or(own as u64).clamp(least, most.max(least))
+        };
         Ok(Reply {
-            prompt_tokens: usage("prompt_tokens").unwrap_or(read as u64),
-            completion_tokens: usage("completion_tokens").unwrap_or(self.count(content) as u64),
+            prompt_tokens: usage("prompt_tokens", bytes, read, read.max(bytes)),
+            completion_tokens: usage("completion_tokens", content.len(), written, written.max(ask.max_tokens)),
             text,
+            is_cut,
         })
     }
 
@@ -321,18 +357,28 @@ impl Model for OpenAi {
         &self.address.key
     }
 
+    fn beside(&self, shape: &Shape, max_tokens: usize) -> Value {
+        self.body(shape, max_tokens, *self.dialect())
+    }
+
     async fn answer(&self, ask: &Ask<'_>) -> Result<Reply, Refusal> {
         let deadline = Instant::now() + ask.timeout;
         let mut attempts = 0;
         loop {
             attempts += 1;
             let dialect = *self.dialect();
-            let outcome = patient(self.attempt(ask, dialect), deadline, ask.cancelled).await?;
+            let until = Instant::now() + attempt_time(deadline.saturating_duration_since(Instant::now()));
+            let outcome = match patient(self.attempt(ask, dialect), until, ask.cancelled).await {
+                Err(Refusal::TooSlow) if until < deadline => Outcome::Again(Refusal::TooSlow, Some(Duration::ZERO)),
+                outcome => outcome?,
+            };
             let (refusal, wait) = match outcome {
                 Outcome::Answered(reply) => return Ok(reply),
                 Outcome::Final(refusal) => return Err(refusal),
                 Outcome::Otherwise(refusal, other) => {
-                    *self.dialect() = other;
+                    let mut known = self.dialect();
+                    *known = known.and(other);
+                    drop(known);
                     (refusal, Duration::ZERO)
                 }
                 Outcome::Again(refusal, asked) => {
@@ -346,6 +392,11 @@ impl Model for OpenAi {
             patient(tokio::time::sleep(wait), deadline, ask.cancelled).await?;
         }
     }
+}
+
+/// How long an attempt may take of what is left for its question.
+fn attempt_time(left: Duration) -> Duration {
+    if left > ROOM_FOR_ANOTHER { left * 2 / 3 } else { left }
 }
 
 /// Waits for something as long as there is time and somebody wants it.
@@ -370,7 +421,9 @@ async fn patient<T>(work: impl Future<Output = T>, deadline: Instant, cancelled:
 fn is_same_model(asked: &str, answered: &str) -> bool {
     let plain = |name: &str| {
         let name = name.rsplit(['/', '\\']).next().unwrap_or(name).to_lowercase();
-        name.trim_end_matches(".gguf").trim_end_matches(":latest").to_owned()
+        let name = name.trim_end_matches(".gguf").trim_end_matches(":latest");
+        // What is latest has another name in the answer: that of its day.
+        name.strip_suffix("-latest").unwrap_or(name).to_owned()
     };
     let (asked, answered) = (plain(asked), plain(answered));
     let more = answered.strip_prefix(&*asked).or_else(|| asked.strip_prefix(&*answered));
@@ -461,10 +514,69 @@ fn cause(error: &dyn std::error::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::model::{Message, Role};
+    use super::super::prompt;
     use super::*;
 
     fn address(url: &str, key: &str) -> Address {
-        Address { url: url.into(), model: "m".into(), key: key.into(), context_tokens: 4096 }
+        Address { url: url.into(), model: "m".into(), answers_as: None, key: key.into(), context_tokens: 4096 }
+    }
+
+    /// What is read of an answer whose choice and usage are these.
+    fn read(choice: Value, usage: Value) -> Result<Reply, Refusal> {
+        let model = OpenAi::new(address("http://localhost/v1", "")).expect("a model");
+        let messages = [Message { role: Role::User, content: "x".repeat(3_200) }];
+        let shape = prompt::shape();
+        let ask = Ask {
+            messages: &messages,
+            shape: &shape,
+            max_tokens: 800,
+            timeout: Duration::from_secs(1),
+            again: &|_| false,
+            cancelled: &AtomicBool::new(false),
+        };
+        model.read(&ask, json!({"model": "m", "choices": [choice], "usage": usage}).to_string().as_bytes())
+    }
+
+    #[test]
+    fn what_a_server_counts_is_believed_within_reason() {
+        let counted = |usage: Value| {
+            let reply = read(json!({"message": {"content": "y".repeat(320)}}), usage).expect("an answer");
+            (reply.prompt_tokens, reply.completion_tokens)
+        };
+        assert_eq!(counted(json!({"prompt_tokens": 900, "completion_tokens": 90})), (900, 90));
+        assert_eq!(counted(Value::Null), (1_067, 107), "a token for every three bytes");
+        assert_eq!(counted(json!({"prompt_tokens": 0, "completion_tokens": 0})), (50, 5));
+        let most = counted(json!({"prompt_tokens": u64::MAX, "completion_tokens": u64::MAX}));
+        assert_eq!(most, (4 * 3_200, 4 * 800));
+        assert_eq!(counted(json!({"prompt_tokens": -1, "completion_tokens": 1e300})), (1_067, 107));
+    }
+
+    #[test]
+    fn an_answer_that_is_cut_is_told_from_one_that_is_whole() {
+        let cut = |content: Value, reason: &str| {
+            let reply = read(json!({"message": {"content": content}, "finish_reason": reason}), Value::Null);
+            reply.map(|reply| (reply.text, reply.is_cut))
+        };
+        assert_eq!(cut(json!("{\"a"), "length"), Ok(("{\"a".into(), true)));
+        assert_eq!(cut(Value::Null, "length"), Ok((String::new(), true)));
+        assert_eq!(cut(json!("{}"), "stop"), Ok(("{}".into(), false)));
+        assert!(matches!(cut(Value::Null, "stop"), Err(Refusal::Malformed(_))));
+    }
+
+    #[test]
+    fn an_attempt_leaves_time_for_another() {
+        for (left, time) in [(240, 160), (60, 40), (30, 30), (3, 3), (0, 0)] {
+            assert_eq!(attempt_time(Duration::from_secs(left)), Duration::from_secs(time), "{left}");
+        }
+    }
+
+    #[test]
+    fn what_was_found_side_by_side_is_kept() {
+        let one = Dialect { format: Format::Object, has_new_limit: true, has_no_temperature: false };
+        let other = Dialect { format: Format::Schema, has_new_limit: false, has_no_temperature: true };
+        assert_eq!(one.and(other), Dialect { format: Format::Object, has_new_limit: true, has_no_temperature: true });
+        assert_eq!(one.and(other), other.and(one));
     }
 
     #[test]
@@ -500,6 +612,9 @@ mod tests {
             ("gpt-4o-2024-08-06", "gpt-4o", true),
             ("gpt-4", "gpt-4-0613", true),
             ("claude", "claude-latest", true),
+            ("claude-3-5-sonnet-latest", "claude-3-5-sonnet-20241022", true),
+            ("claude-3-5-sonnet-latest", "claude-3-5-haiku-20241022", false),
+            ("gpt-4o-2024-08-06", "gpt-4o-2024-05-13", false),
             ("qwen2.5-coder", "qwen2.5-coder:7b", true),
             ("tiny", "tiny-q4_k_m.gguf", true),
             ("gpt-4o", "other", false),

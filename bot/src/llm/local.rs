@@ -6,9 +6,10 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use precedent_model::generate::{Decoder, Ending, Request, Sampling};
+use serde_json::{Value, json};
 
 use super::control;
-use super::model::{Ask, Model, Refusal, Reply};
+use super::model::{Ask, Message, Model, Refusal, Reply, Shape};
 
 /// A model on this machine.
 pub struct Local {
@@ -19,6 +20,12 @@ impl Local {
     /// A decoder as a model.
     pub fn new(decoder: Decoder) -> Local {
         Local { decoder: Arc::new(decoder) }
+    }
+
+    fn prompt(&self, messages: &[Message]) -> Result<String, String> {
+        let said: Vec<(&str, &str)> =
+            messages.iter().map(|message| (message.role.as_str(), message.content.as_str())).collect();
+        self.decoder.chat(&said)
     }
 }
 
@@ -66,10 +73,16 @@ impl Model for Local {
         ""
     }
 
+    fn as_one_text(&self, messages: &[Message]) -> Option<String> {
+        self.prompt(messages).ok()
+    }
+
+    fn beside(&self, shape: &Shape, max_tokens: usize) -> Value {
+        json!({"max_tokens": max_tokens, "sampling": "greedy", "schema": shape.schema})
+    }
+
     async fn answer(&self, ask: &Ask<'_>) -> Result<Reply, Refusal> {
-        let said: Vec<(&str, &str)> =
-            ask.messages.iter().map(|message| (message.role.as_str(), message.content.as_str())).collect();
-        let prompt = self.decoder.chat(&said).map_err(Refusal::Failed)?;
+        let prompt = self.prompt(ask.messages).map_err(Refusal::Failed)?;
         let decoder = Arc::clone(&self.decoder);
         let is_over = Arc::new(AtomicBool::new(false));
         let waiting = Waiting(Arc::clone(&is_over));
@@ -102,6 +115,7 @@ impl Model for Local {
                 text: written.text,
                 prompt_tokens: written.prompt_tokens as u64,
                 completion_tokens: written.tokens.len() as u64,
+                is_cut: written.ending == Ending::Length,
             }),
         }
     }

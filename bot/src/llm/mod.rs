@@ -52,7 +52,7 @@ pub fn speak(settings: &Settings<'_>, material: &Material<'_>) -> Spoken {
     chain::run(settings, material, &limits, plan)
 }
 
-/// Exactly what would be sent first, and what it would cost; nothing is sent.
+/// Exactly what would be sent, but for the claims in the second look, and what it would cost; nothing is sent.
 pub fn explain(settings: &Settings<'_>, material: &Material<'_>) -> String {
     let limits = settings.limits.within(&material.config.llm);
     let plan = passage::plan(material, settings.model, &limits);

@@ -72,6 +72,8 @@ pub struct Reply {
     pub prompt_tokens: u64,
     /// Tokens that were written.
     pub completion_tokens: u64,
+    /// Whether there were no tokens left for the rest of it.
+    pub is_cut: bool,
 }
 
 /// Why there is no answer.
@@ -155,6 +157,14 @@ pub trait Model: Send + Sync {
 
     /// What it is asked with and must never be seen; empty for nothing.
     fn key(&self) -> &str;
+
+    /// The text that a model of one text reads in place of messages.
+    fn as_one_text(&self, _: &[Message]) -> Option<String> {
+        None
+    }
+
+    /// What goes with the messages of a question: the limit of its answer, how tokens are drawn, and the shape.
+    fn beside(&self, shape: &Shape, max_tokens: usize) -> Value;
 
     /// Asks.
     ///

@@ -2,12 +2,12 @@
 //!
 //! Everything that is shown is redacted first, file by file, so that a secret over several lines is seen whole.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use precedent_pipeline::history::Objects;
 use precedent_pipeline::syntax::{Bag, similarity};
 
-use super::budget::{Kept, Limits, second_answer_tokens};
+use super::budget::{Kept, Limits};
 use super::model::Model;
 use super::prompt;
 use crate::briefing::{Repair, repair};
@@ -104,33 +104,48 @@ pub(super) struct Plan {
 pub(super) fn plan(material: &Material<'_>, model: &dyn Model, limits: &Limits) -> Plan {
     let mut plan = Plan::default();
     let change = material.change;
+    let index = Index::of(material);
     let mut order: Vec<(usize, f64)> = change
         .files
         .iter()
         .enumerate()
         .filter(|(_, file)| file.language.is_ok() && !file.diff.hunks.is_empty())
-        .map(|(at, file)| (at, risk(material, file)))
+        .map(|(at, file)| (at, risk(material, &index, file)))
         .collect();
     order.sort_by(|one, two| two.1.total_cmp(&one.1).then(one.0.cmp(&two.0)));
     let rules = prompt::rules_tokens(model);
     let mut spent = Tokens::default();
-    let mut kept = Kept { requests: 1, tokens: second_frame(model) };
+    let frame = second_frame(model, limits);
+    let mut claims = Tokens::default();
     for (at, risk) in order {
         let file = &change.files[at];
-        let mut reader = Reader { material, model, limits, hidden: 0 };
+        // A change may have thousands of files: one that cannot be asked about any more is not read.
+        let least = Tokens { prompt: (rules + LEAST_ROOM) as u64, completion: limits.first_answer() as u64 };
+        let reserved = second_look(model, limits, frame, claims);
+        let is_over = plan.passages.len() as u32 + reserved.requests >= limits.requests;
+        let why = match limits.allow(spent + least + reserved.tokens) {
+            _ if is_over => Some(format!("a review may ask {} questions", limits.requests)),
+            allowed => allowed.err(),
+        };
+        if let Some(why) = why {
+            plan.unasked.push(Unasked { path: file.path.to_string(), risk, why });
+            continue;
+        }
+        let mut reader = Reader { material, index: &index, model, limits, hidden: 0 };
         let (passages, too_small) = reader.passages(at, file, risk, rules);
         plan.hidden_characters += reader.hidden;
         let mut why = too_small.then(|| "the model's context is smaller than its hunks".to_owned());
         for passage in passages {
-            let question = Tokens { prompt: passage.tokens as u64, completion: limits.answer_tokens as u64 };
-            let second = second_share(model, &passage.path, limits);
+            let question = Tokens { prompt: passage.tokens as u64, completion: limits.first_answer() as u64 };
+            let more = claims + second_share(model, &passage.path, limits);
+            let kept = second_look(model, limits, frame, more);
             if plan.passages.len() as u32 + kept.requests >= limits.requests {
                 why = Some(format!("a review may ask {} questions", limits.requests));
-            } else if let Err(too_much) = limits.allow(spent + question + kept.tokens + second) {
+            } else if let Err(too_much) = limits.allow(spent + question + kept.tokens) {
                 why = Some(too_much);
             } else {
                 spent += question;
-                kept.tokens += second;
+                claims = more;
                 plan.kept = kept;
                 plan.passages.push(passage);
             }
@@ -140,30 +155,66 @@ pub(super) fn plan(material: &Material<'_>, model: &dyn Model, limits: &Limits) 
     plan
 }
 
+/// What is kept for a second look at claims of so many tokens: in parts, where the context does not hold them all. Comparing
+/// the parts with each other is done with what is left then.
+fn second_look(model: &dyn Model, limits: &Limits, frame: Tokens, claims: Tokens) -> Kept {
+    let room = (model.context_tokens() as u64).saturating_sub(limits.first_answer() as u64 + frame.prompt);
+    let looks = claims.prompt.div_ceil(room.max(1)).clamp(1, u64::from(u32::MAX));
+    let frames = Tokens { prompt: frame.prompt * looks, completion: frame.completion * looks };
+    Kept { requests: looks as u32, tokens: frames + claims, time: limits.second_time() }
+}
+
 /// Tokens of a second look at nothing.
-fn second_frame(model: &dyn Model) -> Tokens {
+fn second_frame(model: &dyn Model, limits: &Limits) -> Tokens {
     let empty = prompt::fenced("");
     let read = model.count(prompt::SECOND_RULES) + model.count(&empty) + model.overhead(2);
-    Tokens { prompt: read as u64, completion: second_answer_tokens(0) as u64 }
+    Tokens { prompt: read as u64, completion: limits.second_answer(0) as u64 }
 }
 
 /// What the claims of one answer add to the second look at the most: all that the answer says, in lines. Text is counted here
 /// a little higher than by whoever wrote it.
 fn second_share(model: &dyn Model, path: &str, limits: &Limits) -> Tokens {
     let frames = prompt::MAX_CLAIMS * (CLAIM_FRAME_TOKENS + model.count(path));
-    let written = second_answer_tokens(prompt::MAX_CLAIMS) - second_answer_tokens(0);
+    let written = limits.second_answer(prompt::MAX_CLAIMS) - limits.second_answer(0);
     Tokens { prompt: (limits.answer_tokens * 4 / 3 + frames) as u64, completion: written as u64 }
+}
+
+/// What there is of each file, so that no file is looked for among all.
+struct Index<'a> {
+    /// The places of the changed nodes that stand in a file or stood there.
+    nodes: HashMap<&'a str, Vec<usize>>,
+    facts: HashMap<&'a str, Vec<&'a Fact>>,
+}
+
+impl<'a> Index<'a> {
+    fn of(material: &Material<'a>) -> Index<'a> {
+        let mut index = Index { nodes: HashMap::new(), facts: HashMap::new() };
+        for (at, node) in material.change.nodes.iter().enumerate() {
+            for (path, _) in [&node.before, &node.after].into_iter().flatten() {
+                let places = index.nodes.entry(path).or_default();
+                if places.last() != Some(&at) {
+                    places.push(at);
+                }
+            }
+        }
+        for fact in material.facts {
+            index.facts.entry(&fact.about.path).or_default().push(fact);
+        }
+        index
+    }
+
+    /// The places of the nodes of a file.
+    fn nodes(&self, path: &str) -> &[usize] {
+        self.nodes.get(path).map_or(&[], Vec::as_slice)
+    }
 }
 
 /// How often what is changed was repaired, by the messages of its history; and a little for its size. An order, not a
 /// probability.
-fn risk(material: &Material<'_>, file: &ChangedFile) -> f64 {
+fn risk(material: &Material<'_>, index: &Index<'_>, file: &ChangedFile) -> f64 {
     let mut risk = 0.0;
-    for (node, trace) in material.change.nodes.iter().zip(&material.precedents.traces) {
-        if !touches(node, &file.path) {
-            continue;
-        }
-        for edit in trace {
+    for at in index.nodes(&file.path) {
+        for edit in material.precedents.traces.get(*at).into_iter().flatten() {
             risk += match repair(material.precedents.archive.commit(edit.commit)) {
                 Some(Repair::Revert) => 2.0,
                 Some(Repair::Fix) => 1.0,
@@ -175,13 +226,10 @@ fn risk(material: &Material<'_>, file: &ChangedFile) -> f64 {
     risk + 0.5 * (1.0 + changed as f64).ln()
 }
 
-fn touches(node: &ChangedNode, path: &str) -> bool {
-    [&node.before, &node.after].into_iter().flatten().any(|(place, _)| **place == *path)
-}
-
 /// Makes passages of one file.
 struct Reader<'a> {
     material: &'a Material<'a>,
+    index: &'a Index<'a>,
     model: &'a dyn Model,
     limits: &'a Limits,
     hidden: u32,
@@ -194,7 +242,7 @@ impl Reader<'_> {
         let checks = self.checks(&file.path);
         let fixed =
             rules + self.model.count(&instructions) + self.model.count(&checks) + self.model.count(&file.path) + 64;
-        let context = self.model.context_tokens().saturating_sub(self.limits.answer_tokens + fixed);
+        let context = self.model.context_tokens().saturating_sub(self.limits.first_answer() + fixed);
         // Precedents give way before the code does.
         let room = context.min(self.limits.passage_tokens);
         if room < LEAST_ROOM {
@@ -314,7 +362,13 @@ impl Reader<'_> {
                     && (piece.start_line..=piece.end_line).contains(&line)
             })
         };
-        let smallest = self.material.change.nodes.iter().filter(holds).min_by_key(|node| {
+        let paths = [Some(&*file.path), file.old_path.as_deref()];
+        let mut places: Vec<usize> =
+            paths.into_iter().flatten().flat_map(|path| self.index.nodes(path)).copied().collect();
+        places.sort_unstable();
+        places.dedup();
+        let nodes = places.into_iter().map(|at| &self.material.change.nodes[at]);
+        let smallest = nodes.filter(holds).min_by_key(|node| {
             let piece = &node.now().1;
             piece.end_line - piece.start_line
         });
@@ -333,20 +387,18 @@ impl Reader<'_> {
         let material = self.material;
         let mut ranks: BTreeMap<FactKind, usize> = BTreeMap::new();
         let mut found = Vec::new();
-        for fact in material
-            .facts
-            .iter()
-            .filter(|fact| is_here(&fact.about) || fact.about.path == path && fact.about.symbol.is_empty())
-        {
+        let index = self.index;
+        let facts = index.facts.get(path).into_iter().flatten();
+        for fact in facts.filter(|fact| is_here(&fact.about) || fact.about.symbol.is_empty()) {
             let rank = ranks.entry(fact.kind).or_default();
             let value = worth(fact.kind) / (1.0 + 0.5 * *rank as f64);
             *rank += 1;
             found.push(self.candidate(&words(fact), fact.citations.clone(), value, fact.kind == FactKind::Copy));
         }
-        for (node, neighbours) in material.change.nodes.iter().zip(&material.precedents.neighbours) {
-            if !is_here(&node.name()) {
-                continue;
-            }
+        for at in index.nodes(path) {
+            let neighbours =
+                material.precedents.neighbours.get(*at).filter(|_| is_here(&material.change.nodes[*at].name()));
+            let Some(neighbours) = neighbours else { continue };
             for (rank, near) in neighbours.iter().enumerate() {
                 let place = &near.place;
                 let base = &material.change.base;

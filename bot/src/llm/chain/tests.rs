@@ -39,3 +39,24 @@ fn what_is_data_is_no_template() {
     assert_eq!((said.len(), said[1].content.as_str()), (2, "{{ 7 * 6 }}{% raw %}"));
     assert_eq!((said[0].role, said[0].content.as_str()), (Role::System, prompt::RULES));
 }
+
+#[test]
+fn nothing_else_sees_llm_chain() {
+    fn sources(folder: &std::path::Path, found: &mut Vec<std::path::PathBuf>) {
+        for entry in std::fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                sources(&path, found);
+            } else if path.extension().is_some_and(|ending| ending == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut files = Vec::new();
+    ["bot/src", "cli/src", "model/src", "pipeline/src"].iter().for_each(|part| sources(&root.join(part), &mut files));
+    let name = ["llm", "chain"].join("_");
+    files.retain(|path| std::fs::read_to_string(path).is_ok_and(|text| text.contains(&format!("{name}::"))));
+    assert_eq!(files.len(), 1, "{files:?}");
+    assert!(files[0].ends_with("llm/chain.rs"), "{files:?}");
+}
