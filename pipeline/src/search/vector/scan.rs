@@ -1,6 +1,7 @@
 //! The scan: clusters, codes, vectors; each narrows down what the next looks at.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::ops::Range;
 
 use super::{Column, Explanation, Method, Rows, Scored, StoreError, VectorIndex, VectorRow};
@@ -108,10 +109,10 @@ impl VectorIndex {
         let (table, mut sums) = (CodeTable::new(question), Vec::new());
         let mut best = Best { keep, least: f32::NEG_INFINITY, found: Vec::new() };
         let mut wanted = Vec::new();
-        for (similarity, at) in self.clusters_to_scan(question, budget, rows) {
-            if how.scanned >= budget {
-                break;
-            }
+        let mut clusters = self.clusters_to_scan(question, budget, rows);
+        while how.scanned < budget
+            && let Some((similarity, at)) = clusters.next()
+        {
             let cluster = &self.clusters[at as usize];
             rows.within(cluster.rows.clone(), &mut wanted);
             if wanted.is_empty() {
@@ -144,40 +145,35 @@ impl VectorIndex {
     }
 
     /// The clusters to look into, with the similarities of their centres. Where every row is wanted, the nearest come first and
-    /// the others in the order of memory; else the nearest first, as far as they are needed.
-    fn clusters_to_scan(&self, question: &[f32], budget: usize, rows: &Rows) -> Vec<(f32, u32)> {
-        let mut clusters = self.clusters_by_similarity(question, budget);
-        if rows.len() == self.len() {
-            let mut reached = 0;
-            let enough = clusters.iter().position(|(_, at)| {
-                reached += self.clusters[*at as usize].rows.len();
-                reached >= budget
-            });
-            clusters.truncate(enough.map_or(clusters.len(), |last| last + 1));
-            if let Some(others) = clusters.get_mut(NEAREST_FIRST..) {
-                others.sort_unstable_by_key(|(_, at)| *at);
-            }
+    /// the others in the order of memory; else the nearest first.
+    fn clusters_to_scan(&self, question: &[f32], budget: usize, rows: &Rows) -> NearestFirst {
+        let mut clusters = self.clusters_by_similarity(question, budget, rows.len());
+        if rows.len() < self.len() {
+            return clusters;
         }
-        clusters
+        let (mut reached, mut enough) = (0, Vec::new());
+        while reached < budget
+            && let Some((similarity, at)) = clusters.next()
+        {
+            reached += self.clusters[at as usize].rows.len();
+            enough.push((similarity, at));
+        }
+        if let Some(others) = enough.get_mut(NEAREST_FIRST..) {
+            others.sort_unstable_by_key(|(_, at)| *at);
+        }
+        NearestFirst { sorted: enough.len(), clusters: enough, next: 0 }
     }
 
-    /// Every cluster with the similarity of its centre, the nearest first as far as `budget` rows are likely to reach.
-    fn clusters_by_similarity(&self, question: &[f32], budget: usize) -> Vec<(f32, u32)> {
+    /// Every cluster with the similarity of its centre, for a search that looks at `budget` of so many wanted rows.
+    fn clusters_by_similarity(&self, question: &[f32], budget: usize, wanted: usize) -> NearestFirst {
         let (wide, step) = widened(question, widest(self.dimension));
         let centres = self.centres.chunks_exact(self.dimension).zip(&self.clusters).enumerate();
-        let mut clusters: Vec<(f32, u32)> = centres
+        let clusters: Vec<(f32, u32)> = centres
             .map(|(at, (centre, cluster))| (product(&wide, centre) as f32 * step * cluster.scale, at as u32))
             .collect();
-        // No filter lets through more than a cluster holds, so fewer than these are rarely looked into.
-        let likely = clusters.len() * budget / self.len().max(1) * 2 + 16;
-        let nearer = |one: &(f32, u32), two: &(f32, u32)| two.0.total_cmp(&one.0).then(one.1.cmp(&two.1));
-        if likely < clusters.len() {
-            clusters.select_nth_unstable_by(likely, nearer);
-            clusters[..likely].sort_unstable_by(nearer);
-        } else {
-            clusters.sort_unstable_by(nearer);
-        }
-        clusters
+        // Where wanted rows lie evenly, half of these have the share that is looked at.
+        let likely = (clusters.len() as u64 * budget as u64 / wanted.max(1) as u64).saturating_mul(2) as usize;
+        NearestFirst::new(clusters, likely.saturating_add(16))
     }
 
     /// Rows of a cluster, with the sums over their codes.
@@ -248,6 +244,42 @@ impl VectorIndex {
         };
         scores.into_iter().map(scored).collect()
     }
+}
+
+/// Clusters with the similarities of their centres, the nearest first. Only as many are sorted as are asked for.
+struct NearestFirst {
+    clusters: Vec<(f32, u32)>,
+    sorted: usize,
+    next: usize,
+}
+
+impl NearestFirst {
+    /// Sorts the `likely` nearest ones, and the others when one of them is asked for.
+    fn new(mut clusters: Vec<(f32, u32)>, likely: usize) -> NearestFirst {
+        let sorted = likely.min(clusters.len());
+        if sorted < clusters.len() {
+            clusters.select_nth_unstable_by(sorted, nearer);
+        }
+        clusters[..sorted].sort_unstable_by(nearer);
+        NearestFirst { clusters, sorted, next: 0 }
+    }
+}
+
+impl Iterator for NearestFirst {
+    type Item = (f32, u32);
+
+    fn next(&mut self) -> Option<(f32, u32)> {
+        if self.next == self.sorted {
+            self.clusters[self.sorted..].sort_unstable_by(nearer);
+            self.sorted = self.clusters.len();
+        }
+        self.next += 1;
+        self.clusters.get(self.next - 1).copied()
+    }
+}
+
+fn nearer(one: &(f32, u32), two: &(f32, u32)) -> Ordering {
+    two.0.total_cmp(&one.0).then(one.1.cmp(&two.1))
 }
 
 /// The candidates with the best estimates so far, up to twice as many as are kept.
@@ -357,6 +389,30 @@ mod tests {
             assert_eq!(chunks(&most.0)[..3], chunks(&index.nearest(&question, 3, &rows).unwrap()));
             let none = index.rows(|_| false).unwrap();
             assert!(index.nearest(&question, 10, &none).unwrap().is_empty());
+        }
+    }
+
+    #[test]
+    fn with_a_filter_the_nearest_clusters_come_first_as_far_as_any_are_looked_into() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, question) = store_of(dir.path(), 9000);
+        let index = VectorIndex::open(&store).unwrap();
+        assert!(index.clusters.len() > 100, "{}", index.clusters.len());
+        // A tenth of all rows, evenly, and a tenth that lies together and far from the question.
+        for wanted in [(|chunk| chunk % 10 == 0) as fn(u32) -> bool, |chunk| (30..35).contains(&(chunk % 50))] {
+            let rows = index.rows(wanted).unwrap();
+            assert_eq!(rows.len(), 900);
+            for budget in [100, 700, 900] {
+                let (mut looked_into, mut within, mut scanned) = (Vec::new(), Vec::new(), 0);
+                let mut clusters = index.clusters_to_scan(&question, budget, &rows);
+                while scanned < budget {
+                    let (similarity, at) = clusters.next().unwrap();
+                    rows.within(index.clusters[at as usize].rows.clone(), &mut within);
+                    scanned += within.len();
+                    looked_into.push(similarity);
+                }
+                assert!(looked_into.is_sorted_by(|one, two| one >= two), "{budget} rows");
+            }
         }
     }
 
