@@ -5,12 +5,13 @@
 //! new is added. Scores are those of [`LexicalIndex`], but for lengths, which are rounded, and for statistics, which are of
 //! all history.
 
-use std::collections::{BTreeMap, HashMap};
-use std::fs;
+use std::collections::HashMap;
+use std::fs::{self, File, TryLockError};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::UNIX_EPOCH;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use tantivy::collector::{FilterCollector, TopDocs};
@@ -20,6 +21,7 @@ use tantivy::tokenizer::{TextAnalyzer, Token, TokenStream, Tokenizer};
 use tantivy::{Index, IndexReader, IndexWriter, ReloadPolicy, TantivyDocument, Term};
 
 use super::LexicalIndex;
+use super::looks::{self, Looks};
 use super::past::{SUBJECT_TIMES, said};
 use super::vector::header_words;
 use super::words::{for_each_stem, telling_stems};
@@ -37,8 +39,14 @@ const WRITER_BYTES: usize = 256 << 20;
 /// Documents whose texts are read at once.
 const BATCH: u32 = 16_384;
 const TOKENIZER: &str = "stems";
+/// How long another search is waited for that writes to an index; 1.2 million texts take some two minutes.
+const PATIENCE: Duration = Duration::from_secs(300);
+/// And how often it is asked after.
+const PAUSE: Duration = Duration::from_millis(10);
 /// The files of an index that were whole when they were looked at.
 const CHECKED: &str = "checked.json";
+/// How the names of these begin, also while one is written.
+const CHECKED_STEM: &str = "checked.";
 
 /// Which documents may be found, by number.
 pub(super) type Wanted = Arc<dyn Fn(u32) -> bool + Send + Sync>;
@@ -236,25 +244,39 @@ pub(super) struct WordIndex {
 }
 
 impl WordIndex {
-    /// Opens the index in a folder, or in memory. One that is behind is brought up, one that is unfit made again.
+    /// Opens the index in a folder, or in memory. One that is behind is brought up, one that is unfit made again, by one
+    /// process at a time: the others wait for it.
     fn open(folder: Option<&Path>, source: &dyn Source) -> Result<WordIndex, LexiconError> {
         let Some(folder) = folder else {
             return WordIndex::fill(Index::create_in_ram(schema().0), source, 0);
         };
-        if let Ok(Some((index, held))) = guarded(|| WordIndex::existing(folder, source)) {
-            let held = match held {
-                Held::All => return guarded(|| WordIndex::over(index)),
-                Held::First(count) => count,
-            };
-            if let Ok(index) = guarded(|| WordIndex::fill(index, source, held)) {
-                return Ok(index);
-            }
+        if let Some((index, Held::All)) = WordIndex::sound(folder, source)? {
+            return guarded(|| WordIndex::over(index));
+        }
+        let _lock = lock(folder)?;
+        // Whoever held it until now may have done it.
+        match WordIndex::sound(folder, source)? {
+            Some((index, Held::All)) => return guarded(|| WordIndex::over(index)),
+            Some((index, Held::First(count))) => match guarded(|| WordIndex::fill(index, source, count)) {
+                Err(LexiconError::Store(damage)) => return Err(damage.into()),
+                Err(_) => {}
+                done => return done,
+            },
+            None => {}
         }
         match fs::remove_dir_all(folder) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
             _ => fs::create_dir_all(folder)?,
         }
         guarded(|| WordIndex::fill(Index::create_in_dir(folder, schema().0)?, source, 0))
+    }
+
+    /// As [`WordIndex::existing`], where an index that cannot be read is none.
+    fn sound(folder: &Path, source: &dyn Source) -> Result<Option<(Index, Held)>, StoreError> {
+        match guarded(|| WordIndex::existing(folder, source)) {
+            Err(LexiconError::Store(damage)) => Err(damage),
+            other => Ok(other.ok().flatten()),
+        }
     }
 
     /// The index in a folder and what it holds, if its files are whole and of this store.
@@ -331,37 +353,48 @@ impl WordIndex {
     }
 }
 
-/// Length and time of change, in nanoseconds since 1970, of each file of an index.
-type Looks = BTreeMap<String, (u64, u64)>;
+/// The right to write to the index in a folder, until the file is closed. Waits for whoever has it; one who was stopped is
+/// waited for no longer than [`PATIENCE`].
+fn lock(folder: &Path) -> Result<File, LexiconError> {
+    if let Some(parent) = folder.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    let file = File::options().create(true).append(true).open(folder.with_extension("lock"))?;
+    let since = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if since.elapsed() < PATIENCE => thread::sleep(PAUSE),
+            Err(TryLockError::WouldBlock) => return Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
+            Err(TryLockError::Error(error)) => return Err(error.into()),
+        }
+    }
+}
 
 /// Whether the files of an index have the checksums that they state. Those that look as they did when that was found out
 /// are not read again: damage that leaves length and time alone shows in what is found, and no text comes from here.
 fn is_whole(folder: &Path, index: &Index) -> Result<bool, LexiconError> {
-    let now = looks(folder)?;
+    let now = looks_in(folder)?;
     let checked = folder.join(CHECKED);
-    let before: Option<Looks> = fs::read(&checked).ok().and_then(|text| serde_json::from_slice(&text).ok());
-    if before.as_ref() == Some(&now) {
+    if looks::kept(&checked).as_ref() == Some(&now) {
         return Ok(true);
     }
     let whole = index.validate_checksum()?.is_empty();
     if whole {
         // A place that cannot be written is checked each time.
-        drop(fs::write(&checked, serde_json::to_vec(&now).map_err(std::io::Error::from)?));
+        drop(looks::keep(&checked, &now));
     }
     Ok(whole)
 }
 
-fn looks(folder: &Path) -> Result<Looks, std::io::Error> {
+fn looks_in(folder: &Path) -> Result<Looks, std::io::Error> {
     let mut looks = Looks::new();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        if name == CHECKED || name.starts_with('.') {
-            continue;
+        if !name.starts_with(CHECKED_STEM) && !name.starts_with('.') {
+            looks.insert(name, looks::look(&entry.path())?);
         }
-        let metadata = entry.metadata()?;
-        let changed = metadata.modified()?.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
-        looks.insert(name, (metadata.len(), changed));
     }
     Ok(looks)
 }
@@ -461,6 +494,8 @@ impl TokenStream for StemStream<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
     use super::*;
 
     /// Documents of one text each.
@@ -529,6 +564,48 @@ mod tests {
         // Another store, and one that is shorter than what was indexed.
         assert_eq!(numbers(&open(&["a window", "open"]), "open"), [1]);
         assert_eq!(numbers(&open(&["a window"]), "open"), [0u32; 0]);
+    }
+
+    /// Documents that take a while to read, and how many were read.
+    struct Slow(Listed, AtomicU32);
+
+    impl Source for Slow {
+        fn count(&self) -> u32 {
+            self.0.count()
+        }
+
+        fn files(&self) -> Vec<String> {
+            self.0.files()
+        }
+
+        fn mark(&self, count: u32) -> Result<String, StoreError> {
+            self.0.mark(count)
+        }
+
+        fn add(&self, numbers: std::ops::Range<u32>, sink: &mut Sink<'_>) -> Result<(), LexiconError> {
+            self.1.fetch_add(numbers.len() as u32, Ordering::Relaxed);
+            thread::sleep(Duration::from_millis(100));
+            self.0.add(numbers, sink)
+        }
+    }
+
+    #[test]
+    fn of_several_searches_at_once_one_counts_words_and_all_find_them() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let place = folder.path().join("texts");
+        // Nothing is there at first, and then an index that is behind.
+        for (count, read) in [(2, 2), (DOCUMENTS.len(), 2)] {
+            let source = Slow(Listed(DOCUMENTS[..count].to_vec()), AtomicU32::new(0));
+            let exact = numbers(&WordIndex::open(None, &source.0).expect("an index"), "open file");
+            thread::scope(|scope| {
+                let search = || numbers(&WordIndex::open(Some(&place), &source).expect("an index"), "open file");
+                let searches: Vec<_> = (0..4).map(|_| scope.spawn(search)).collect();
+                for search in searches {
+                    assert_eq!(search.join().expect("an answer"), exact, "{count} documents");
+                }
+            });
+            assert_eq!(source.1.into_inner(), read, "{count} documents");
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod filter;
 mod lexical;
 mod lexicon;
 mod lineages;
+mod looks;
 mod past;
 mod question;
 mod rank;
