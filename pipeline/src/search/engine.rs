@@ -141,7 +141,7 @@ impl Engine<'_> {
         count: usize,
         measure: bool,
     ) -> Result<(Vec<(u32, f32)>, Explanation), StoreError> {
-        let index = VectorIndex::open(self.store)?;
+        let index = VectorIndex::open_whole(self.store, self.elsewhere)?;
         let rows = index.rows(|chunk| by_chunk.has(chunk))?;
         let (nearest, how) = nearest(&index, question, count, &rows, measure)?;
         let mut near: Vec<(u32, f32)> = Vec::new();

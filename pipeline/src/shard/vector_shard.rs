@@ -114,6 +114,11 @@ impl Store {
 }
 
 impl VectorShard {
+    /// The file, relative to the store.
+    pub fn file(&self) -> String {
+        self.entry.file()
+    }
+
     /// Rows in it.
     pub fn rows(&self) -> u32 {
         // Compared with a bound below 2^32 when the manifest was read.

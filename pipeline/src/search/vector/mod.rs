@@ -13,16 +13,21 @@ mod rows;
 mod scan;
 
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use precedent_model::Embedder;
 
+use super::looks::{self, Looks};
 use crate::kernels::{Blocks, product, widened, widest};
 use crate::shard::{Column, Store, StoreError, VectorRow, VectorShard};
 
 pub use explain::{Explanation, Method};
 pub use rows::Rows;
 pub use scan::Effort;
+
+/// The shards that were whole when they were looked at.
+const CHECKED: &str = "checked.json";
 
 /// The vectors of a store.
 pub struct VectorIndex {
@@ -89,6 +94,32 @@ impl VectorIndex {
             }
         }
         Ok(VectorIndex { dimension, shards, firsts, clusters, centres, memory: None })
+    }
+
+    /// As [`VectorIndex::open`], of shards that have their hashes. One that looks as it did when that was found out is not
+    /// read again; `elsewhere` is a folder for where the store cannot note it. Objects are not compared.
+    ///
+    /// # Errors
+    /// Likewise.
+    pub fn open_whole(store: &Store, elsewhere: Option<&Path>) -> Result<VectorIndex, StoreError> {
+        let index = VectorIndex::open(store)?;
+        let Some(dir) = store.dir() else { return Ok(index) };
+        let notes: Vec<PathBuf> = [Some(dir), elsewhere].into_iter().flatten().map(|dir| dir.join(CHECKED)).collect();
+        let before = notes.iter().find_map(|file| looks::kept(file)).unwrap_or_default();
+        let mut now = Looks::new();
+        for shard in &index.shards {
+            let file = shard.file();
+            let look = looks::look(&dir.join(&file)).ok();
+            if look.is_none() || before.get(&file) != look.as_ref() {
+                store.verify(shard)?;
+            }
+            now.extend(look.map(|look| (file, look)));
+        }
+        if now != before {
+            // Where it cannot be noted, the next search reads them again.
+            let _ = notes.iter().any(|file| looks::keep(file, &now).is_ok());
+        }
+        Ok(index)
     }
 
     /// Reads all vectors of a store, and compares them with their hashes.

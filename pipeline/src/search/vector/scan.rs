@@ -417,6 +417,48 @@ mod tests {
     }
 
     #[test]
+    fn a_shard_that_was_changed_is_found_out_before_it_is_searched() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, question) = store_of(dir.path(), 300);
+        let expected = |index: VectorIndex| chunks(&index.nearest(&question, 10, &index.all()).unwrap());
+        let found = expected(VectorIndex::open_whole(&store, None).unwrap());
+        let noted = std::fs::read(dir.path().join("checked.json")).unwrap();
+        let file = dir.path().join(VectorIndex::open(&store).unwrap().shards[0].file());
+        let (good, changed) = (std::fs::read(&file).unwrap(), std::fs::metadata(&file).unwrap().modified().unwrap());
+        let put = |bytes: &[u8], at: std::time::SystemTime| {
+            std::fs::write(&file, bytes).unwrap();
+            std::fs::File::options().append(true).open(&file).unwrap().set_modified(at).unwrap();
+        };
+        let later = changed + std::time::Duration::from_secs(1);
+        let reopened = || Store::open(dir.path()).unwrap().unwrap();
+        for at in (0..good.len()).step_by(97) {
+            let mut bad = good.clone();
+            bad[at] ^= 0x40;
+            put(&bad, later);
+            match VectorIndex::open_whole(&reopened(), None) {
+                Err(StoreError::Damaged { what, .. }) => assert!(file.ends_with(&what), "{what}"),
+                other => panic!("byte {at}: {:?}", other.map(|index| index.len())),
+            }
+        }
+        // One that only looks changed is read, and noted; one that looks as it did is not read again.
+        put(&good, later);
+        assert_eq!(expected(VectorIndex::open_whole(&reopened(), None).unwrap()), found);
+        assert_ne!(std::fs::read(dir.path().join("checked.json")).unwrap(), noted);
+        let mut bad = good.clone();
+        let last = bad.len() / 2;
+        bad[last] ^= 1;
+        put(&bad, later);
+        VectorIndex::open_whole(&reopened(), None).unwrap();
+        // Where the store cannot note it, another folder does.
+        put(&good, later);
+        std::fs::remove_file(dir.path().join("checked.json")).unwrap();
+        std::fs::create_dir(dir.path().join("checked.json")).unwrap();
+        let elsewhere = tempfile::tempdir().unwrap();
+        assert_eq!(expected(VectorIndex::open_whole(&reopened(), Some(elsewhere.path())).unwrap()), found);
+        assert!(elsewhere.path().join("checked.json").is_file());
+    }
+
+    #[test]
     fn odd_questions_are_answered() {
         let dir = tempfile::tempdir().unwrap();
         let (store, _) = store_of(dir.path(), 30);
