@@ -1,7 +1,7 @@
 //! Tree: the places of one commit's tree, joined once and kept in a file.
 //!
 //! A file stands in `places/` of the store, or of another folder where the store cannot hold it, under the name of what it
-//! was made of: the commit, and the shards that were joined. So no file is ever out of date; the oldest go.
+//! was made of: the commit, and the shards that were joined. So no file is ever out of date; those of the trees asked about last stay.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -36,8 +36,12 @@ pub fn places_at(
     let made_of = made_of(store, commit);
     let name = made_of.to_hex()[..32].to_owned();
     let folders: Vec<PathBuf> = [store.dir(), elsewhere].into_iter().flatten().map(|dir| dir.join(FOLDER)).collect();
-    let read =
-        |folder: &PathBuf| Places::from_bytes(&read(&folder.join(&name)).ok()?, &made_of, store.manifest().next_chunk);
+    let read = |folder: &PathBuf| {
+        let file = folder.join(&name);
+        let places = Places::from_bytes(&read(&file).ok()?, &made_of, store.manifest().next_chunk)?;
+        touch(&file);
+        Some(places)
+    };
     if let Some(places) = folders.iter().find_map(read) {
         return Ok(places);
     }
@@ -92,7 +96,13 @@ fn read(file: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Puts a file into a folder, whole or not at all, and removes the oldest ones.
+/// Makes a file the one asked about last.
+fn touch(file: &Path) {
+    // Where that cannot be told, it counts as asked about when it was made.
+    let _ = File::options().append(true).open(file).and_then(|file| file.set_modified(SystemTime::now()));
+}
+
+/// Puts a file into a folder, whole or not at all, and removes those that were not asked about for longest.
 fn keep(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     fs::create_dir_all(folder)?;
     // Two searches may do this at once, each with a file of its own.
