@@ -497,7 +497,7 @@ fn a_second_worktree_costs_only_its_new_commits() {
 }
 
 /// Makes commits from a stream for `git fast-import`.
-fn import(fixture: &Fixture, stream: &[u8]) {
+pub(crate) fn import(fixture: &Fixture, stream: &[u8]) {
     use std::io::Write;
     fixture.git(&["init", "--quiet", "--initial-branch=main"]);
     let mut import = std::process::Command::new("git")
@@ -511,7 +511,7 @@ fn import(fixture: &Fixture, stream: &[u8]) {
 }
 
 /// A commit of that stream, which changes files to texts.
-fn stream_commit(stream: &mut Vec<u8>, time: &str, message: &str, files: &[(&str, &str)]) {
+pub(crate) fn stream_commit(stream: &mut Vec<u8>, time: &str, message: &str, files: &[(&str, &str)]) {
     let head = format!("commit refs/heads/main\ncommitter Ada <ada@example.org> {time} +0000\n");
     stream.extend_from_slice(format!("{head}data {}\n{message}\n", message.len()).as_bytes());
     for (path, text) in files {

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::process::Stdio;
 
+use crate::index::{import, stream_commit};
 use crate::support::{Fixture, Ran, precedent};
 
 #[test]
@@ -55,6 +56,73 @@ fn as_of_shows_what_was_alive_then_and_history_what_ever_was() {
     assert_eq!(all.iter().filter(|hit| hit["symbol"] == "connect").count(), 6);
 }
 
+/// A function of a few lines about this, so that what becomes of it can be followed.
+fn function(name: &str, about: &str) -> String {
+    let lines: String =
+        (0..4).map(|at| format!("    let {about}_{at} = {about}.take({at}).{about}_of({name:?});\n")).collect();
+    format!("fn {name}({about}: &mut {about}) {{\n{lines}    {about}.end()\n}}\n")
+}
+
+#[test]
+fn a_name_that_passes_to_another_node_is_two_nodes() {
+    // `old` gets another name, and later another function is called so; two functions swap their names.
+    let fixture = Fixture::empty();
+    let (boat, tree) = ("boat", "tree");
+    let mut stream = Vec::new();
+    let none = || "fn none() {}\n".to_owned();
+    let versions = [
+        [function("old", "hinge"), function("left", boat), function("right", tree), none()],
+        [function("new", "hinge"), function("aside", boat), function("right", tree), none()],
+        [function("new", "hinge"), function("aside", boat), function("left", tree), none()],
+        [function("new", "hinge"), function("right", boat), function("left", tree), none()],
+        [function("new", "hinge"), function("right", boat), function("left", tree), function("old", "paint")],
+        [function("new", "hinge"), function("right", boat), none(), function("old", "paint")],
+    ];
+    for (at, functions) in versions.iter().enumerate() {
+        stream_commit(&mut stream, &format!("{}", 1_710_000_000 + at), "next", &[("a.rs", &functions.join("\n"))]);
+    }
+    import(&fixture, &stream);
+    let commits = fixture.git(&["rev-list", "--reverse", "HEAD"]);
+    let commits: Vec<&str> = commits.lines().collect();
+    let hits = fixture.json_lines(&["search", "what is taken", "--history", "--json", "-k", "50"]);
+    // What a node was about, with its first commit and its last one, its versions, and whether it stands.
+    let lives = [("hinge", 0, 1, 2, true), ("boat", 0, 3, 3, true), ("tree", 0, 5, 2, false), ("paint", 4, 4, 1, true)];
+    for (about, first, last, versions, alive) in lives {
+        let of: Vec<_> = hits.iter().filter(|hit| hit["text"].as_str().expect("text").contains(about)).collect();
+        assert_eq!(of.len(), 1, "{about}: {hits:?}");
+        let life = (&of[0]["first_commit"], &of[0]["last_commit"], &of[0]["versions"], &of[0]["alive"]);
+        assert_eq!(life, (&commits[first].into(), &commits[last].into(), &versions.into(), &alive.into()), "{about}");
+    }
+    let names: std::collections::HashSet<_> = hits.iter().map(|hit| hit["lineage"].as_str().expect("a name")).collect();
+    assert_eq!(names.len(), hits.len());
+}
+
+#[test]
+fn as_many_come_back_as_are_asked_for_and_exist() {
+    const VERSIONS: usize = 700;
+    const OTHERS: usize = 12;
+    let fixture = Fixture::empty();
+    let mut stream = Vec::new();
+    let others: String = (0..OTHERS).map(|at| format!("fn leaf_{at}() -> u32 {{\n    {at}\n}}\n\n")).collect();
+    for at in 0..VERSIONS {
+        let family = function("retry", "connection").replace("end()", &format!("connect_again({at})"));
+        let files = [("near.rs", family.as_str()), ("far.rs", &others)];
+        stream_commit(&mut stream, &format!("{}", 1_710_000_000 + at), "again", &files[..if at == 0 { 2 } else { 1 }]);
+    }
+    import(&fixture, &stream);
+    let ask = |more: &[&str]| {
+        let question = ["search", "retry the connection: connect again", "--history", "--json", "-k", "10"];
+        fixture.json_lines(&[&question[..], more].concat())
+    };
+    let hits = ask(&[]);
+    assert_eq!(hits.len(), 10);
+    assert_eq!((&hits[0]["symbol"], &hits[0]["versions"]), (&"retry".into(), &VERSIONS.into()));
+    // Under 2 % of all texts are left by this filter.
+    let hits = ask(&["--path", "far.rs"]);
+    assert!(hits.len() == 10 && hits.iter().all(|hit| hit["path"] == "far.rs"));
+    assert_eq!(ask(&["--all-versions", "--path", "near.rs"]).len(), 10);
+}
+
 #[test]
 fn a_name_is_found_by_its_definition_and_by_its_words() {
     let fixture = Fixture::new("review");
@@ -85,6 +153,59 @@ fn what_is_derived_is_made_again_when_it_is_damaged_or_cannot_be_kept() {
     }
     assert_eq!(ask(), expected, "the cache does as well");
     assert!(fixture.json(&["store", "check", "--json"])["ok"].as_bool().expect("a verdict"));
+}
+
+#[test]
+fn several_searches_at_once_share_what_is_derived() {
+    let fixture = Fixture::new("review");
+    fixture.json(&["index", "--json"]);
+    let arguments = ["search", "opens a connection", "--json", "-k", "5"];
+    let at_once = || {
+        let mut searches = Vec::new();
+        for _ in 0..4 {
+            let mut command = precedent(&fixture.repo(), &arguments);
+            searches.push(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary"));
+        }
+        let mut answers = Vec::new();
+        for search in searches {
+            let ran = Ran::of(search.wait_with_output().expect("an end"));
+            assert!(ran.code == 0 && ran.stdout.lines().count() == 5, "{ran:?}");
+            answers.push(ran.stdout);
+        }
+        let one = fixture.run(&arguments).stdout;
+        assert!(answers.iter().all(|answer| *answer == one), "{answers:?}");
+    };
+    at_once();
+    let meta = || std::fs::read_to_string(fixture.store().join("lexical/texts/meta.json")).expect("an index");
+    let segments = |meta: &str| serde_json::from_str::<serde_json::Value>(meta).expect("JSON")["segments"].clone();
+    let before = segments(&meta());
+    fixture.git(&["checkout", "--quiet", "--force", "main"]);
+    fixture.commit("src/more.rs", "pub fn connection_count() -> usize {\n    12\n}\n", "count");
+    at_once();
+    let after = segments(&meta());
+    let of = |segments: &serde_json::Value| segments.as_array().expect("a list").clone();
+    assert!(of(&after).len() == of(&before).len() + 1, "{after}");
+    assert!(of(&before).iter().all(|segment| of(&after).contains(segment)), "what was counted stays: {after}");
+    assert!(!fixture.beside("cache").join("precedent").exists(), "nobody had to keep words elsewhere");
+}
+
+#[test]
+fn the_trees_asked_about_last_are_kept() {
+    let fixture = Fixture::new("many");
+    let history = fixture.git(&["rev-list", "HEAD"]);
+    let others: Vec<&str> = history.lines().skip(1).take(8).collect();
+    let ask = |more: &[&str]| assert_eq!(fixture.run(&[&["search", "x y", "--json"], more].concat()).code, 0);
+    ask(&[]);
+    let places = fixture.store().join("places");
+    let names = || -> Vec<_> {
+        std::fs::read_dir(&places).expect("a folder").map(|entry| entry.expect("an entry").file_name()).collect()
+    };
+    let head = names();
+    assert_eq!(head.len(), 1);
+    others[..7].iter().for_each(|other| ask(&["--as-of", other]));
+    ask(&[]);
+    ask(&["--as-of", others[7]]);
+    assert!(names().len() == 8 && names().contains(&head[0]), "it was asked about again");
 }
 
 #[test]
@@ -166,4 +287,31 @@ fn who_brought_a_text_and_when_is_a_filter_too() {
     }
     let wrong = fixture.run(&["search", "x", "--since", "tomorrow"]);
     assert_eq!(wrong.code, 2);
+}
+
+#[test]
+fn who_brought_a_text_is_asked_of_the_node_that_stands_there_as_known_then() {
+    let fixture = Fixture::empty();
+    let mut stream = Vec::new();
+    stream_commit(&mut stream, "1710000000", "one", &[("a.rs", &function("boat", "hull"))]);
+    import(&fixture, &stream);
+    fixture.git(&["reset", "--quiet", "--hard"]);
+    let first = fixture.git(&["rev-parse", "HEAD"]);
+    let text = function("boat", "hull");
+    std::fs::write(fixture.repo().join("b.rs"), &text).expect("a file");
+    std::fs::create_dir(fixture.repo().join("moved")).expect("a folder");
+    fixture.git(&["add", "--all"]);
+    fixture.git(&["commit", "--quiet", "--message", "two", "--author", "Bob <bob@example.org>"]);
+    fixture.git(&["mv", "a.rs", "moved/c.rs"]);
+    fixture.git(&["commit", "--quiet", "--message", "three", "--author", "Cy <cy@example.org>"]);
+    let paths = |more: &[&str]| {
+        let hits = fixture.json_lines(&[&["search", "the boat", "--json"], more].concat());
+        let mut paths: Vec<String> = hits.iter().map(|hit| hit["path"].as_str().expect("a path").to_owned()).collect();
+        paths.sort_unstable();
+        paths
+    };
+    assert_eq!(paths(&["--as-of", &first, "--author", "bob"]), [""; 0], "he copied it only later");
+    assert_eq!(paths(&["--as-of", &first, "--author", "ada"]), ["a.rs"]);
+    assert_eq!(paths(&["--author", "bob"]), ["b.rs"], "the other one is not his");
+    assert_eq!(paths(&["--author", "ada"]), ["moved/c.rs"], "wherever it was moved to");
 }

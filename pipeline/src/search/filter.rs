@@ -1,13 +1,13 @@
 //! Filter: which places and which commits a query allows.
 
-use std::collections::HashSet;
 use std::path::Path;
 
 use globset::{GlobBuilder, GlobMatcher};
 
 use super::Query;
+use super::lineages::Lineages;
 use crate::PipelineError;
-use crate::archive::{Archive, Place, Places};
+use crate::archive::{Archive, Known, Place, Places};
 use crate::shard::{ChunkHead, CommitRow};
 
 /// Commits, by who wrote them and when.
@@ -36,10 +36,20 @@ impl Brought {
             })
     }
 
-    /// The texts that such commits brought, by number.
-    pub fn texts(&self, archive: &Archive) -> HashSet<u32> {
+    /// Whether each place has its text from such a commit, among those that are known: the commit brought the text to the
+    /// node that stands there, whatever the node was called then.
+    pub(super) fn to(&self, places: &Places, archive: &Archive, known: &Known) -> Vec<bool> {
         let allowed: Vec<bool> = archive.commits().iter().map(|commit| self.allows(commit)).collect();
-        archive.edits().iter().filter(|edit| allowed[edit.commit as usize]).filter_map(|edit| edit.after).collect()
+        let mut lineages = Lineages::of(archive, known);
+        (0..places.len())
+            .map(|at| {
+                let place = places.place(at);
+                lineages.of_place(&place).is_some_and(|lineage| {
+                    let mut edits = lineages.edits(archive, lineage);
+                    edits.any(|edit| edit.after == Some(place.chunk) && allowed[edit.commit as usize])
+                })
+            })
+            .collect()
     }
 }
 

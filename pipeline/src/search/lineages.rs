@@ -1,12 +1,13 @@
-//! Lineages: names that are one node over all of history, and its life.
+//! Lineages: which texts under which names are one node over all of history, and its life.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
+use rustc_hash::FxHashMap;
 use serde::Serialize;
 
-use crate::archive::{Archive, Known};
-use crate::shard::Change;
+use crate::archive::{Archive, Known, Place};
+use crate::shard::{Change, EditRow};
 
 /// The life of a node over all versions.
 #[derive(Debug, Clone, Serialize)]
@@ -23,80 +24,87 @@ pub struct Life {
     pub alive: bool,
 }
 
-type Name = (Arc<str>, Arc<str>);
+/// A text under a name: the file, the symbol in it, and the number of the text.
+type Standing = (Arc<str>, Arc<str>, u32);
 
-/// Names that are one node: joined wherever an edit renamed or moved it.
+/// Texts under names that are one node: joined by each edit that leads from one to the other. A name alone is not a node,
+/// since another may take it over.
 pub(super) struct Lineages {
-    at: HashMap<Name, usize>,
-    root: Vec<usize>,
-    edits: HashMap<usize, Vec<u32>>,
-    names: Vec<Name>,
+    at: FxHashMap<Standing, u32>,
+    root: Vec<u32>,
+    edits: FxHashMap<u32, Vec<u32>>,
 }
 
 impl Lineages {
     pub(super) fn of(archive: &Archive, known: &Known) -> Lineages {
-        let mut lineages = Lineages { at: HashMap::new(), root: Vec::new(), edits: HashMap::new(), names: Vec::new() };
-        for edit in archive.edits().iter().filter(|edit| known.has(edit.commit)) {
+        let mut lineages = Lineages { at: FxHashMap::default(), root: Vec::new(), edits: FxHashMap::default() };
+        let mut slots = Vec::new();
+        for (at, edit) in (0..).zip(archive.edits()).filter(|(_, edit)| known.has(edit.commit)) {
             let Some(symbol) = &edit.symbol else { continue };
-            let now = lineages.slot((edit.path.clone(), symbol.clone()));
-            if matches!(edit.change, Change::Moved | Change::Renamed) {
-                let path = edit.before_path.clone().unwrap_or_else(|| edit.path.clone());
-                let symbol = edit.before_symbol.clone().unwrap_or_else(|| symbol.clone());
-                let before = lineages.slot((path, symbol));
-                let (one, two) = (lineages.find(now), lineages.find(before));
-                let (first, second) = (one.min(two), one.max(two));
-                lineages.root[second] = first;
+            let is_same_node =
+                matches!(edit.change, Change::Modified | Change::Renamed | Change::Moved | Change::Removed);
+            let before = edit.before.filter(|_| is_same_node).map(|text| {
+                let path = edit.before_path.as_ref().unwrap_or(&edit.path);
+                lineages.slot((path.clone(), edit.before_symbol.as_ref().unwrap_or(symbol).clone(), text))
+            });
+            let after = edit.after.map(|text| lineages.slot((edit.path.clone(), symbol.clone(), text)));
+            if let (Some(before), Some(after)) = (before, after) {
+                let (one, two) = (lineages.find(before), lineages.find(after));
+                lineages.root[one.max(two) as usize] = one.min(two);
             }
+            slots.extend(after.or(before).map(|slot| (at, slot)));
         }
-        for (at, edit) in archive.edits().iter().enumerate().filter(|(_, edit)| known.has(edit.commit)) {
-            let Some(symbol) = &edit.symbol else { continue };
-            let slot = lineages.at[&(edit.path.clone(), symbol.clone())];
+        for (at, slot) in slots {
             let root = lineages.find(slot);
-            lineages.edits.entry(root).or_default().push(at as u32);
+            lineages.edits.entry(root).or_default().push(at);
         }
         lineages
     }
 
-    fn slot(&mut self, name: Name) -> usize {
-        let next = self.root.len();
-        match self.at.entry(name) {
-            std::collections::hash_map::Entry::Occupied(slot) => *slot.get(),
-            std::collections::hash_map::Entry::Vacant(slot) => {
-                self.names.push(slot.key().clone());
-                slot.insert(next);
-                self.root.push(next);
-                next
-            }
+    fn slot(&mut self, standing: Standing) -> u32 {
+        let next = self.root.len() as u32;
+        let slot = *self.at.entry(standing).or_insert(next);
+        if slot == next {
+            self.root.push(next);
         }
+        slot
     }
 
-    fn find(&self, mut at: usize) -> usize {
-        while self.root[at] != at {
-            at = self.root[at];
+    fn find(&mut self, mut at: u32) -> u32 {
+        while self.root[at as usize] != at {
+            // Each step halves the way for whoever comes next.
+            self.root[at as usize] = self.root[self.root[at as usize] as usize];
+            at = self.root[at as usize];
         }
         at
     }
 
-    pub(super) fn of_place(&self, path: &Arc<str>, symbol: &Arc<str>) -> usize {
-        self.find(self.at[&(path.clone(), symbol.clone())])
+    /// The node whose text stands, or stood, at a place; `None` where no known edit brought it there.
+    pub(super) fn of_place(&mut self, place: &Place) -> Option<u32> {
+        let slot = self.at.get(&(place.path.clone(), place.symbol.clone(), place.chunk)).copied()?;
+        Some(self.find(slot))
     }
 
-    pub(super) fn life(&self, archive: &Archive, lineage: usize, living: &HashSet<Name>) -> Life {
-        let edits: Vec<_> = self.edits[&lineage].iter().map(|at| &archive.edits()[*at as usize]).collect();
+    /// The edits of a node, oldest first.
+    pub(super) fn edits<'a>(&self, archive: &'a Archive, lineage: u32) -> impl Iterator<Item = &'a EditRow> {
+        self.edits.get(&lineage).into_iter().flatten().map(|at| &archive.edits()[*at as usize])
+    }
+
+    /// The life of a node; `living` are the nodes that stand in the tree asked about.
+    pub(super) fn life(&self, archive: &Archive, lineage: u32, living: &HashSet<u32>) -> Option<Life> {
+        let edits: Vec<&EditRow> = self.edits(archive, lineage).collect();
+        let (first, last) = (edits.first()?, edits.last()?);
         let versions: HashSet<u32> = edits.iter().filter_map(|edit| edit.after).collect();
-        let commit = |at: usize| archive.commit(edits[at].commit).id.to_string();
-        // Named after where it first stood, which no later edit changes.
-        let (path, symbol) = &self.names[lineage];
-        let identity = blake3::hash(format!("{path}\0{symbol}").as_bytes()).to_hex();
-        let alive = edits.iter().any(|edit| {
-            edit.symbol.as_ref().is_some_and(|symbol| living.contains(&(edit.path.clone(), symbol.clone())))
-        });
-        Life {
-            lineage: identity[..16].to_owned(),
+        let commit = |edit: &EditRow| archive.commit(edit.commit).id.to_string();
+        // Named after where it first stood and as what, which no later edit changes.
+        let text = first.after.or(first.before).map(|text| archive.head(text).id.to_string());
+        let named = format!("{}\0{}\0{}", first.path, first.symbol.as_deref()?, text?);
+        Some(Life {
+            lineage: blake3::hash(named.as_bytes()).to_hex()[..16].to_owned(),
             versions: versions.len(),
-            first_commit: commit(0),
-            last_commit: commit(edits.len() - 1),
-            alive,
-        }
+            first_commit: commit(first),
+            last_commit: commit(last),
+            alive: living.contains(&lineage),
+        })
     }
 }

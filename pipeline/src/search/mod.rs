@@ -154,8 +154,9 @@ pub fn alive(
     let places = places_at(store, archive.map(|archive| archive.snapshot().heads()), objects, commit, elsewhere)?;
     let mut allowed = filter.allowed(&places);
     if let Some(archive) = archive.filter(|_| !query.brought.is_any()) {
-        let texts = query.brought.texts(archive);
-        allowed.iter_mut().zip(places.chunks()).for_each(|(allowed, chunk)| *allowed &= texts.contains(chunk));
+        let known = archive.known_at(commit).unwrap_or_default();
+        let brought = query.brought.to(&places, archive, &known);
+        allowed.iter_mut().zip(brought).for_each(|(allowed, brought)| *allowed &= brought);
     }
     let history = archive.and_then(|archive| History::at(archive, commit, &query.text));
     let engine = Engine { store, places: &places, allowed, history, embedder, elsewhere };
@@ -180,7 +181,7 @@ pub fn history(
     all_versions: bool,
 ) -> Result<Found, PipelineError> {
     let filter = Filter::new(query)?;
-    let lineages = Lineages::of(archive, known);
+    let mut lineages = Lineages::of(archive, known);
     let (mut introduced, mut gathered, mut commits) = (HashSet::new(), Gathered::default(), Vec::new());
     let brought: Vec<bool> = archive.commits().iter().map(|commit| query.brought.allows(commit)).collect();
     for edit in archive.edits() {
@@ -204,30 +205,33 @@ pub fn history(
         }
     }
     let (store, elsewhere, places) = (archive.store(), query.elsewhere.as_deref(), gathered.finish());
-    let count = if all_versions { query.limit } else { query.limit * 20 };
     let tip_number = archive.number(tip).unwrap_or(0);
     let history = asks_history(&query.text).then(|| History { archive, known: known.clone(), tip: tip_number });
     let allowed = vec![true; places.len()];
     let engine = Engine { store, places: &places, allowed, history, embedder, elsewhere };
-    let (ranked, how) = engine.rank(query, count.max(RESCORED), 0.0)?;
     let tree = places_at(store, Some(archive.snapshot().heads()), objects, tip, elsewhere)?;
-    let living: HashSet<(Arc<str>, Arc<str>)> =
-        (0..tree.len()).map(|at| tree.place(at)).map(|place| (place.path, place.symbol)).collect();
-    let mut seen = HashSet::new();
-    let mut rows = Vec::new();
-    for found in ranked {
-        let place = places.place(found.at);
-        let lineage = lineages.of_place(&place.path, &place.symbol);
-        if !all_versions && !seen.insert(lineage) {
-            continue;
+    let living: HashSet<u32> = (0..tree.len()).filter_map(|at| lineages.of_place(&tree.place(at))).collect();
+    let mut count = RESCORED.max(if all_versions { query.limit } else { query.limit.saturating_mul(20) });
+    loop {
+        let (ranked, how) = engine.rank(query, count, 0.0)?;
+        let (mut seen, mut rows) = (HashSet::new(), Vec::new());
+        for found in ranked {
+            let Some(lineage) = lineages.of_place(&places.place(found.at)) else { continue };
+            if !all_versions && !seen.insert(lineage) {
+                continue;
+            }
+            let commit = archive.commit(commits[found.at]).id;
+            rows.push(Row { commit, life: lineages.life(archive, lineage, &living), found });
+            if rows.len() == query.limit {
+                break;
+            }
         }
-        let commit = archive.commit(commits[found.at]).id;
-        rows.push(Row { commit, life: Some(lineages.life(archive, lineage, &living)), found });
-        if rows.len() == query.limit {
-            break;
+        // Versions of few nodes may have taken all places.
+        if rows.len() == query.limit || count >= places.len() {
+            return Ok(Found { hits: hits(store, &places, rows)?, how });
         }
+        count = count.saturating_mul(4);
     }
-    Ok(Found { hits: hits(store, &places, rows)?, how })
 }
 
 /// A result that is still to be told.
