@@ -55,6 +55,9 @@ const CHANGE_STEMS: [&str; 45] = [
     "wip",
 ];
 
+/// What a message of a tool opens with, before a colon.
+const DIAGNOSES: [&str; 9] = ["error", "warning", "note", "help", "hint", "fatal", "panic", "exception", "caused by"];
+
 /// What kind of question it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -122,7 +125,8 @@ fn is_change(text: &str) -> bool {
     if let Some((scope, rest)) = text.split_once(": ")
         && scope.split_whitespace().count() <= 2
     {
-        if scope.bytes().all(|c| c.is_ascii_alphanumeric() || b"_-/().!:,* ".contains(&c)) {
+        let is_scope = scope.bytes().all(|c| c.is_ascii_alphanumeric() || b"_-/().!:,* ".contains(&c));
+        if is_scope && !is_diagnosis(scope) {
             return true;
         }
         head = rest;
@@ -132,6 +136,12 @@ fn is_change(text: &str) -> bool {
         first.get_or_insert_with(|| CHANGE_STEMS.contains(&stem));
     });
     first.unwrap_or(false)
+}
+
+/// Whether a tool says what is wrong: `error: expected one of`, `TypeError: x is not a function`.
+fn is_diagnosis(scope: &str) -> bool {
+    let scope = scope.to_ascii_lowercase();
+    DIAGNOSES.contains(&scope.as_str()) || scope.ends_with("error") || scope.ends_with("exception")
 }
 
 /// A word without the punctuation around it.
@@ -169,7 +179,11 @@ mod tests {
         {
             check(change, QuestionKind::Change);
         }
+        check("error: add the missing hint", QuestionKind::Change);
         for words in [
+            "error: expected `;`, found the end of the file",
+            "note: required by a bound in `spawn`",
+            "TypeError: x is not a function",
             "where is a date parsed (in which file)?",
             "Returns the sum of all parts",
             "",
