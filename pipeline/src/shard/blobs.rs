@@ -38,7 +38,7 @@ impl Store {
         let mut next = Manifest { generation: self.manifest().generation + 1, ..self.manifest().clone() };
         next.blobs.retain(|blob| named(blob) != Some(name));
         next.blobs.push(json!({ "name": name, "value": value }));
-        self.publish(next, GRACE)?;
+        self.publish(lock, next, GRACE)?;
         Ok(())
     }
 }

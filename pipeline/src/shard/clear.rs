@@ -6,6 +6,7 @@ use super::commit::seconds_now;
 use super::error::StoreError;
 use super::lock::WriteLock;
 use super::manifest::{Manifest, Retired};
+use super::schema::Table;
 use super::store::Store;
 
 /// What clearing a store did.
@@ -27,14 +28,20 @@ impl Store {
     /// A store that cannot be written, or that another writer wrote.
     pub fn clear(&mut self, lock: &WriteLock, grace: Duration) -> Result<ClearReport, StoreError> {
         self.check_current(lock)?;
-        let mut report = ClearReport { removed: self.remove_orphans(grace)?, ..ClearReport::default() };
+        let mut orphans = Vec::new();
+        for table in Table::ALL {
+            orphans.extend(self.orphans_of(table, grace)?);
+        }
         let now = seconds_now();
-        let over = if self.manifest().retired.iter().any(|file| file.is_over(now, grace)) {
+        // What is no shard yet may become one, where another writer goes on whose lock ran out. After this generation it
+        // cannot commit any more, and what it wrote may go.
+        let over = if !orphans.is_empty() || self.manifest().retired.iter().any(|file| file.is_over(now, grace)) {
             let next = Manifest { generation: self.manifest().generation + 1, ..self.manifest().clone() };
-            self.publish(next, grace)?
+            self.publish(lock, next, grace)?
         } else {
             Vec::new()
         };
+        let mut report = ClearReport { removed: self.remove_orphans(grace)?, ..ClearReport::default() };
         report.bytes = over.iter().map(|file| file.bytes).fold(0, u64::saturating_add);
         report.removed.extend(over.iter().map(Retired::file));
         report.kept.clone_from(&self.manifest().retired);

@@ -50,7 +50,7 @@ impl Store {
         self.check_current(lock)?;
         let next = next_manifest(self.location(), self.manifest(), &mut generation)?;
         self.remove_orphans(GRACE)?;
-        let result = self.write_generation(next, &generation);
+        let result = self.write_generation(lock, next, &generation);
         if result.is_err() {
             self.clean_up();
         }
@@ -81,7 +81,12 @@ impl Store {
         }
     }
 
-    fn write_generation(&mut self, mut next: Manifest, generation: &Generation) -> Result<(), StoreError> {
+    fn write_generation(
+        &mut self,
+        lock: &WriteLock,
+        mut next: Manifest,
+        generation: &Generation,
+    ) -> Result<(), StoreError> {
         for entry in write_shards(self.medium(), generation, next.dimension)? {
             next.first_bytes = next.first_bytes.saturating_add(entry.bytes);
             // Equal content is one file, which the manifest names once.
@@ -89,13 +94,20 @@ impl Store {
                 next.shards.push(entry);
             }
         }
-        self.publish(next, GRACE)?;
+        self.publish(lock, next, GRACE)?;
         Ok(())
     }
 
     /// Makes a manifest the one that counts, and then removes files that were retired for longer than the grace
     /// period; says which.
-    pub(super) fn publish(&mut self, mut next: Manifest, grace: Duration) -> Result<Vec<Retired>, StoreError> {
+    pub(super) fn publish(
+        &mut self,
+        lock: &WriteLock,
+        mut next: Manifest,
+        grace: Duration,
+    ) -> Result<Vec<Retired>, StoreError> {
+        // Writing shards may have taken longer than a lease. Who took it over may have removed them, for no manifest names them.
+        lock.renew()?;
         let now = seconds_now();
         let over: Vec<Retired> = next.retired.extract_if(.., |file| file.is_over(now, grace)).collect();
         let path = self.medium().name(MANIFEST);
@@ -140,22 +152,27 @@ impl Store {
     }
 
     fn remove_orphans_of(&self, table: Table, grace: Duration) -> Result<Vec<String>, StoreError> {
+        let orphans = self.orphans_of(table, grace)?;
+        orphans.iter().try_for_each(|file| self.medium().remove(file))?;
+        Ok(orphans)
+    }
+
+    /// Files of a table that [`Store::remove_orphans`] would remove.
+    pub(super) fn orphans_of(&self, table: Table, grace: Duration) -> Result<Vec<String>, StoreError> {
         let manifest = self.manifest();
         let retired = manifest.retired.iter().filter(|file| file.table == table.name()).map(|file| file.name.as_str());
         let named: HashSet<&str> =
             manifest.shards_of(table.name()).map(|shard| shard.name.as_str()).chain(retired).collect();
         let now = SystemTime::now();
-        let mut removed = Vec::new();
+        let mut orphans = Vec::new();
         for file in self.medium().list(table.name())? {
             let is_old = file.written.is_none_or(|at| now.duration_since(at).unwrap_or_default() >= grace);
             let is_ours = file.name == TEMPORARY || is_shard_name(&file.name);
             if is_ours && is_old && !named.contains(file.name.as_str()) {
-                let file = format!("{}/{}", table.name(), file.name);
-                self.medium().remove(&file)?;
-                removed.push(file);
+                orphans.push(format!("{}/{}", table.name(), file.name));
             }
         }
-        Ok(removed)
+        Ok(orphans)
     }
 
     pub(super) fn medium(&self) -> &dyn Medium {

@@ -64,14 +64,18 @@ impl Store {
         }
         self.check_current(lock)?;
         self.remove_orphans(GRACE)?;
-        let result = self.write_merged(plan);
+        let result = self.write_merged(lock, plan);
         if result.is_err() {
             self.clean_up();
         }
         result
     }
 
-    fn write_merged(&mut self, plan: Vec<(Table, Vec<ShardEntry>)>) -> Result<MergeReport, StoreError> {
+    fn write_merged(
+        &mut self,
+        lock: &WriteLock,
+        plan: Vec<(Table, Vec<ShardEntry>)>,
+    ) -> Result<MergeReport, StoreError> {
         let mut next = Manifest { generation: self.manifest().generation + 1, ..self.manifest().clone() };
         let mut report = MergeReport::default();
         let at = seconds_now();
@@ -97,7 +101,7 @@ impl Store {
         let named: Vec<(String, String)> =
             next.shards.iter().map(|shard| (shard.table.clone(), shard.name.clone())).collect();
         next.retired.retain(|file| !named.iter().any(|(table, name)| *table == file.table && *name == file.name));
-        self.publish(next, GRACE)?;
+        self.publish(lock, next, GRACE)?;
         Ok(report)
     }
 

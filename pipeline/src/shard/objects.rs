@@ -5,7 +5,9 @@
 //! writers from losing each other's work; the lock spares them the work. It is a lease, since nothing here ends with a
 //! process: whoever finds one that was not renewed for [`LEASE`] may take it over.
 //!
-//! Waiting for an answer blocks the thread, so that the rest of the room is without futures.
+//! Waiting for an answer blocks the thread, so that the rest of the room is without futures. That does for objects in memory,
+//! the only ones that can be named today. A store over HTTP needs a tokio runtime to run its requests on, and a search that
+//! asks for many ranges at once: a cold one reads each group of rows with a request of its own.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -74,12 +76,34 @@ impl Objects {
         }
     }
 
-    /// Puts an object on condition; `None` if the condition does not hold.
+    /// Puts an object on condition; `None` if the condition does not hold. Where it is these bytes already, they were put:
+    /// the answer to a first try was lost, and the second one did not find the version that the first had replaced.
     fn put(&self, file: &str, bytes: Bytes, mode: PutMode) -> Result<Option<Version>, StoreError> {
-        match block_on(self.objects.put_opts(&self.path(file), PutPayload::from_bytes(bytes), mode.into())) {
+        let payload = PutPayload::from_bytes(bytes.clone());
+        match block_on(self.objects.put_opts(&self.path(file), payload, mode.into())) {
             Ok(put) => Ok(Some(Version(Some(put.into())))),
-            Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => Ok(None),
+            Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => {
+                let found = self.with_version(file, bytes.len() as u64)?;
+                Ok(found.filter(|(found, _)| *found == bytes).map(|(_, version)| version))
+            }
             Err(error) => Err(self.writing(file)(error)),
+        }
+    }
+
+    /// The bytes of an object and its version. Of one that is longer than `longest`, so many zeros and one are given and
+    /// nothing is read.
+    fn with_version(&self, file: &str, longest: u64) -> Result<Option<(Bytes, Version)>, StoreError> {
+        let get = async {
+            let got = self.objects.get(&self.path(file)).await?;
+            let version = UpdateVersion { e_tag: got.meta.e_tag.clone(), version: got.meta.version.clone() };
+            let bytes =
+                if got.meta.size > longest { vec![0; longest as usize + 1].into() } else { got.bytes().await? };
+            Ok((bytes, Version(Some(version))))
+        };
+        match block_on(get) {
+            Ok(found) => Ok(Some(found)),
+            Err(Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(self.reading(file)(error)),
         }
     }
 
@@ -123,18 +147,9 @@ impl Medium for Objects {
     }
 
     fn read_manifest(&self, longest: u64) -> Result<Option<(Vec<u8>, Version)>, StoreError> {
-        let get = async {
-            let got = self.objects.get(&self.path(MANIFEST)).await?;
-            let version = UpdateVersion { e_tag: got.meta.e_tag.clone(), version: got.meta.version.clone() };
-            // A manifest that is too long is refused by its length, and not read.
-            let bytes = if got.meta.size > longest { vec![0; longest as usize + 1] } else { got.bytes().await?.into() };
-            Ok((bytes, Version(Some(version))))
-        };
-        match block_on(get) {
-            Ok(found) => Ok(Some(found)),
-            Err(Error::NotFound { .. }) => Ok(None),
-            Err(error) => Err(self.reading(MANIFEST)(error)),
-        }
+        // A manifest that is too long is refused by its length.
+        let found = self.with_version(MANIFEST, longest)?;
+        Ok(found.map(|(bytes, version)| (bytes.into(), version)))
     }
 
     fn replace_manifest(&self, text: &[u8], expected: Option<&Version>) -> Result<Option<Version>, StoreError> {

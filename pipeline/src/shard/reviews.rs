@@ -44,14 +44,14 @@ impl Store {
         let all: BTreeMap<i64, ReviewRow> = known.map(|row| (row.comment, row)).collect();
         let all: Vec<ReviewRow> = all.into_values().collect();
         self.remove_orphans(GRACE)?;
-        let result = self.write_reviews(&all, place);
+        let result = self.write_reviews(lock, &all, place);
         if result.is_err() {
             self.clean_up();
         }
         result
     }
 
-    fn write_reviews(&mut self, rows: &[ReviewRow], place: ReviewsPlace) -> Result<(), StoreError> {
+    fn write_reviews(&mut self, lock: &WriteLock, rows: &[ReviewRow], place: ReviewsPlace) -> Result<(), StoreError> {
         let generation = self.manifest().generation + 1;
         let mut next = Manifest { generation, reviews: place, ..self.manifest().clone() };
         let at = seconds_now();
@@ -67,7 +67,7 @@ impl Store {
         }));
         next.retired.retain(|file| new.as_ref().is_none_or(|new| new.name != file.name || new.table != file.table));
         next.shards.extend(new);
-        self.publish(next, GRACE)?;
+        self.publish(lock, next, GRACE)?;
         Ok(())
     }
 }

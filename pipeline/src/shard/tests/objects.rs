@@ -1,15 +1,136 @@
 //! A store among objects: the same store, and writers that cannot keep each other out.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use futures_executor::block_on;
-use object_store::ObjectStoreExt;
+use futures_util::stream::BoxStream;
 use object_store::memory::InMemory;
 use object_store::path::Path as ObjectPath;
+use object_store::{
+    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+};
 
 use super::super::objects::Objects;
 use super::*;
+
+/// What somebody does.
+type Deed = Box<dyn FnOnce() + Send>;
+
+/// Objects where something happens to what is put next.
+struct Unsteady {
+    objects: Arc<InMemory>,
+    /// What another machine does just before an object is put whose path holds this.
+    before: Mutex<Option<(&'static str, Deed)>>,
+    /// Whether the answer to the next manifest gets lost, so that it is put again by a client that repeats its requests.
+    loses_an_answer: AtomicBool,
+}
+
+impl std::fmt::Debug for Unsteady {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("unsteady")
+    }
+}
+
+impl std::fmt::Display for Unsteady {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("unsteady")
+    }
+}
+
+#[async_trait]
+impl ObjectStore for Unsteady {
+    async fn put_opts(&self, path: &ObjectPath, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+        let deed = self.before.lock().unwrap().take_if(|(part, _)| path.as_ref().contains(*part));
+        if let Some((_, deed)) = deed {
+            // On a thread of its own, for it waits for answers as well.
+            std::thread::spawn(deed).join().unwrap();
+        }
+        if path.as_ref().ends_with("manifest.json") && self.loses_an_answer.swap(false, Ordering::Relaxed) {
+            self.objects.put_opts(path, payload.clone(), options.clone()).await?;
+        }
+        self.objects.put_opts(path, payload, options).await
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        path: &ObjectPath,
+        options: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
+        self.objects.put_multipart_opts(path, options).await
+    }
+
+    async fn get_opts(&self, path: &ObjectPath, options: GetOptions) -> Result<GetResult> {
+        self.objects.get_opts(path, options).await
+    }
+
+    fn delete_stream(&self, paths: BoxStream<'static, Result<ObjectPath>>) -> BoxStream<'static, Result<ObjectPath>> {
+        self.objects.delete_stream(paths)
+    }
+
+    fn list(&self, prefix: Option<&ObjectPath>) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.objects.list(prefix)
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&ObjectPath>) -> Result<ListResult> {
+        self.objects.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, from: &ObjectPath, to: &ObjectPath, options: CopyOptions) -> Result<()> {
+        self.objects.copy_opts(from, to, options).await
+    }
+}
+
+/// A view of objects through [`Unsteady`].
+fn unsteady(objects: &Arc<InMemory>, loses_an_answer: bool) -> (Arc<Unsteady>, Location) {
+    let loses_an_answer = AtomicBool::new(loses_an_answer);
+    let unsteady = Arc::new(Unsteady { objects: Arc::clone(objects), before: Mutex::default(), loses_an_answer });
+    (Arc::clone(&unsteady), Location::of(Objects::new(unsteady, "team/store", "memory://team/store/")))
+}
+
+#[test]
+fn a_manifest_whose_answer_was_lost_is_committed() {
+    let (objects, here, there) = two_views();
+    store_at(&here, &[5]);
+    let (_, flaky) = unsteady(&objects, true);
+    let mut store = open_at(&flaky);
+    let lock = store.lock().unwrap();
+    store.commit(&lock, sample(5, 2)).unwrap();
+    // It knows the version, and goes on from there.
+    store.commit(&lock, sample(7, 1)).unwrap();
+    assert_eq!(open_at(&there).commits().unwrap(), sample(0, 8).commits);
+    let mut first = Store::create(&unsteady(&Arc::new(InMemory::new()), true).1, settings());
+    let lock = first.lock().unwrap();
+    first.commit(&lock, sample(0, 2)).unwrap();
+}
+
+#[test]
+fn shards_that_were_cleared_away_under_a_slow_writer_are_named_by_no_manifest() {
+    // The lock runs out while shards are written, or after the writer's last look at it.
+    for part in ["vectors/", "manifest.json"] {
+        let (objects, here, there) = two_views();
+        store_at(&here, &[5]);
+        let (slow, location) = unsteady(&objects, false);
+        let mut store = open_at(&location);
+        let lock = store.lock().unwrap();
+        let clear = move || {
+            block_on(objects.delete(&ObjectPath::from("team/store/lock"))).unwrap();
+            let mut other = open_at(&there);
+            let lock = other.lock().unwrap();
+            let removed = other.clear(&lock, Duration::ZERO).unwrap().removed.len();
+            assert!(removed == 6 || part == "vectors/", "all that a generation has: {removed}");
+        };
+        *slow.before.lock().unwrap() = Some((part, Box::new(clear)));
+        let error = store.commit(&lock, sample(5, 2)).unwrap_err();
+        assert!(matches!(error, StoreError::Locked { .. } | StoreError::Stale { .. }), "{error}");
+        let store = open_at(&here);
+        read_all(&store).unwrap();
+        assert_eq!(store.commits().unwrap(), sample(0, 5).commits);
+    }
+}
 
 /// Two views of the same objects, as two machines have them.
 fn two_views() -> (Arc<InMemory>, Location, Location) {
