@@ -173,7 +173,9 @@ fn plan(manifest: &Manifest, merging: Merging) -> Vec<(Table, Vec<ShardEntry>)> 
     for table in Table::ALL.into_iter().filter(|table| *table != Table::Clusters) {
         let shards: Vec<&ShardEntry> = manifest.shards_of(table.name()).collect();
         let groups = match merging {
-            Merging::Levels => by_level(&shards, table.full_bytes()),
+            Merging::Levels => {
+                by_level(&shards, Limits { full_bytes: table.full_bytes(), most_rows: table.most_rows() })
+            }
             Merging::Everything => by_rows(&shards, table.most_rows()),
         };
         let groups = groups.into_iter().filter(|group| group.len() > 1);
@@ -194,37 +196,64 @@ impl Group {
     fn level(&self) -> u32 {
         self.rows.max(1).ilog(FANOUT as u64)
     }
+}
 
-    fn joined(groups: &[Group]) -> Group {
-        let ends = groups.first().zip(groups.last()).map_or(0..0, |(first, last)| first.shards.start..last.shards.end);
-        let sum = |of: fn(&Group) -> u64| groups.iter().map(of).fold(0, u64::saturating_add);
-        Group { shards: ends, rows: sum(|group| group.rows), bytes: sum(|group| group.bytes) }
+/// How large a shard of a table becomes.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    /// One of so many bytes is left alone.
+    full_bytes: u64,
+    /// And none of more rows is made, for all of them are in memory then.
+    most_rows: u64,
+}
+
+impl Limits {
+    /// Whether a group is left alone. Two that are not can always be joined.
+    fn is_full(self, group: &Group) -> bool {
+        group.bytes >= self.full_bytes || group.rows > self.most_rows / 2
+    }
+
+    /// Groups that are not full as one; as several where that would have too many rows, full ones but for the last.
+    fn joined(self, groups: &[Group]) -> Vec<Group> {
+        let mut joined: Vec<Group> = Vec::new();
+        for group in groups {
+            match joined.last_mut() {
+                Some(last) if last.rows.saturating_add(group.rows) <= self.most_rows => {
+                    last.shards.end = group.shards.end;
+                    last.rows += group.rows;
+                    last.bytes = last.bytes.saturating_add(group.bytes);
+                }
+                _ => joined.push(group.clone()),
+            }
+        }
+        joined
     }
 }
 
 /// Groups whose levels fall from old to new, fewer than [`FANOUT`] of each, but for full ones, between which there is
 /// at most one that is not.
-fn by_level(shards: &[&ShardEntry], full_bytes: u64) -> Vec<Range<usize>> {
+fn by_level(shards: &[&ShardEntry], limits: Limits) -> Vec<Range<usize>> {
     let mut groups: Vec<Group> = Vec::new();
     for (at, shard) in shards.iter().enumerate() {
         groups.push(Group { shards: at..at + 1, rows: shard.rows, bytes: shard.bytes });
-        while let Some(count) = to_join(&groups, full_bytes) {
+        while let Some(count) = to_join(&groups, limits) {
             let rest = groups.len() - count;
-            let joined = Group::joined(&groups[rest..]);
+            let joined = limits.joined(&groups[rest..]);
             groups.truncate(rest);
-            groups.push(joined);
+            groups.extend(joined);
         }
         // What stands before a full one has no larger neighbour to wait for.
         if let [before @ .., last] = &groups[..]
-            && last.bytes >= full_bytes
+            && limits.is_full(last)
         {
-            let small = before.iter().rev().take_while(|group| group.bytes < full_bytes).count();
+            let small = before.iter().rev().take_while(|group| !limits.is_full(group)).count();
             if small > 1 {
                 let last = last.clone();
                 let rest = before.len() - small;
-                let joined = Group::joined(&before[rest..]);
+                let joined = limits.joined(&before[rest..]);
                 groups.truncate(rest);
-                groups.extend([joined, last]);
+                groups.extend(joined);
+                groups.push(last);
             }
         }
     }
@@ -232,9 +261,9 @@ fn by_level(shards: &[&ShardEntry], full_bytes: u64) -> Vec<Range<usize>> {
 }
 
 /// How many of the last groups are to become one.
-fn to_join(groups: &[Group], full_bytes: u64) -> Option<usize> {
-    let last = groups.last().filter(|last| last.bytes < full_bytes)?;
-    let open = || groups.iter().rev().skip(1).take_while(|group| group.bytes < full_bytes);
+fn to_join(groups: &[Group], limits: Limits) -> Option<usize> {
+    let last = groups.last().filter(|last| !limits.is_full(last))?;
+    let open = || groups.iter().rev().skip(1).take_while(|group| !limits.is_full(group));
     let smaller = open().take_while(|group| group.level() < last.level()).count();
     if smaller > 0 {
         return Some(smaller + 1);
@@ -272,9 +301,13 @@ mod tests {
     }
 
     fn merged(rows: &[u64], full: u64) -> Vec<u64> {
+        merged_within(rows, Limits { full_bytes: full, most_rows: u64::MAX })
+    }
+
+    fn merged_within(rows: &[u64], limits: Limits) -> Vec<u64> {
         let shards = shards(rows);
         let shards: Vec<&ShardEntry> = shards.iter().collect();
-        let groups = by_level(&shards, full);
+        let groups = by_level(&shards, limits);
         groups.into_iter().map(|group| rows[group].iter().sum()).collect()
     }
 
@@ -304,6 +337,18 @@ mod tests {
     }
 
     #[test]
+    fn no_more_rows_are_joined_than_memory_holds() {
+        let limits = Limits { full_bytes: 1000, most_rows: 300 };
+        let merged = |rows: &[u64]| merged_within(rows, limits);
+        // Ten of a level that are nearly full: three at a time, and the last one waits.
+        assert_eq!(merged(&[99; 10]), [297, 297, 297, 99]);
+        assert_eq!(merged(&[297, 297, 297, 99, 99]), [297, 297, 297, 99, 99]);
+        // More than half of what may be joined is full.
+        assert_eq!(merged(&[151; 20]), [151; 20]);
+        assert_eq!(merged(&[140, 140, 151]), [280, 151]);
+    }
+
+    #[test]
     fn compaction_fills_shards_up_to_what_memory_holds() {
         let shards = shards(&[3, 3, 3, 9, 1, 1]);
         let shards: Vec<&ShardEntry> = shards.iter().collect();
@@ -312,6 +357,37 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn shards_become_full_and_no_fuller_and_rows_are_rewritten_few_times(
+            runs in prop::collection::vec(1_u64..3000, 1..200),
+            full_bytes in 2000_u64..40_000,
+            most_rows in 6000_u64..40_000,
+        ) {
+            let limits = Limits { full_bytes, most_rows };
+            let is_full = |rows: u64| rows >= full_bytes || rows > most_rows / 2;
+            let (mut rows, mut written, mut total) = (Vec::new(), 0, 0_u64);
+            for run in runs {
+                rows.push(run);
+                total += run;
+                let after = merged_within(&rows, limits);
+                let mut left = rows.clone();
+                written += after.iter().filter(|group| {
+                    let kept = left.iter().position(|shard| shard == *group);
+                    kept.map(|at| left.remove(at)).is_none()
+                }).sum::<u64>();
+                rows = after;
+                prop_assert_eq!(rows.iter().sum::<u64>(), total);
+                prop_assert!(rows.iter().all(|rows| *rows <= most_rows), "{:?}", rows);
+                // One at the most waits between two full ones, and behind the last there are few.
+                let waiting: Vec<usize> = rows.split(|rows| is_full(*rows)).map(<[u64]>::len).collect();
+                let (last, between) = waiting.split_last().unwrap();
+                prop_assert!(between.iter().all(|count| *count <= 1), "{:?}", rows);
+                let levels = u64::from(most_rows.ilog(FANOUT as u64)) + 1;
+                prop_assert!(*last as u64 <= (FANOUT as u64 - 1) * levels, "{:?}", rows);
+                prop_assert!(written <= 2 * levels * total, "{} for {}", written, total);
+            }
+        }
+
         #[test]
         fn however_shards_come_few_are_left_and_rows_are_rewritten_few_times(
             runs in prop::collection::vec(1_u64..3000, 1..200)
