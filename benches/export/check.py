@@ -65,10 +65,17 @@ def check_faiss(path: pathlib.Path, numbers: numpy.ndarray, vectors: numpy.ndarr
         faults.append("the lines beside it are not of its ids")
     questions = vectors[numpy.linspace(0, len(vectors) - 1, min(QUESTIONS, len(vectors))).astype(int)]
     count = min(NEIGHBOURS, len(vectors))
-    scores, _ = index.search(questions, count)
-    expected = -numpy.sort(-(questions @ vectors.T), axis=1)[:, :count]
+    scores, found = index.search(questions, count)
+    similarities = questions @ vectors.T
+    expected = -numpy.sort(-similarities, axis=1)[:, :count]
     if not numpy.allclose(scores, expected, atol=TOLERANCE):
         faults.append("the neighbours are not those that numpy finds")
+    # Of equals any may be found, but each only once, and only with its own similarity.
+    of_found = numpy.take_along_axis(similarities, numpy.searchsorted(numbers, found).clip(max=len(numbers) - 1), axis=1)
+    if not numpy.isin(found, numbers).all() or any(len(set(row)) < count for row in found.tolist()):
+        faults.append("a neighbour has no id of the store, or one is found twice")
+    elif not numpy.allclose(scores, of_found, atol=TOLERANCE):
+        faults.append("a neighbour has another one's id")
     return faults
 
 
@@ -79,7 +86,9 @@ def check_npy(path: pathlib.Path, numbers: numpy.ndarray, vectors: numpy.ndarray
     return faults if described == ids.tolist() else [*faults, "the lines are not in the order of the rows"]
 
 
-def check_pinecone(path: pathlib.Path, numbers: numpy.ndarray, vectors: numpy.ndarray) -> list[str]:
+def check_pinecone(
+    path: pathlib.Path, numbers: numpy.ndarray, vectors: numpy.ndarray, chunks: dict[int, str]
+) -> list[str]:
     table = pyarrow.parquet.read_table(path)
     types = {field.name: str(field.type) for field in table.schema}
     faults = []
@@ -88,9 +97,16 @@ def check_pinecone(path: pathlib.Path, numbers: numpy.ndarray, vectors: numpy.nd
     metadata = [json.loads(text) for text in table["metadata"].to_pylist()]
     if any(isinstance(value, (list, dict)) for record in metadata for value in record.values()):
         faults.append("metadata is not flat")
+    if any(
+        not record["chunk"] == chunks[record["number"]] == id
+        for record, id in zip(metadata, table["id"].to_pylist(), strict=True)
+    ):
+        faults.append("a chunk has another id")
     ids = numpy.array([record["number"] for record in metadata])
     values = numpy.stack([numpy.array(row, dtype="float32") for row in table["values"].to_pylist()])
-    return faults + same(numbers, vectors, ids, values)
+    # A vector of zeros is refused by Pinecone.
+    kept = vectors.any(axis=1)
+    return faults + same(numbers[kept], vectors[kept], ids, values)
 
 
 def check_weaviate(
@@ -119,7 +135,7 @@ def main() -> None:
     checks = {
         "faiss": lambda path: check_faiss(path, numbers, vectors),
         "npy": lambda path: check_npy(path, numbers, vectors),
-        "pinecone": lambda path: check_pinecone(path, numbers, vectors),
+        "pinecone": lambda path: check_pinecone(path, numbers, vectors, chunks),
         "weaviate": lambda path: check_weaviate(path, numbers, vectors, chunks),
     }
     failed = False

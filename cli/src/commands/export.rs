@@ -41,6 +41,10 @@ pub(crate) fn run(settings: &Settings, options: &ExportArguments) -> Result<Exit
     } else {
         let (rows, dimension) = (screen::counted(exported.rows, "vector"), exported.dimension);
         let mut text = format!("  {rows} of {dimension} values, {}\n", screen::bytes(exported.bytes));
+        if exported.left_out > 0 {
+            let left_out = screen::counted(exported.left_out, "text");
+            text.push_str(&format!("  {left_out} left out, whose vectors are zeros\n"));
+        }
         for file in &exported.files {
             text.push_str(&format!("  {}\n", file.display()));
         }

@@ -35,6 +35,8 @@ pub enum Format {
 pub struct Exported {
     /// Texts, each with its vector.
     pub rows: u64,
+    /// Texts that are not among them, since the format takes no vector of zeros.
+    pub left_out: u64,
     /// Values a vector.
     pub dimension: usize,
     /// The files.
@@ -158,7 +160,7 @@ impl Rows {
         for file in &files {
             bytes += fs::metadata(file).map_err(writing(file))?.len();
         }
-        Ok(Exported { rows: self.count(), dimension: self.dimension, files, bytes })
+        Ok(Exported { rows: self.count(), left_out: 0, dimension: self.dimension, files, bytes })
     }
 }
 
@@ -199,13 +201,20 @@ fn one_file(
 fn write_pinecone(archive: &Archive, rows: &Rows, out: &Path) -> Result<Exported, ExportError> {
     let mut file = Unfinished::create(out)?;
     let mut writer = PineconeWriter::new(&mut file.out).map_err(writing(out))?;
+    let mut left_out = 0;
     each_row(archive, rows, |described, vector| {
+        // One record of zeros is refused, and with it the import where it may not go on after an error.
+        if vector.iter().all(|value| *value == 0.0) {
+            left_out += 1;
+            return Ok(());
+        }
         let metadata = pinecone_metadata(described);
         writer.push(&described.chunk, vector, &metadata).map_err(writing(out))
     })?;
     writer.finish().map_err(writing(out))?;
     file.finish()?;
-    rows.exported(vec![out.to_owned()])
+    let exported = rows.exported(vec![out.to_owned()])?;
+    Ok(Exported { rows: exported.rows - left_out, left_out, ..exported })
 }
 
 /// The most bytes of metadata that Pinecone takes for a record.
@@ -216,7 +225,7 @@ const PINECONE_METADATA_BYTES: usize = 40 << 10;
 fn pinecone_metadata(described: &Described<'_>) -> String {
     let object = |text: &str| {
         serde_json::json!({
-            "number": described.number, "lang": described.lang, "kind": described.kind, "name": described.name,
+            "chunk": described.chunk, "number": described.number, "lang": described.lang, "kind": described.kind, "name": described.name,
             "path": described.path, "symbol": described.symbol, "start_line": described.lines[0],
             "end_line": described.lines[1], "commit": described.commit, "time": described.time, "text": text,
         })
@@ -290,7 +299,40 @@ fn uuid(id: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use parquet::file::metadata::ParquetMetaDataReader;
+
     use super::*;
+    use crate::chunker::chunk_id;
+    use crate::shard::{Generation, Settings, Store, VectorRow};
+    use crate::syntax::Kind;
+
+    #[test]
+    fn a_text_without_a_vector_is_no_record_of_pinecone() {
+        let dir = tempfile::tempdir().unwrap();
+        let settings = Settings { chunker: "none".into(), embedder: "none".into(), dimension: 4 };
+        let mut store = Store::create(&dir.path().join("store"), settings);
+        let texts = ["fn a() {}", "{}", "fn b() {}"];
+        let chunks = (0..).zip(texts).map(|(number, text)| ChunkRow {
+            number,
+            id: chunk_id("rust", Kind::Function, "f", text),
+            lang: "rust".into(),
+            kind: "function".into(),
+            name: "f".into(),
+            text: text.to_owned(),
+        });
+        let values = [[0.6, 0.8, 0.0, 0.0], [0.0; 4], [0.0, 0.0, 0.0, 1.0]];
+        let vectors = (0..).zip(values).map(|(number, values)| VectorRow::quantise(number, &values, 1.0));
+        let generation = Generation { chunks: chunks.collect(), vectors: vectors.collect(), ..Generation::default() };
+        store.commit(&store.lock().unwrap(), generation).unwrap();
+        let archive = Archive::open(store).unwrap();
+        let out = dir.path().join("out.parquet");
+        let exported = export(&archive, Format::Pinecone, &out).unwrap();
+        assert_eq!((exported.rows, exported.left_out), (2, 1));
+        let metadata = ParquetMetaDataReader::new().parse_and_finish(&File::open(&out).unwrap()).unwrap();
+        assert_eq!(metadata.file_metadata().num_rows(), 2);
+        let exported = export(&archive, Format::Npy, &dir.path().join("npy")).unwrap();
+        assert_eq!((exported.rows, exported.left_out), (3, 0));
+    }
 
     fn described(text: &str) -> Described<'_> {
         Described {
@@ -316,7 +358,8 @@ mod tests {
 
     #[test]
     fn metadata_that_would_be_refused_is_cut_between_characters() {
-        assert!(pinecone_metadata(&described("fn f() {}")).contains("fn f() {}"));
+        let metadata = pinecone_metadata(&described("fn f() {}"));
+        assert!(metadata.contains("fn f() {}") && metadata.contains("00112233445566778899aabbccddeeff"));
         let long = "é\u{1}".repeat(100_000);
         let metadata = pinecone_metadata(&described(&long));
         assert!(metadata.len() <= PINECONE_METADATA_BYTES, "{}", metadata.len());
