@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use precedent_pipeline::shard::Store;
+use precedent_pipeline::shard::{ObjectId, ReviewRow, ReviewsPlace, Store};
 
 use crate::support::{Fixture, content, keys, root};
 
@@ -129,7 +129,7 @@ fn stored_examples_of_every_format_still_read() {
         let store = Store::open(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
         let store = store.unwrap_or_else(|| panic!("{}: no store", folder.display()));
         assert_eq!(store.check().expect("readable").problems, Vec::<String>::new(), "{}", folder.display());
-        let rows: Vec<u64> = ["commits", "edits", "chunks", "spans", "vectors"]
+        let rows: Vec<u64> = ["commits", "edits", "chunks", "spans", "vectors", "clusters", "reviews"]
             .iter()
             .map(|table| store.manifest().rows(table))
             .collect();
@@ -138,9 +138,36 @@ fn stored_examples_of_every_format_still_read() {
         let lines: Vec<String> = content(&folder).into_iter().filter(|line| !line.starts_with("vector ")).collect();
         let expected = std::fs::read_to_string(folder.join("content.txt")).expect("what it holds");
         assert!(lines.join("\n") == expected.trim_end(), "{}", folder.display());
+        assert_eq!(store.reviews().expect("readable"), said(store.manifest().tips[0]), "{}", folder.display());
+        assert_eq!(store.manifest().reviews, told());
         formats += 1;
     }
     assert!(formats > 0);
+}
+
+/// What the stored examples have in the table `reviews`, whose rows no fixture brings.
+fn said(merge: ObjectId) -> Vec<ReviewRow> {
+    let row = |comment: i64, path: &str, outdated: bool, text: &str| ReviewRow {
+        comment,
+        pull: 7,
+        author: "ada".into(),
+        created: 1_710_000_000,
+        updated: 1_710_000_060 + comment,
+        link: format!("https://github.com/example/example/pull/7#discussion_r{comment}"),
+        merge,
+        path: path.into(),
+        outdated,
+        text: text.to_owned(),
+        hunk: "@@ -1,2 +1,2 @@\n-fn a() {}\n+fn a(first: u8) {}".to_owned(),
+        scale: 0.5,
+        vector: (0..256).map(|at| (at % 7) as i8 - 3).collect(),
+    };
+    vec![row(3, "src/a.rs", true, "Why not `u16`?"), row(9, "src/b.rs", false, "Tür zu.\n\n> as above")]
+}
+
+/// And how far the manifest says that comments were fetched.
+fn told() -> ReviewsPlace {
+    ReviewsPlace { until: Some(1_710_000_100), waiting: vec![8] }
 }
 
 /// Makes the stored example of the format again: `just golden-shards`.
@@ -151,6 +178,11 @@ fn make_the_stored_example_of_the_format() {
     let folder = root().join(format!("fixtures/shards/v{}", precedent_pipeline::shard::FORMAT));
     let _ = std::fs::remove_dir_all(&folder);
     fixture.json(&["index", "--json", "--store", &folder.to_string_lossy()]);
+    let mut store = Store::open(&folder).expect("readable").expect("a store");
+    let lock = store.lock().expect("nobody else is there");
+    let merge = store.manifest().tips[0];
+    store.put_reviews(&lock, said(merge), told()).expect("written");
+    drop(lock);
     std::fs::remove_file(folder.join("lock")).expect("the lock file");
     let lines: Vec<String> = content(&folder).into_iter().filter(|line| !line.starts_with("vector ")).collect();
     std::fs::write(folder.join("content.txt"), lines.join("\n") + "\n").expect("what it holds");
