@@ -33,6 +33,22 @@ fn documentation_finds_its_function() {
 }
 
 #[test]
+fn each_signal_is_left_out_in_turn() {
+    let fixture = Fixture::new("review");
+    let report = fixture.json(&["eval", "doc-search", "--json", "--ablate"]);
+    let gains = report["ablations"].as_object().expect("an object");
+    let mut signals = precedent_pipeline::search::SIGNALS.to_vec();
+    signals.sort_unstable();
+    assert_eq!(keys(&report["ablations"]), signals);
+    let gain = |signal: &str| gains[signal]["mrr@10"]["value"].as_f64().expect("a number");
+    assert!(signals.iter().all(|signal| gain(signal).abs() <= 1.0), "{report}");
+    // Nothing is asked of history here, and most is found by meaning or words.
+    assert_eq!((gain("said"), gain("churn"), gain("recent")), (0.0, 0.0, 0.0));
+    assert!(gain("meaning") != 0.0 || gain("words") != 0.0, "{report}");
+    assert_eq!(report["metrics"], fixture.json(&["eval", "doc-search", "--json"])["metrics"]);
+}
+
+#[test]
 fn messages_find_what_they_changed() {
     let fixture = Fixture::new("review");
     let report = fixture.json(&["eval", "message-search", "--json"]);

@@ -37,6 +37,8 @@ COLD_RUNS = 5
 RECALLS = (0.96, 0.98)
 SHARE_WANTED = 100
 LEAST_WORDS = 4
+# About as many as a first run of cargo's history commits at once.
+ROWS_A_GENERATION = 18_000
 
 
 def shards(store: pathlib.Path, table: str) -> list[pathlib.Path]:
@@ -89,19 +91,20 @@ def recall(found: numpy.ndarray, exact: numpy.ndarray) -> float:
 
 
 class Ours:
-    """The store, asked by the example program."""
+    """The store, asked by the example program: in one shard, or as generations and their merging leave it."""
 
-    name = "precedent"
-    efforts = [
+    # The first is the default.
+    efforts = [None] + [
         (share, 4096, compared) for compared in (320, 640, 1280) for share in (0.03, 0.1, 0.2, 0.3, 0.45, 0.6, 0.7, 0.8)
     ]
 
-    def __init__(self, binary: pathlib.Path, work: pathlib.Path):
-        self.binary, self.work, self.store = binary, work, work / "store"
+    def __init__(self, name: str, binary: pathlib.Path, work: pathlib.Path, rows_a_generation: int | None = None):
+        self.name, self.binary, self.work, self.store = name, binary, work, work / name
+        self.more = [] if rows_a_generation is None else [rows_a_generation]
 
     def build(self, _: numpy.ndarray) -> dict:
         shutil.rmtree(self.store, ignore_errors=True)
-        return self.call("build", self.work / "vectors.i8", self.work / "scales.f32", self.store)
+        return self.call("build", self.work / "vectors.i8", self.work / "scales.f32", self.store, *self.more)
 
     def cold(self) -> list[str]:
         return [str(self.binary), "first", str(self.store), str(self.work / "first.f32")]
@@ -272,7 +275,8 @@ def main() -> None:
     values.tofile(work / "vectors.i8")
     scales.tofile(work / "scales.f32")
     vectors = values.astype(numpy.float32) * scales[:, None]
-    ours = Ours(arguments.binary, work)
+    ours = Ours("precedent", arguments.binary, work)
+    as_stored = Ours("precedent-as-stored", arguments.binary, work, ROWS_A_GENERATION)
     sets = []
     wanted = (numpy.random.default_rng(5).integers(0, SHARE_WANTED, len(vectors)) == 0).astype(numpy.uint8)
     for questions in read_questions(arguments.stores, arguments.questions):
@@ -284,7 +288,7 @@ def main() -> None:
     print(json.dumps({"rows": len(vectors), "stores": len(arguments.stores), "questions": [len(s[0]) for s in sets]}))
 
     lines = []
-    for index in [ours, *competitors(len(vectors), work)]:
+    for index in [ours, as_stored, *competitors(len(vectors), work)]:
         if index.name in arguments.without.split(","):
             continue
         lines.append(measure(index, vectors, sets[0], sets[1], wanted))

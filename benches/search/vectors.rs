@@ -2,12 +2,14 @@
 //!
 //! ```text
 //! vectors embed TEXTS.json OUT.f32               questions, embedded by the built-in table
-//! vectors build VECTORS.i8 SCALES.f32 STORE      a store of 256-dimensional vectors, and nothing else
+//! vectors build VECTORS.i8 SCALES.f32 STORE      a store of 256-dimensional vectors, and nothing else, in one shard
+//! vectors build VECTORS.i8 SCALES.f32 STORE ROWS the same, so many rows a generation, merged at the end as runs do
 //! vectors first STORE QUESTIONS.f32              opens the store and asks the first question
 //! vectors ask   STORE QUESTIONS.f32 EFFORTS.json OUT.u32 [WANTED.u8]
 //! ```
 //!
-//! `ask` loads the store and asks every question with every effort on one thread: an effort is `[share, least, compared]`.
+//! `ask` loads the store and asks every question with every effort on one thread: an effort is `[share, least, compared]`, or
+//! `null` for the usual one.
 //! It writes ten chunk numbers a question, effort after effort, and prints one line of JSON with the seconds of each.
 //! WANTED holds one byte a chunk, 1 for those that may be found.
 
@@ -16,11 +18,11 @@
 use std::error::Error;
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use precedent_model::Table;
 use precedent_pipeline::search::{Effort, VectorIndex};
-use precedent_pipeline::shard::{Generation, Settings, Store, VectorRow};
+use precedent_pipeline::shard::{Generation, Merging, Settings, Store, VectorRow};
 
 /// Values a vector.
 const DIMENSION: usize = 256;
@@ -44,7 +46,8 @@ fn run() -> Result<String, Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match &arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["embed", texts, out] => embed(texts, out),
-        ["build", vectors, scales, store] => build(vectors, scales, Path::new(store)),
+        ["build", vectors, scales, store] => build(vectors, scales, Path::new(store), None),
+        ["build", vectors, scales, store, rows] => build(vectors, scales, Path::new(store), Some(rows.parse()?)),
         ["first", store, questions] => first(&open(store)?, &read_questions(questions)?),
         ["ask", store, questions, efforts, out] => ask(&open(store)?, &read_questions(questions)?, efforts, out, None),
         ["ask", store, questions, efforts, out, wanted] => {
@@ -63,7 +66,12 @@ fn embed(texts: &str, out: &str) -> Result<String, Box<dyn Error>> {
     Ok(serde_json::json!({ "questions": texts.len() }).to_string())
 }
 
-fn build(vectors: &str, scales: &str, directory: &Path) -> Result<String, Box<dyn Error>> {
+fn build(
+    vectors: &str,
+    scales: &str,
+    directory: &Path,
+    rows_a_generation: Option<usize>,
+) -> Result<String, Box<dyn Error>> {
     let (values, scales) = (std::fs::read(vectors)?, floats(&std::fs::read(scales)?));
     let rows = values.chunks_exact(DIMENSION).zip(&scales).enumerate();
     let vectors: Vec<VectorRow> = rows
@@ -78,7 +86,17 @@ fn build(vectors: &str, scales: &str, directory: &Path) -> Result<String, Box<dy
     let mut store = Store::create(directory, settings);
     let lock = store.lock()?;
     let begun = Instant::now();
-    store.commit(&lock, Generation { vectors, ..Generation::default() })?;
+    match rows_a_generation {
+        None => store.commit(&lock, Generation { vectors, ..Generation::default() })?,
+        Some(rows) => {
+            for vectors in vectors.chunks(rows.max(1)) {
+                store.commit(&lock, Generation { vectors: vectors.to_vec(), ..Generation::default() })?;
+            }
+            store.merge(&lock, Merging::Levels)?;
+            // Those that were merged are no longer read, and are not to be counted.
+            store.clear(&lock, Duration::ZERO)?;
+        }
+    }
     let seconds = begun.elapsed().as_secs_f64();
     Ok(serde_json::json!({ "rows": scales.len(), "seconds": seconds, "bytes": store.bytes_on_disk() }).to_string())
 }
@@ -98,7 +116,7 @@ fn ask(
     out: &str,
     wanted: Option<&[u8]>,
 ) -> Result<String, Box<dyn Error>> {
-    let efforts: Vec<(f32, usize, usize)> = serde_json::from_slice(&std::fs::read(efforts)?)?;
+    let efforts: Vec<Option<(f32, usize, usize)>> = serde_json::from_slice(&std::fs::read(efforts)?)?;
     let begun = Instant::now();
     let index = VectorIndex::load(store)?;
     let load = begun.elapsed().as_secs_f64();
@@ -107,8 +125,9 @@ fn ask(
         None => index.all(),
     };
     let (mut answers, mut seconds) = (Vec::new(), Vec::new());
-    for (share, least, compared) in efforts {
-        let effort = Effort { share, least, compared, ..Effort::usual(index.len()) };
+    for effort in efforts {
+        let usual = Effort::usual(rows.len());
+        let effort = effort.map_or(usual, |(share, least, compared)| Effort { share, least, compared, ..usual });
         let mut of_effort = Vec::with_capacity(questions.len());
         for question in questions {
             let begun = Instant::now();
