@@ -493,7 +493,7 @@ pub(crate) struct ModelsFetchArguments {
     #[arg(value_name = "NAME")]
     pub(crate) model: String,
 
-    /// Forget what was recorded when it was first fetched, and take what is there now
+    /// Take what is there now, whatever was recorded when it was first fetched
     #[arg(long)]
     pub(crate) again: bool,
 }

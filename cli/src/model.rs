@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use precedent_model::embed::{Device, Hashes, Options};
 use precedent_model::hub::Hub;
+use precedent_model::kept;
 use precedent_model::open::{Models, Source};
+use precedent_model::presets::{Decoder, Preset};
 use precedent_model::runtime::RuntimePlaces;
 use precedent_model::{Embedder, Table};
 
@@ -74,17 +76,39 @@ pub(crate) fn device(asked: Option<&str>) -> Result<Device, Failure> {
     text.parse().map_err(|why| Failure::new(Kind::Usage, format!("{from}: {why}")))
 }
 
-/// Makes a model ready.
+/// Makes a model ready. The terms of one that is fetched are told.
 pub(crate) fn open(source: &Source, device: Device) -> Result<Arc<dyn Embedder>, Failure> {
     if *source == Source::BuiltIn {
         return Ok(Arc::new(Table::built_in()));
     }
+    let models = models()?;
+    if let Some(wanted) = source.wanted() {
+        if Decoder::named(wanted.name).is_some() {
+            return Err(Failure::new(Kind::Usage, format!("`{}` writes text and gives no vectors", wanted.name))
+                .with_hint(format!("it is used with: precedent review --llm {}", wanted.name)));
+        }
+        if models.hub.find(wanted, &models.hashes)?.is_none() {
+            tell_licence(wanted.name);
+        }
+    }
     let options =
         Options { device, threads: None, tell: Arc::new(|text: &str| screen::tell(&format!("note: {text}"))) };
     let download = Download::new();
-    let model = models()?.open(source, &options, &|file, done, total| download.show(file, done, total));
+    let model = models.open(source, &options, &|file, done, total| download.show(file, done, total));
     download.finish();
     Ok(model?)
+}
+
+/// Says on what terms a model may be used, before it is fetched.
+pub(crate) fn tell_licence(name: &str) {
+    screen::tell(&if let Some(preset) = Preset::named(name) {
+        let use_of = if preset.commercial { "" } else { ", which forbids commercial use" };
+        format!("note: the licence of `{}` is {}{use_of}", preset.name, preset.licence)
+    } else if let Some(preset) = Decoder::named(name) {
+        format!("note: the licence of `{}` is {}", preset.name, preset.licence)
+    } else {
+        format!("note: the licence of `{name}` is said at its repository")
+    });
 }
 
 /// The model for the store of a place: the one that was asked for, or that the store was built with, or that the
@@ -117,8 +141,11 @@ pub(crate) fn is_known(fingerprint: &str) -> bool {
 
 /// What people typed for models that stores were built with, by fingerprint.
 fn known() -> Result<BTreeMap<String, String>, Failure> {
-    let file = data_directory()?.join("fingerprints.json");
-    Ok(std::fs::read(file).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default())
+    kept::read(&fingerprints()?).map_err(|why| Failure::new(Kind::Usage, why))
+}
+
+fn fingerprints() -> Result<PathBuf, Failure> {
+    Ok(data_directory()?.join("fingerprints.json"))
 }
 
 /// Keeps what a fingerprint belongs to, so that a store is opened with its model from then on.
@@ -131,16 +158,11 @@ fn remember(source: &Source, model: &Arc<dyn Embedder>) -> Result<(), Failure> {
         }
         Source::Repository { name, .. } => name.clone(),
     };
-    let mut known = known()?;
-    if known.get(model.fingerprint()) == Some(&typed) {
+    if known()?.get(model.fingerprint()) == Some(&typed) {
         return Ok(());
     }
-    known.insert(model.fingerprint().to_owned(), typed);
-    let directory = data_directory()?;
-    let file = directory.join("fingerprints.json");
-    let text = serde_json::to_vec_pretty(&known).expect("because text is JSON");
-    std::fs::create_dir_all(&directory).and_then(|()| std::fs::write(&file, text)).map_err(|error| {
-        Failure::new(Kind::Usage, format!("`{}` cannot be written: {error}", file.display()))
-            .with_hint("set PRECEDENT_DATA to a directory that can be written")
+    kept::change(&fingerprints()?, |known: &mut BTreeMap<String, String>| {
+        known.insert(model.fingerprint().to_owned(), typed);
     })
+    .map_err(|why| Failure::new(Kind::Usage, why).with_hint("set PRECEDENT_DATA to a directory that can be written"))
 }

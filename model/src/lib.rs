@@ -8,6 +8,7 @@ pub mod embed;
 pub mod generate;
 pub mod hub;
 pub mod install;
+pub mod kept;
 pub mod open;
 pub mod presets;
 pub mod runtime;

@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::embed::{EmbedError, Embedder, Hashes, OnnxEncoder, Options, Settings, StaticModel, Table};
+use crate::embed::{Device, EmbedError, Embedder, Hashes, OnnxEncoder, Options, Settings, StaticModel, Table};
 use crate::hub::{Hub, Progress, Wanted};
 use crate::presets::{self, Preset};
-use crate::runtime::RuntimePlaces;
+use crate::runtime::{self, RuntimePlaces};
 
 /// The name of the model that is part of the program.
 pub const BUILT_IN: &str = "built-in";
@@ -113,7 +113,7 @@ impl Source {
         match self {
             Source::Repository { name, repository, revision, .. } => {
                 let graph = graph.or(graph_of(name));
-                Some(Wanted { name, repository, revision: revision.as_deref(), graph })
+                Some(Wanted { name, repository, revision: revision.as_deref(), graph, half: false })
             }
             _ => None,
         }
@@ -143,7 +143,11 @@ impl Models {
                 (name, directory.clone(), Settings::default())
             }
             Source::Repository { name, settings, repository, revision } => {
-                let wanted = Wanted { name, repository, revision: revision.as_deref(), graph: graph_of(name) };
+                let (revision, graph) = (revision.as_deref(), graph_of(name));
+                let wanted = Wanted { name, repository, revision, graph, half: false };
+                // For a static model no runtime is loaded.
+                let is_static = self.hub.find(wanted, &self.hashes)?.is_some_and(|found| StaticModel::is_in(&found));
+                let wanted = Wanted { half: !is_static && self.has_gpu(options.device), ..wanted };
                 (name.clone(), self.hub.fetch(wanted, &self.hashes, progress)?, (**settings).clone())
             }
         };
@@ -151,6 +155,16 @@ impl Models {
             return Ok(Arc::new(StaticModel::load(&name, &directory, &self.hashes)?));
         }
         Ok(Arc::new(self.open_onnx(&name, &directory, &settings, options)?))
+    }
+
+    /// Whether an encoder would be tried on a GPU.
+    pub fn has_gpu(&self, device: Device) -> bool {
+        let has_cuda = |library: &Path| runtime::load(library).is_ok_and(|found| found.providers.contains(&"CUDA"));
+        match device {
+            Device::Cpu => false,
+            Device::Cuda(_) => true,
+            Device::Auto => self.runtime.find().is_some_and(|(library, _)| has_cuda(&library)),
+        }
     }
 
     /// Makes a model that writes ready, which may mean to fetch it; with this graph of it, or the usual one.
@@ -172,7 +186,7 @@ impl Models {
             }
             Source::Repository { name, repository, revision, .. } => {
                 let graph = graph.or(graph_of(name));
-                let wanted = Wanted { name, repository, revision: revision.as_deref(), graph };
+                let wanted = Wanted { name, repository, revision: revision.as_deref(), graph, half: false };
                 (name.clone(), self.hub.fetch(wanted, &self.hashes, progress)?)
             }
         };

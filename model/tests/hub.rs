@@ -11,7 +11,8 @@ use precedent_model::{EmbedError, Embedder};
 use sha2::{Digest, Sha256};
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
-const WANTED: Wanted<'static> = Wanted { name: "tiny", repository: "owner/tiny", revision: None, graph: None };
+const WANTED: Wanted<'static> =
+    Wanted { name: "tiny", repository: "owner/tiny", revision: None, graph: None, half: false };
 
 /// Serves the tiny static model, and remembers what was asked for.
 struct Server {
@@ -47,8 +48,42 @@ impl Server {
     }
 }
 
-fn content(folder: &str, name: &str) -> Option<Vec<u8>> {
-    std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/models").join(folder).join(name)).ok()
+fn content(folder: &str, name: &str) -> Vec<u8> {
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/models");
+    std::fs::read(models.join(folder).join(name)).expect("a file")
+}
+
+/// The files of a repository, in the order in which the hub lists them.
+fn files(repository: &str) -> Option<Vec<(&'static str, Vec<u8>)>> {
+    let of = |folder: &str, names: &[&'static str]| names.iter().map(|name| (*name, content(folder, name))).collect();
+    Some(match repository {
+        "owner/tiny" => {
+            let mut files: Vec<_> = of("static", &["config.json", "tokenizer.json"]);
+            files.extend([("README.md", Vec::new()), ("../out", Vec::new())]);
+            files.push(("model.safetensors", content("static", "model.safetensors")));
+            files
+        }
+        "owner/writer" => of(
+            "writers/widths",
+            &["config.json", "tokenizer.json", "tokenizer_config.json", "onnx/model_int8.onnx", "onnx/model_q4.onnx"],
+        ),
+        "owner/parts" => {
+            let mut files: Vec<_> = of("bert", &["config.json", "tokenizer.json", "onnx/model.onnx"]);
+            files.extend([("onnx/model.onnx_data", b"data".to_vec()), ("onnx/model_fp16.onnx", b"half".to_vec())]);
+            files.extend([("onnx/model_fp16.onnx_data", b"half data".to_vec()), ("onnx/model_q4.onnx", Vec::new())]);
+            files
+        }
+        _ => return None,
+    })
+}
+
+/// As the hub names a blob: large files by their SHA-256, small ones by Git's id.
+fn etag(name: &str, bytes: &[u8]) -> String {
+    if name.ends_with(".json") {
+        let blob = [format!("blob {}\0", bytes.len()).as_bytes(), bytes].concat();
+        return sha1dc::digest(&blob).expect("no collision").to_string();
+    }
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn answer(mut stream: TcpStream, log: &Mutex<Vec<String>>, plan: &Mutex<Vec<Trouble>>) -> std::io::Result<()> {
@@ -63,25 +98,16 @@ fn answer(mut stream: TcpStream, log: &Mutex<Vec<String>>, plan: &Mutex<Vec<Trou
         }
         range = line.strip_prefix("range: bytes=").map(str::to_owned).or(range);
     }
-    if path.starts_with("/api/models/owner/tiny/revision/") {
+    let listed = path.strip_prefix("/api/models/").and_then(|rest| files(rest.split_once("/revision/")?.0));
+    if let Some(files) = listed {
         log.lock().expect("a lock").push("list".into());
-        let body = format!(
-            r#"{{"sha":"{COMMIT}","siblings":[{{"rfilename":"config.json"}},{{"rfilename":"tokenizer.json"}},{{"rfilename":"README.md"}},{{"rfilename":"../out"}},{{"rfilename":"model.safetensors"}}]}}"#
-        );
-        return write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
-    }
-    if path.starts_with("/api/models/owner/writer/revision/") {
-        let names =
-            ["config.json", "tokenizer.json", "tokenizer_config.json", "onnx/model_int8.onnx", "onnx/model_q4.onnx"];
-        let files: Vec<String> = names.iter().map(|name| format!(r#"{{"rfilename":"{name}"}}"#)).collect();
+        let files: Vec<String> = files.iter().map(|(name, _)| format!(r#"{{"rfilename":"{name}"}}"#)).collect();
         let body = format!(r#"{{"sha":"{COMMIT}","siblings":[{}]}}"#, files.join(","));
         return write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
     }
-    let places = [("tiny", "static"), ("writer", "writers/widths")];
-    let file = places.iter().find_map(|(name, folder)| {
-        let name = path.strip_prefix(&format!("/owner/{name}/resolve/{COMMIT}/"))?;
-        Some((name, content(folder, name)?))
-    });
+    let file = path[1..]
+        .split_once(&format!("/resolve/{COMMIT}/"))
+        .and_then(|(repository, wanted)| files(repository)?.into_iter().find(|(name, _)| *name == wanted));
     let Some((name, bytes)) = file else {
         return write!(stream, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
     };
@@ -89,7 +115,7 @@ fn answer(mut stream: TcpStream, log: &Mutex<Vec<String>>, plan: &Mutex<Vec<Trou
     let (start, end) = range.split_once('-').expect("a range");
     let start: usize = start.parse().expect("a number");
     let end = end.parse().map_or(bytes.len(), |end: usize| (end + 1).min(bytes.len()));
-    let etag: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let etag = etag(name, &bytes);
     write!(
         stream,
         "HTTP/1.1 206 Partial Content\r\nx-repo-commit: {COMMIT}\r\netag: \"{etag}\"\r\n\
@@ -172,6 +198,85 @@ fn damaged_downloads_and_changed_files_are_found_out() {
     assert!(why.contains("`model.safetensors` of `tiny` is not what it was") && why.contains("SHA-256"), "{why}");
 }
 
+/// Changes one byte of a file in the cache, and gives back what it was.
+fn damage(file: &Path) -> Vec<u8> {
+    let bytes = std::fs::read(file).expect("a file");
+    let mut other = bytes.clone();
+    other[100] ^= 1;
+    std::fs::write(file.canonicalize().expect("a file"), other).expect("a file");
+    bytes
+}
+
+#[test]
+fn a_changed_file_is_never_taken_for_what_the_hub_has() {
+    let (server, place) = (Server::start(), Place::new());
+    let hub = place.hub(&server);
+    let again = |hub: &Hub| hub.fetch_again(WANTED, &Hashes::default(), &|_, _, _| {});
+    let directory = fetch(&hub).expect("a model");
+    for name in ["model.safetensors", "tokenizer.json"] {
+        server.asked();
+        let file = directory.join(name);
+        let original = damage(&file);
+        // What cannot be brought again leaves the record as it is.
+        again(&Hub { endpoint: Some("http://127.0.0.1:1".into()), ..hub.clone() }).expect_err("no hub");
+        let why = again(&Hub { offline: true, ..hub.clone() }).expect_err("a damaged file").to_string();
+        assert!(why.contains(&format!("`{name}` in the cache is damaged")), "{why}");
+        assert!(matches!(fetch(&hub), Err(EmbedError::Changed { .. })), "{name}");
+        assert_eq!(again(&hub).expect("a model"), directory);
+        assert_eq!(std::fs::read(&file).expect("a file"), original, "{name}");
+        assert_eq!(server.asked(), ["list".to_owned(), format!("{name} 0")]);
+        assert_eq!(fetch(&hub).expect("a model"), directory);
+    }
+}
+
+const PARTS: Wanted<'static> =
+    Wanted { name: "parts", repository: "owner/parts", revision: None, graph: None, half: false };
+
+/// What another tool brought is used offline, and is completed when the hub can be asked.
+#[test]
+fn a_part_of_a_model_is_not_taken_for_all_of_it() {
+    let (server, place) = (Server::start(), Place::new());
+    let hub = place.hub(&server);
+    let references = hub.cache.join("models--owner--parts/refs");
+    let directory = hub.cache.join("models--owner--parts/snapshots").join(COMMIT);
+    std::fs::create_dir_all(&references).expect("a folder");
+    std::fs::create_dir_all(directory.join("onnx")).expect("a folder");
+    std::fs::write(references.join("main"), COMMIT).expect("a file");
+    for name in ["config.json", "tokenizer.json", "onnx/model.onnx"] {
+        std::fs::write(directory.join(name), content("bert", name)).expect("a file");
+    }
+    let fetch = |hub: &Hub| hub.fetch(PARTS, &Hashes::default(), &|_, _, _| {});
+    let offline = Hub { offline: true, ..hub.clone() };
+    let nowhere = Hub { endpoint: Some("http://127.0.0.1:1".into()), ..hub.clone() };
+    assert_eq!(fetch(&offline).expect("a model"), directory);
+    assert_eq!(fetch(&nowhere).expect("a model"), directory);
+    assert!(!directory.join("onnx/model.onnx_data").exists());
+    assert_eq!(fetch(&hub).expect("a model"), directory);
+    assert_eq!(server.asked(), ["list", "onnx/model.onnx_data 0"]);
+    assert_eq!(fetch(&hub).expect("a model"), directory);
+    assert_eq!(server.asked(), [""; 0]);
+}
+
+/// A GPU's graph comes when there is a GPU, at the commit that was recorded, and with its weights.
+#[test]
+fn the_graph_in_half_precision_comes_when_it_is_wanted() {
+    let (server, place) = (Server::start(), Place::new());
+    let hub = place.hub(&server);
+    let fetch = |half| hub.fetch(Wanted { half, ..PARTS }, &Hashes::default(), &|_, _, _| {}).expect("a model");
+    let directory = fetch(false);
+    assert!(directory.join("onnx/model.onnx_data").is_file() && !directory.join("onnx/model_fp16.onnx").exists());
+    server.asked();
+    fetch(true);
+    assert_eq!(server.asked(), ["list", "onnx/model_fp16.onnx 0", "onnx/model_fp16.onnx_data 0"]);
+    assert!(!directory.join("onnx/model_q4.onnx").exists());
+    // From then on it is among the files that must not change.
+    fetch(false);
+    fetch(true);
+    assert_eq!(server.asked(), [""; 0]);
+    std::fs::write(directory.join("onnx/model_fp16.onnx").canonicalize().expect("a file"), "flah").expect("a file");
+    assert!(matches!(hub.find(PARTS, &Hashes::default()), Err(EmbedError::Changed { .. })));
+}
+
 #[test]
 fn what_cannot_be_reached_is_said() {
     let (server, place) = (Server::start(), Place::new());
@@ -193,7 +298,7 @@ fn a_graph_that_is_named_is_the_one_that_comes() {
     let server = Server::start();
     let place = Place::new();
     let hub = place.hub(&server);
-    let wanted = |graph| Wanted { name: "writer", repository: "owner/writer", revision: None, graph };
+    let wanted = |graph| Wanted { name: "writer", repository: "owner/writer", revision: None, graph, half: false };
     let fetched = |graph| hub.fetch(wanted(graph), &Hashes::default(), &|_, _, _| {});
     let why = fetched(None).expect_err("there is no usual one").to_string();
     assert!(why.contains("onnx/model.onnx"), "{why}");
@@ -202,4 +307,9 @@ fn a_graph_that_is_named_is_the_one_that_comes() {
     let second = fetched(Some("onnx/model_int8.onnx")).expect("a model");
     assert!(second.join("onnx/model_int8.onnx").is_file());
     assert!(hub.find(wanted(Some("onnx/model_q4.onnx")), &Hashes::default()).is_ok_and(|found| found == Some(first)));
+    // Nor does one need the other.
+    std::fs::remove_file(second.join("onnx/model_q4.onnx")).expect("a file");
+    assert!(
+        hub.find(wanted(Some("onnx/model_int8.onnx")), &Hashes::default()).is_ok_and(|found| found == Some(second))
+    );
 }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use precedent_model::open::{BUILT_IN, Source};
-use precedent_model::presets::{DECODERS, Decoder, PRESETS, Preset};
+use precedent_model::presets::{DECODERS, PRESETS, Preset};
 use precedent_model::{Document, Table};
 use serde::Serialize;
 
@@ -90,24 +90,20 @@ pub(crate) fn list(settings: &Settings) -> Result<ExitCode, Failure> {
 
 pub(crate) fn fetch(settings: &Settings, options: &ModelsFetchArguments) -> Result<ExitCode, Failure> {
     let (source, graph) = Source::parse_with_graph(&options.model)?;
-    let Some(wanted) = source.wanted_with(graph.as_deref()) else {
+    let Some(mut wanted) = source.wanted_with(graph.as_deref()) else {
         return Err(Failure::new(Kind::Usage, format!("`{}` is here already", options.model))
             .with_hint(format!("look at it with: precedent models check {}", options.model)));
     };
-    if let Some(preset) = Preset::named(wanted.name) {
-        let use_of = if preset.commercial { "" } else { ", which forbids commercial use" };
-        screen::tell(&format!("note: the licence of `{}` is {}{use_of}", preset.name, preset.licence));
-    } else if let Some(preset) = Decoder::named(wanted.name) {
-        screen::tell(&format!("note: the licence of `{}` is {}", preset.name, preset.licence));
-    } else {
-        screen::tell(&format!("note: the licence of `{}` is said at its repository", wanted.name));
-    }
+    model::tell_licence(wanted.name);
     let models = model::models()?;
-    if options.again {
-        models.hub.forget(wanted)?;
-    }
+    // A model that writes has no use for it, and may be any that is no preset.
+    wanted.half = Preset::named(wanted.name).is_some() && models.has_gpu(model::device(None)?);
     let download = Download::new();
-    let directory = models.hub.fetch(wanted, &models.hashes, &|file, done, total| download.show(file, done, total));
+    let progress = |file: &str, done, total| download.show(file, done, total);
+    let directory = match options.again {
+        true => models.hub.fetch_again(wanted, &models.hashes, &progress),
+        false => models.hub.fetch(wanted, &models.hashes, &progress),
+    };
     download.finish();
     let directory = directory?.display().to_string();
     screen::print(&if settings.json {
