@@ -1,6 +1,8 @@
 //! Presets: models that have been named, with where they are and on what terms.
 //!
-//! What a model's own files say wins over what is said here, as [`Layout::read`](crate::embed::Layout::read) has it.
+//! What a model's own files say wins over what is said here, as [`Layout::read`](crate::embed::Layout::read) has it; but
+//! what is said here of the tokens that are read wins over `tokenizer_config.json` and `config.json`, which say what would
+//! fit.
 //! A revision is pinned where one is known; hashes are recorded when a model is first fetched.
 
 use crate::embed::{Pooling, Settings};
@@ -94,7 +96,7 @@ pub const PRESETS: [Preset; 8] = [
         commercial: true,
         millions: 137,
         dimension: 768,
-        max_tokens: 8192,
+        max_tokens: 2048,
         pooling: Some(Pooling::Cls),
         query_prefix: "Represent this query for searching relevant code: ",
         document_prefix: "",
@@ -107,7 +109,7 @@ pub const PRESETS: [Preset; 8] = [
         commercial: true,
         millions: 161,
         dimension: 768,
-        max_tokens: 8192,
+        max_tokens: 2048,
         pooling: Some(Pooling::Mean),
         query_prefix: "",
         document_prefix: "",
@@ -120,7 +122,7 @@ pub const PRESETS: [Preset; 8] = [
         commercial: false,
         millions: 494,
         dimension: 896,
-        max_tokens: 8192,
+        max_tokens: 2048,
         pooling: Some(Pooling::LastToken),
         query_prefix: "Find the most relevant code snippet given the following query:\n",
         document_prefix: "Candidate code snippet:\n",
@@ -133,7 +135,7 @@ pub const PRESETS: [Preset; 8] = [
         commercial: true,
         millions: 596,
         dimension: 1024,
-        max_tokens: 8192,
+        max_tokens: 2048,
         pooling: Some(Pooling::LastToken),
         query_prefix: "Instruct: Given a web search query, retrieve relevant passages that answer the query\nQuery:",
         document_prefix: "",

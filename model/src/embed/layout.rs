@@ -23,6 +23,9 @@ const GRAPHS: [&str; 2] = ["onnx/model.onnx", "model.onnx"];
 const HALF_GRAPHS: [&str; 2] = ["onnx/model_fp16.onnx", "model_fp16.onnx"];
 /// Where no file limits the length of a text; the usual limit of BERT.
 const DEFAULT_TOKENS: usize = 512;
+/// The most that is read of a text unless [`SETTINGS_FILE`] asks for more. Attention takes memory by the square of it: with
+/// 8,192 tokens and twelve heads 3.2 GB for one text, with these 200 MB.
+const MOST_TOKENS: usize = 2048;
 /// `model_max_length` of a tokenizer without a limit is about 1e30.
 const NO_LIMIT: f64 = 1e9;
 /// Prompts for documents, by name, as sentence-transformers looks them up.
@@ -80,6 +83,8 @@ pub struct Layout {
     pub tokenizer: PathBuf,
     /// How the vectors of the tokens become one.
     pub pooling: Pooling,
+    /// Whether [`SETTINGS_FILE`] says so, which then counts also where the graph pools by itself.
+    pub is_pooling_chosen: bool,
     /// What stands before a question.
     pub query_prefix: String,
     /// What stands before a document.
@@ -112,6 +117,8 @@ impl Layout {
         let tokenizer_config: TokenizerConfig = files.json("tokenizer_config.json")?.unwrap_or_default();
         let prompts: Prompts = files.json("config_sentence_transformers.json")?.unwrap_or_default();
         let from_modules = files.pooling()?;
+        let is_pooling_chosen = settings.pooling.is_some();
+        let most_tokens = settings.max_tokens.map_or(MOST_TOKENS, |chosen| chosen.max(MOST_TOKENS));
         let settings = settings.or(Settings {
             pooling: from_modules,
             query_prefix: prompts.of(&["query"]),
@@ -130,6 +137,7 @@ impl Layout {
             let limits = [tokenizer.map(|length| length as usize), config.max_position_embeddings];
             limits.into_iter().flatten().min().unwrap_or(DEFAULT_TOKENS)
         });
+        let max_tokens = max_tokens.min(most_tokens);
         if max_tokens == 0 || settings.dimension == Some(0) {
             return Err(files.refused("its settings ask for no tokens or no components"));
         }
@@ -144,6 +152,7 @@ impl Layout {
             },
             tokenizer: files.find("a tokenizer", settings.tokenizer.as_deref(), &["tokenizer.json"])?,
             pooling,
+            is_pooling_chosen,
             query_prefix: settings.query_prefix.unwrap_or_default(),
             document_prefix: settings.document_prefix.unwrap_or_default(),
             max_tokens,
@@ -156,8 +165,9 @@ impl Layout {
 
     /// What of this decides a vector, beside the contents of graph and tokenizer.
     pub(super) fn recipe(&self) -> String {
+        let chosen = if self.is_pooling_chosen { " chosen" } else { "" };
         format!(
-            "{:?} {:?} {:?} {} {} {:?}",
+            "{:?}{chosen} {:?} {:?} {} {} {:?}",
             self.pooling, self.query_prefix, self.document_prefix, self.max_tokens, self.lowercase, self.dimension
         )
     }
@@ -185,15 +195,17 @@ struct TokenizerConfig {
 #[derive(Default, Deserialize)]
 struct Prompts {
     #[serde(default)]
-    prompts: std::collections::BTreeMap<String, String>,
+    prompts: std::collections::BTreeMap<String, Option<String>>,
     default_prompt_name: Option<String>,
 }
 
 impl Prompts {
-    /// The prompt of the first of these names that there is, or else the default one.
+    /// The prompt of the first of these names that there is, or else the default one. An empty one says nothing:
+    /// sentence-transformers writes one for each name that nobody has set.
     fn of(&self, names: &[&str]) -> Option<String> {
         let named = names.iter().find_map(|name| self.prompts.get(*name));
-        named.or_else(|| self.prompts.get(self.default_prompt_name.as_ref()?)).cloned()
+        let prompt = named.or_else(|| self.prompts.get(self.default_prompt_name.as_ref()?));
+        prompt.cloned().flatten().filter(|prompt| !prompt.is_empty())
     }
 }
 
@@ -363,6 +375,29 @@ mod tests {
     }
 
     #[test]
+    fn empty_prompts_say_nothing_and_empty_settings_do() {
+        let directory = model();
+        let given = Settings {
+            query_prefix: Some("given q: ".into()),
+            document_prefix: Some("given d: ".into()),
+            ..Settings::default()
+        };
+        let prefixes = || {
+            let layout = Layout::read(directory.path(), &given).expect("a layout");
+            (layout.query_prefix, layout.document_prefix)
+        };
+        for text in [
+            r#"{"prompts": {"query": "", "document": ""}, "default_prompt_name": null}"#,
+            r#"{"prompts": {"query": null, "document": null}}"#,
+        ] {
+            write(directory.path(), "config_sentence_transformers.json", text);
+            assert_eq!(prefixes(), ("given q: ".into(), "given d: ".into()), "{text}");
+        }
+        write(directory.path(), SETTINGS_FILE, "query-prefix = \"\"");
+        assert_eq!(prefixes(), (String::new(), "given d: ".into()));
+    }
+
+    #[test]
     fn without_a_limit_of_its_own_the_smaller_of_the_others_holds() {
         let directory = model();
         std::fs::remove_file(directory.path().join("sentence_bert_config.json")).expect("a file");
@@ -372,6 +407,16 @@ mod tests {
         assert_eq!(tokens(), 512);
         write(directory.path(), "tokenizer_config.json", r#"{"model_max_length": 100}"#);
         assert_eq!(tokens(), 100);
+    }
+
+    #[test]
+    fn long_texts_are_read_as_far_only_if_somebody_asks_for_it() {
+        let directory = model();
+        write(directory.path(), "sentence_bert_config.json", r#"{"max_seq_length": 8192}"#);
+        let tokens = || Layout::read(directory.path(), &Settings::default()).expect("a layout").max_tokens;
+        assert_eq!(tokens(), 2048);
+        write(directory.path(), SETTINGS_FILE, "max-tokens = 8192");
+        assert_eq!(tokens(), 8192);
     }
 
     #[test]
