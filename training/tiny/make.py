@@ -170,6 +170,12 @@ def static(directory, texts):
     (directory / "modules.json").unlink(missing_ok=True)
     loaded = StaticModel.from_pretrained(directory)
     loaded.encode(texts + QUESTIONS).astype("<f4").tofile(directory / "vectors.f32")
+    loaded.encode(long_texts(texts)).astype("<f4").tofile(directory / "long.f32")
+
+
+def long_texts(texts):
+    """Texts of which model2vec reads the first characters, and of those the first tokens."""
+    return ["\n".join(texts), "\n".join(reversed(texts)), "größe東京 " * 2000, "( ) " * 2000]
 
 
 def main():

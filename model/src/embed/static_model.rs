@@ -21,8 +21,6 @@ const TOKENIZER: &str = "tokenizer.json";
 const CONFIG: &str = "config.json";
 /// Tokens that are read of a text, unless its `config.json` says otherwise.
 const DEFAULT_TOKENS: usize = 512;
-/// Bytes of a text that are read for each token that is wanted.
-const BYTES_A_TOKEN: usize = 64;
 
 /// A table of token vectors that was read from a directory.
 pub struct StaticModel {
@@ -35,6 +33,8 @@ pub struct StaticModel {
     tokens: Vec<(u32, f32)>,
     unknown: Option<u32>,
     max_tokens: usize,
+    /// Characters that are read of a text, as model2vec has it: for each token as many as the median one has.
+    max_characters: usize,
     fingerprint: String,
 }
 
@@ -118,6 +118,7 @@ impl StaticModel {
         }
         hasher.update(max_tokens.to_le_bytes());
         let digits: String = hasher.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let lengths = tokenizer.get_vocab(true).into_keys().map(|token| token.chars().count()).collect();
         Ok(StaticModel {
             name: name.to_owned(),
             unknown: unknown(&directory.join(TOKENIZER)).and_then(|token| tokenizer.token_to_id(&token)),
@@ -126,12 +127,13 @@ impl StaticModel {
             dimension,
             tokens,
             max_tokens,
-            fingerprint: format!("static-v1:{digits}"),
+            max_characters: max_tokens.saturating_mul(median(lengths)),
+            fingerprint: format!("static-v2:{digits}"),
         })
     }
 
     fn embed(&self, text: &str) -> Result<Embedding, String> {
-        let end = text.floor_char_boundary(self.max_tokens.saturating_mul(BYTES_A_TOKEN));
+        let end = text.char_indices().nth(self.max_characters).map_or(text.len(), |(end, _)| end);
         let encoding = self.tokenizer.encode_fast(&text[..end], false).map_err(|error| error.to_string())?;
         let mut sum = vec![0.0f32; self.dimension];
         let mut count = 0;
@@ -187,6 +189,15 @@ impl Embedder for StaticModel {
     }
 }
 
+/// The middle one of some numbers, or the mean of the middle two, rounded down.
+fn median(mut numbers: Vec<usize>) -> usize {
+    numbers.sort_unstable();
+    match numbers.len() {
+        0 => 0,
+        count => (numbers[(count - 1) / 2] + numbers[count / 2]) / 2,
+    }
+}
+
 /// The token that stands for what is unknown; it says nothing about a text and is left out.
 fn unknown(file: &Path) -> Option<String> {
     #[derive(Deserialize)]
@@ -233,4 +244,123 @@ fn integers(tensors: &SafeTensors<'_>, name: &str) -> Result<Option<Vec<u64>>, S
         other => return Err(format!("`{name}` holds {other:?}, expected integers")),
     };
     Ok(Some(values))
+}
+
+#[cfg(test)]
+mod tests {
+    use safetensors::tensor::TensorView;
+
+    use super::*;
+
+    fn fixture() -> std::path::PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/models/static")
+    }
+
+    /// The fixture's tokenizer and settings with other tensors: name, type, shape and bytes of each.
+    fn read(tensors: &[(&str, Dtype, Vec<usize>, Vec<u8>)]) -> Result<StaticModel, String> {
+        let views = tensors.iter().map(|(name, dtype, shape, bytes)| {
+            (*name, TensorView::new(*dtype, shape.clone(), bytes).expect("a tensor"))
+        });
+        read_file(&safetensors::serialize(views, None).expect("a file"))
+    }
+
+    fn read_file(content: &[u8]) -> Result<StaticModel, String> {
+        let directory = tempfile::tempdir().expect("a directory");
+        for name in [TOKENIZER, CONFIG] {
+            std::fs::copy(fixture().join(name), directory.path().join(name)).expect("a file");
+        }
+        std::fs::write(directory.path().join(TENSORS), content).expect("a file");
+        StaticModel::read("static", directory.path(), &Hashes::default())
+    }
+
+    /// The fixture's vectors, 192 rows of 32, and for each of its 384 tokens a row and a weight.
+    fn parts() -> (Vec<f32>, Vec<u64>, Vec<f32>) {
+        let content = std::fs::read(fixture().join(TENSORS)).expect("a file");
+        let tensors = SafeTensors::deserialize(&content).expect("tensors");
+        let floats = |name: &str| floats(&tensors, name).expect("floats").expect("a tensor").1;
+        let mapping = integers(&tensors, "mapping").expect("integers").expect("a tensor");
+        (floats("embeddings"), mapping, floats("weights"))
+    }
+
+    fn bytes<T, const N: usize>(values: &[T], to: impl Fn(&T) -> [u8; N]) -> Vec<u8> {
+        values.iter().flat_map(to).collect()
+    }
+
+    #[test]
+    fn every_type_of_numbers_gives_the_same_vectors() {
+        let (vectors, mapping, weights) = parts();
+        let base = StaticModel::read("static", &fixture(), &Hashes::default()).expect("a model");
+        let text = "fn parse(line: &str) -> Result<Date, Error> { todo!() }";
+        let expected = base.embed(text).expect("a vector").unit;
+        let most = vectors.iter().fold(0.0f32, |most, value| most.max(value.abs()));
+        let small = |value: &f32| ((value / most * 127.0).round() as i8).to_le_bytes();
+        let embeddings = [
+            (Dtype::F32, bytes(&vectors, |value| value.to_le_bytes()), 0.999_999),
+            (Dtype::F64, bytes(&vectors, |value| f64::from(*value).to_le_bytes()), 0.999_999),
+            (Dtype::F16, bytes(&vectors, |value| f16::from_f32(*value).to_le_bytes()), 0.9999),
+            (Dtype::I8, bytes(&vectors, small), 0.99),
+        ];
+        let mappings = [
+            (Dtype::I64, bytes(&mapping, |row| row.to_le_bytes())),
+            (Dtype::U64, bytes(&mapping, |row| row.to_le_bytes())),
+            (Dtype::I32, bytes(&mapping, |row| (*row as i32).to_le_bytes())),
+            (Dtype::U32, bytes(&mapping, |row| (*row as u32).to_le_bytes())),
+        ];
+        let weights = bytes(&weights, |weight| weight.to_le_bytes());
+        for ((dtype, embeddings, near), (integers, mapping)) in embeddings.into_iter().zip(mappings) {
+            let model = read(&[
+                ("embeddings", dtype, vec![192, 32], embeddings),
+                ("mapping", integers, vec![384], mapping),
+                ("weights", Dtype::F32, vec![384], weights.clone()),
+            ]);
+            let found = model.expect("a model").embed(text).expect("a vector").unit;
+            let cosine: f32 = found.iter().zip(&expected).map(|(x, y)| x * y).sum();
+            assert!(cosine >= near, "{dtype:?} and {integers:?}: {cosine}");
+        }
+        // A row a token, in place of a mapping, and its weight in the row.
+        let (_, mapping, weights) = parts();
+        let rows: Vec<f32> = mapping
+            .iter()
+            .zip(weights)
+            .flat_map(|(row, weight)| vectors[*row as usize * 32..][..32].iter().map(move |value| value * weight))
+            .collect();
+        let rows = bytes(&rows, |value| value.to_le_bytes());
+        let model = read(&[("embeddings", Dtype::F32, vec![384, 32], rows)]).expect("a model");
+        let found = model.embed(text).expect("a vector").unit;
+        assert!(found.iter().zip(&expected).all(|(x, y)| (x - y).abs() < 1e-5));
+    }
+
+    #[test]
+    fn tensors_that_are_damaged_or_do_not_fit_are_named() {
+        let content = std::fs::read(fixture().join(TENSORS)).expect("a file");
+        for cut in [0, 5, 100, content.len() - 1] {
+            let why = read_file(&content[..cut]).expect_err("no model");
+            assert!(why.contains("`model.safetensors` is damaged"), "{cut}: {why}");
+        }
+        let rows = |count: usize, value: f32| {
+            ("embeddings", Dtype::F32, vec![count, 2], bytes(&vec![value; count * 2], |value| value.to_le_bytes()))
+        };
+        let mapping = |row: i32| ("mapping", Dtype::I32, vec![384], bytes(&[row; 384], |row| row.to_le_bytes()));
+        for (tensors, expected) in [
+            (vec![], "has no `embeddings`"),
+            (vec![("embeddings", Dtype::F32, vec![4], vec![0; 16])], "has shape [4], expected rows × components"),
+            (vec![("embeddings", Dtype::F32, vec![384, 0], vec![])], "which is empty"),
+            (vec![("embeddings", Dtype::BF16, vec![384, 1], vec![0; 768])], "holds BF16, expected f32"),
+            (vec![rows(384, f32::NAN)], "has a value that is not finite, number 0"),
+            (vec![rows(100, 1.0)], "has tokens up to number 383, and the model has rows for 100"),
+            (vec![rows(8, 1.0), mapping(8)], "`mapping` sends token 0 to row 8 of 8"),
+            (vec![rows(8, 1.0), mapping(-1)], "`mapping` sends token 0 to row 4294967295 of 8"),
+            (vec![rows(8, 1.0), ("mapping", Dtype::U8, vec![384], vec![0; 384])], "`mapping` holds U8"),
+            (
+                vec![rows(384, 1.0), ("weights", Dtype::F32, vec![3], vec![0; 12])],
+                "`weights` has 3 values for 384 tokens",
+            ),
+        ] {
+            let why = read(&tensors).expect_err("no model");
+            assert!(why.contains(expected), "{expected}: {why}");
+        }
+        let nowhere =
+            StaticModel::read("static", Path::new("no/such/place"), &Hashes::default()).expect_err("no model");
+        assert!(nowhere.contains("`config.json` cannot be read"), "{nowhere}");
+    }
 }
