@@ -2,6 +2,7 @@
 //!
 //! It is a library of its own that is looked for when an ONNX model is asked for, and never before.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -95,14 +96,15 @@ pub struct Runtime {
     pub providers: Vec<&'static str>,
 }
 
-/// Loads a library. Only one can be in a process: the first that loads is kept.
+/// Loads a library. Only one can be in a process: the first that is asked for, whether or not it loads.
 ///
 /// # Errors
-/// [`EmbedError::Runtime`] if it is no such library, one of another version or architecture, or not there.
+/// [`EmbedError::Runtime`] with the path of the first, if it is no such library, one of another version or architecture, or
+/// not there.
 pub fn load(path: &Path) -> Result<&'static Runtime, EmbedError> {
-    static LOADED: OnceLock<Result<Runtime, String>> = OnceLock::new();
-    let loaded = LOADED.get_or_init(|| load_first(path).map_err(|why| why.replace('\n', " ")));
-    loaded.as_ref().map_err(|why| EmbedError::Runtime { path: path.to_owned(), why: why.clone() })
+    static LOADED: OnceLock<Result<Runtime, (PathBuf, String)>> = OnceLock::new();
+    let loaded = LOADED.get_or_init(|| load_first(path).map_err(|why| (path.to_owned(), why.replace('\n', " "))));
+    loaded.as_ref().map_err(|(path, why)| EmbedError::Runtime { path: path.clone(), why: why.clone() })
 }
 
 fn load_first(path: &Path) -> Result<Runtime, String> {
@@ -110,6 +112,10 @@ fn load_first(path: &Path) -> Result<Runtime, String> {
         return Err("there is no such file".into());
     }
     let builder = ort::init_from(path).map_err(|error| match error {
+        // The system's own words are then that there is no such file.
+        ort::LoadDynamicError::Dlopen { .. } if is_for_another_processor(path) => {
+            "it is made for another kind of processor".into()
+        }
         ort::LoadDynamicError::Dlopen { error, .. } => format!("the system cannot load it: {error}"),
         ort::LoadDynamicError::MissingApi { .. } => "it is another library".into(),
         ort::LoadDynamicError::BadVersion { version_str, .. } => {
@@ -126,6 +132,18 @@ fn load_first(path: &Path) -> Result<Runtime, String> {
         providers.insert(0, "CUDA");
     }
     Ok(Runtime { environment, path: path.to_owned(), version: version(ort::info(), path), providers })
+}
+
+/// Whether a library's ELF header names another processor than that of this program.
+fn is_for_another_processor(library: &Path) -> bool {
+    let machine = |path: &Path| -> Option<[u8; 3]> {
+        let mut header = [0; 20];
+        std::fs::File::open(path).ok()?.read_exact(&mut header).ok()?;
+        // Its class, of 32 or 64 bits, and its machine.
+        header.starts_with(b"\x7fELF").then_some([header[4], header[18], header[19]])
+    };
+    let own = std::env::current_exe().ok().and_then(|program| machine(&program));
+    own.is_some_and(|own| machine(library).is_some_and(|other| other != own))
 }
 
 /// The version in the runtime's description of its own build, or else in the library's name.
