@@ -1,7 +1,8 @@
-//! Embeds texts and says how fast: `embed MODEL TEXTS.json OUT.f32 [--device D] [--threads N] [--repeat N]`
+//! Embeds texts and says how fast: `embed MODEL TEXTS.json OUT.f32 [--device D] [--threads N] [--repeat N] [--batch TOKENS]`
 //!
 //! TEXTS.json is a list of strings. The vectors are written in little-endian f32, and one line of JSON is printed. With
-//! `built-in` for MODEL the table is timed; its vectors come from texts without names.
+//! `built-in` for MODEL the table is timed; its vectors come from texts without names. With `--batch` batches have so many
+//! tokens; otherwise as many as prove fastest.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program of its own")]
 
@@ -32,7 +33,7 @@ fn main() -> ExitCode {
 fn run() -> Result<String, Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [model, texts, out, options @ ..] = &arguments[..] else {
-        return Err("embed MODEL TEXTS.json OUT.f32 [--device D] [--threads N] [--repeat N]".into());
+        return Err("embed MODEL TEXTS.json OUT.f32 [--device D] [--threads N] [--repeat N] [--batch TOKENS]".into());
     };
     let option = |name: &str| options.iter().position(|given| given == name).and_then(|at| options.get(at + 1));
     let device: Device = option("--device").map_or("cpu", String::as_str).parse()?;
@@ -59,6 +60,9 @@ fn run() -> Result<String, Box<dyn std::error::Error>> {
         source => (models.open(&source, &options, &|_, _, _| {})?, None),
     };
     if let Some(encoder) = &encoder {
+        if let Some(size) = option("--batch") {
+            encoder.fix_batch(size.parse()?);
+        }
         let counts: Vec<usize> = texts.par_iter().map(|text| encoder.count_tokens(text)).collect::<Result<_, _>>()?;
         tokens = Some(counts.iter().sum::<usize>());
     }
@@ -80,6 +84,7 @@ fn run() -> Result<String, Box<dyn std::error::Error>> {
         "tokens": tokens,
         "dimension": embedder.dimension(),
         "batch_tokens": batch.as_ref().map(|(size, _)| size),
+        "sessions": encoder.as_ref().map(|encoder| encoder.sessions()),
         "device": batch.as_ref().map(|(_, device)| device),
         "failed": embedded.failed.len(),
         "seconds": seconds,

@@ -3,6 +3,7 @@
 //! The runtime is looked for as the program does, with `target/test-data` for the user's data directory. Where there is
 //! none these tests say so and check nothing, unless `PRECEDENT_REQUIRE_RUNTIME` is set, as in `.ci/run`.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -21,7 +22,6 @@ fn models() -> PathBuf {
     root().join("fixtures/models")
 }
 
-#[expect(clippy::print_stderr, reason = "that nothing was checked must be seen")]
 /// The runtime's library; `None` where there is none and none is required.
 fn library() -> Option<PathBuf> {
     let places = RuntimePlaces {
@@ -35,7 +35,8 @@ fn library() -> Option<PathBuf> {
         "a runtime is required: PRECEDENT_DATA=$PWD/target/test-data precedent runtime install"
     );
     if found.is_none() {
-        eprintln!("NOT CHECKED: there is no ONNX Runtime; see CONTRIBUTING.md");
+        // Written past the test harness, which shows what is printed only of tests that fail.
+        let _ = writeln!(std::io::stderr(), "NOT CHECKED: there is no ONNX Runtime; see CONTRIBUTING.md");
     }
     found
 }
@@ -110,6 +111,16 @@ fn three_architectures_equal_sentence_transformers() {
 fn a_static_model_equals_model2vec() {
     let model = StaticModel::load("static", &models().join("static"), &Hashes::default()).expect("a model");
     check_reference(&model, "static");
+    // Of long texts it reads no more than model2vec; these are those of training/tiny/make.py.
+    let (texts, _) = texts();
+    let reversed: Vec<&str> = texts.iter().rev().map(String::as_str).collect();
+    let long = [texts.join("\n"), reversed.join("\n"), "größe東京 ".repeat(2000), "( ) ".repeat(2000)];
+    let bytes = std::fs::read(models().join("static/long.f32")).expect("vectors");
+    let values: Vec<f32> = bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+    let found = documents(&model, &long.each_ref().map(String::as_str));
+    for (at, (found, expected)) in found.iter().zip(values.chunks(model.dimension())).enumerate() {
+        assert!(cosine(found, expected) >= NEAR, "{at}: {}", cosine(found, expected));
+    }
 }
 
 #[test]
@@ -191,6 +202,20 @@ fn files_that_are_damaged_or_of_another_model_are_named() {
         changed.refused(&library)
     );
 
+    // A graph whose weights lie beside it, which are missing or cut off.
+    let changed = Changed::new();
+    changed.write("onnx/model.onnx", &std::fs::read(models().join("odd/beside.onnx")).expect("a graph"));
+    changed.write("config.json", br#"{"hidden_size": 4, "vocab_size": 384}"#);
+    let weights = std::fs::read(models().join("odd/model.onnx_data")).expect("weights");
+    changed.write("onnx/model.onnx_data", &weights);
+    changed.load(&library).expect("a model, with its weights");
+    changed.write("onnx/model.onnx_data", &weights[..weights.len() / 2]);
+    let why = changed.refused(&library);
+    assert!(why.contains("the runtime cannot open `model.onnx`"), "{why}");
+    std::fs::remove_file(changed.0.path().join("onnx/model.onnx_data")).expect("a file");
+    let why = changed.refused(&library);
+    assert!(why.contains("the runtime cannot open `model.onnx`") && why.contains("model.onnx_data"), "{why}");
+
     for (name, text, expected) in [
         ("tokenizer.json", "{", "`tokenizer.json` is not a readable tokenizer"),
         (
@@ -246,11 +271,33 @@ fn graphs_with_other_inputs_outputs_and_axes_are_understood_or_refused() {
         }
     }
     assert_eq!(Changed::odd("fixed").load(&library).expect("a model").max_tokens(), Some(8));
-    // A graph that pools by itself is taken at its word, whatever the files say.
+    // A graph that pools by itself is taken at its word, whatever the model's files say, and not if somebody chose.
     let pooled = Changed::odd("pooled");
+    pooled.write("1_Pooling/config.json", br#"{"pooling_mode_cls_token": true}"#);
+    let own = pooled.load(&library).expect("a model");
+    assert!(cosine(&documents(&own, &["a b", "x"])[0], &plain[0]) > 0.99999);
     pooled.write(SETTINGS_FILE, b"pooling = \"cls\"");
-    let vectors = documents(&pooled.load(&library).expect("a model"), &["a b", "x"]);
-    assert!(cosine(&vectors[0], &plain[0]) > 0.99999);
+    let chosen = pooled.load(&library).expect("a model");
+    let vectors = documents(&chosen, &["a b", "x", "let value = 1"]);
+    assert!(vectors.iter().all(|vector| cosine(vector, &vectors[0]) > 0.99999), "all begin with the same token");
+    assert!(cosine(&vectors[0], &plain[0]) < 0.999);
+    assert_ne!(own.fingerprint(), chosen.fingerprint());
+}
+
+/// Each session has the weights, so none is opened that nobody needs.
+#[test]
+fn a_question_needs_one_session() {
+    let Some(library) = library() else { return };
+    let options = Options { device: Device::Cpu, threads: Some(8), tell: Arc::new(|_| {}) };
+    let bert = models().join("bert");
+    let model = OnnxEncoder::load("tiny", &bert, &Settings::default(), &library, &Hashes::default(), &options);
+    let model = model.expect("a model");
+    model.query("parse a date").expect("a vector");
+    documents(&model, &["a", "b c"]);
+    assert_eq!(model.sessions(), 1);
+    let (texts, _) = texts();
+    documents(&model, &texts.iter().map(String::as_str).collect::<Vec<_>>());
+    assert!((2..=8).contains(&model.sessions()), "{}", model.sessions());
 }
 
 #[test]

@@ -82,6 +82,11 @@ def main():
     }
     for name, graph in made.items():
         onnx.save(graph, target / f"{name}.onnx")
+    # The plain one again, with its table in a file beside it.
+    onnx.save(
+        model([look_up], [ids], [hidden], [table()]), target / "beside.onnx", save_as_external_data=True,
+        location="model.onnx_data", size_threshold=0,
+    )
 
 
 if __name__ == "__main__":

@@ -53,6 +53,20 @@ pub trait Embedder: Debug + Send + Sync {
     /// If nothing can be computed. A text that fails alone is named in [`Embedded::failed`].
     fn documents(&self, documents: &[Document<'_>]) -> Result<Embedded, EmbedError>;
 
+    /// The same, for as long as `goes_on` says so, which hears from time to time how many texts are done. `None` if it did
+    /// not want all of them. A model that is fast may not ask.
+    ///
+    /// # Errors
+    /// As [`Embedder::documents`].
+    fn documents_while(
+        &self,
+        documents: &[Document<'_>],
+        goes_on: &(dyn Fn(usize) -> bool + Sync),
+    ) -> Result<Option<Embedded>, EmbedError> {
+        let _ = goes_on;
+        self.documents(documents).map(Some)
+    }
+
     /// Embeds a question.
     ///
     /// # Errors
@@ -172,7 +186,7 @@ impl EmbedError {
             EmbedError::Unknown { .. } => "list the presets with: precedent models list".into(),
             EmbedError::Fetch { .. } => "a directory with the model's files works as well as its name".into(),
             EmbedError::Changed { .. } => {
-                "if the change is wanted, forget what was recorded with: precedent models fetch --again".into()
+                "bring it again, or take a change that is wanted, with: precedent models fetch --again".into()
             }
             EmbedError::Compute { .. } => return None,
         })

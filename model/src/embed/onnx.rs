@@ -10,8 +10,8 @@
 use std::fmt;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, RwLock, TryLockError};
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Condvar, Mutex, OnceLock, RwLock};
 
 use half::f16;
 use half::slice::HalfFloatSliceExt as _;
@@ -23,7 +23,7 @@ use ort::value::{DynTensor, DynValue, Shape, Tensor, TensorElementType, ValueTyp
 use sha2::{Digest, Sha256};
 use tokenizers::{PostProcessor, Tokenizer, TruncationParams};
 
-use super::engine::{Broken, Compute, Engine, Tokens, lock};
+use super::engine::{Broken, Compute, Engine, Tokens, Watch, lock};
 use super::hashes::Hashes;
 use super::layout::{Layout, Pooling, Settings};
 use super::tuner::Tuner;
@@ -32,12 +32,22 @@ use crate::runtime::{self, Runtime};
 
 /// Bytes of a text that are read for each token that is wanted; words are shorter. Bounds the work on huge texts.
 const BYTES_A_TOKEN: usize = 64;
-/// A graph that is smaller gets a session for each core, which share nothing and never wait for each other; a larger
-/// one gets one session with a thread for each core, since each session holds the weights.
+/// A graph that is smaller gets sessions on as many cores as there is work for, which share nothing and never wait for each
+/// other; a larger one gets one session with a thread for each core, since each session holds the weights.
 const SHARED_GRAPH_BYTES: u64 = 256 << 20;
+/// What the weights of all sessions on the CPU may take.
+const SESSIONS_BYTES: u64 = 1 << 30;
 /// Tokens a batch where measurement starts.
 const FIRST_BATCH_CPU: usize = 1024;
 const FIRST_BATCH_CUDA: usize = 16_384;
+/// Texts × longest² of a batch on the CPU, where too little memory ends the process and is no error: with twelve heads
+/// 800 MB. A GPU says that it has too little, and batches become smaller then.
+const ROOM_CPU: usize = 1 << 24;
+/// How near the vectors of the graph in half precision must be to those of the other one. Rounding keeps them within
+/// .999; those of another model are far away.
+const HALF_NEAR: f32 = 0.99;
+/// Texts by which the two are compared.
+const SAMPLES: [&str; 3] = ["a", "parse a date from a string", "fn main() { println!(\"hello\"); }"];
 /// So many texts do not all fail for reasons of their own.
 const MANY: usize = 8;
 /// Batches in work on a GPU: one in each session, the others are being prepared or pooled.
@@ -133,12 +143,12 @@ impl OnnxEncoder {
         let mut tokenizer = tokenizer(&layout.tokenizer, layout.vocabulary_size).map_err(refused)?;
         let runtime = runtime::load(library)?;
         let devices = Devices::open(name, runtime, &layout, options)?;
-        let graph = devices.now();
-        let max_tokens = graph.fixed_length.map_or(layout.max_tokens, |length| length.min(layout.max_tokens));
+        let fixed_length = devices.now().fixed_length;
+        let max_tokens = fixed_length.map_or(layout.max_tokens, |length| length.min(layout.max_tokens));
         truncate(&mut tokenizer, max_tokens).map_err(refused)?;
         let mut encoder = OnnxEncoder {
             name: name.to_owned(),
-            tuner: Mutex::new(Tuner::new(if graph.is_gpu { FIRST_BATCH_CUDA } else { FIRST_BATCH_CPU })),
+            tuner: Mutex::new(Tuner::new(devices.first_batch())),
             layout,
             tokenizer,
             fingerprint,
@@ -151,10 +161,16 @@ impl OnnxEncoder {
         if encoder.probe.is_empty() {
             return Err(refused("its tokenizer makes nothing of `a`".into()));
         }
-        let vectors = encoder
-            .devices
-            .run(&[&encoder.probe])
-            .or_else(|why| encoder.devices.run_elsewhere(&[&encoder.probe], &why).unwrap_or(Err(why)));
+        let samples = SAMPLES.map(|text| encoder.tokenise(text)).into_iter().collect::<Result<Vec<_>, _>>();
+        let samples = samples.map_err(|why| refused(format!("its tokenizer fails: {why}")))?;
+        encoder.devices.compare_half(&samples.iter().map(Vec::as_slice).collect::<Vec<_>>()).map_err(refused)?;
+        let vectors = encoder.devices.run(&[&encoder.probe]).or_else(|why| {
+            match encoder.devices.move_elsewhere(&encoder.probe, &why) {
+                true => encoder.devices.run(&[&encoder.probe]),
+                false => Err(why),
+            }
+        });
+        encoder.tuner = Mutex::new(Tuner::new(encoder.devices.first_batch()));
         let width = vectors.map_err(|why| refused(format!("its graph does not run: {why}")))?.swap_remove(0).len();
         encoder.dimension = encoder.layout.dimension.unwrap_or(width);
         if encoder.dimension > width {
@@ -181,6 +197,16 @@ impl OnnxEncoder {
         lock(&self.tuner).best()
     }
 
+    /// Computes batches of so many tokens from now on, whatever is fastest: for comparisons.
+    pub fn fix_batch(&self, tokens: usize) {
+        *lock(&self.tuner) = Tuner::fixed(tokens);
+    }
+
+    /// How many sessions of its graph have been opened; a question alone needs one.
+    pub fn sessions(&self) -> usize {
+        self.devices.now().sessions.opened()
+    }
+
     /// How many tokens are read of a document, prefix and special tokens included.
     ///
     /// # Errors
@@ -204,21 +230,21 @@ impl OnnxEncoder {
             .map_err(|error| format!("its tokenizer fails: {error}"))
     }
 
-    fn embed(&self, texts: &[&str]) -> Result<Vec<Result<Vec<f32>, String>>, EmbedError> {
+    /// `None` if `watch` did not want to go on.
+    fn embed(&self, texts: &[&str], watch: Watch<'_>) -> Result<Option<Vec<Result<Vec<f32>, String>>>, EmbedError> {
         let engine = Engine {
             tokenise: &|text| self.tokenise(text),
             compute: &self.devices,
             tuner: &self.tuner,
             probe: &self.probe,
+            moves: AtomicUsize::new(0),
         };
-        let outcomes =
-            engine.run(texts).map_err(|Broken(why)| EmbedError::Compute { model: self.name.clone(), why })?;
+        let broken = |why: &str| EmbedError::Compute { model: self.name.clone(), why: why.to_owned() };
+        let Some(outcomes) = engine.run(texts, watch).map_err(|Broken(why)| broken(&why))? else { return Ok(None) };
         // Where all of many texts fail, it is not because of the texts.
         match outcomes.first() {
-            Some(Err(why)) if outcomes.len() >= MANY && outcomes.iter().all(Result::is_err) => {
-                Err(EmbedError::Compute { model: self.name.clone(), why: why.clone() })
-            }
-            _ => Ok(outcomes),
+            Some(Err(why)) if outcomes.len() >= MANY && outcomes.iter().all(Result::is_err) => Err(broken(why)),
+            _ => Ok(Some(outcomes)),
         }
     }
 
@@ -248,6 +274,14 @@ impl Embedder for OnnxEncoder {
 
     /// The text alone; a name is part of most texts, and is not said twice.
     fn documents(&self, documents: &[Document<'_>]) -> Result<Embedded, EmbedError> {
+        Ok(self.documents_while(documents, &|_| true)?.expect("because it was to go on"))
+    }
+
+    fn documents_while(
+        &self,
+        documents: &[Document<'_>],
+        goes_on: &(dyn Fn(usize) -> bool + Sync),
+    ) -> Result<Option<Embedded>, EmbedError> {
         let prefix = &self.layout.document_prefix;
         let prefixed: Vec<String> = match prefix.is_empty() {
             true => Vec::new(),
@@ -257,20 +291,21 @@ impl Embedder for OnnxEncoder {
             true => documents.iter().map(|document| document.text).collect(),
             false => prefixed.iter().map(String::as_str).collect(),
         };
+        let Some(outcomes) = self.embed(&texts, goes_on)? else { return Ok(None) };
         let mut embedded = Embedded::default();
-        for (at, outcome) in self.embed(&texts)?.into_iter().enumerate() {
+        for (at, outcome) in outcomes.into_iter().enumerate() {
             let pooled = outcome.unwrap_or_else(|why| {
                 embedded.failed.push(FailedText { at, why });
                 Vec::new()
             });
             embedded.embeddings.push(self.embedding(pooled));
         }
-        Ok(embedded)
+        Ok(Some(embedded))
     }
 
     fn query(&self, text: &str) -> Result<Embedding, EmbedError> {
         let prefixed = format!("{}{text}", self.layout.query_prefix);
-        let outcome = self.embed(&[&prefixed])?.swap_remove(0);
+        let outcome = self.embed(&[&prefixed], &|_| true)?.expect("because it was to go on").swap_remove(0);
         outcome
             .map(|pooled| self.embedding(pooled))
             .map_err(|why| EmbedError::Compute { model: self.name.clone(), why })
@@ -282,6 +317,9 @@ impl Embedder for OnnxEncoder {
 }
 
 /// `v1` is the computation in this crate: another rule here needs another number.
+///
+/// The graph in half precision is left out, so that a store can be made on a GPU and asked on a CPU, and whether or not
+/// that graph is here: it is used only if its vectors are those of the other one ([`Devices::compare_half`]).
 fn fingerprint(layout: &Layout, hashes: &Hashes) -> Result<String, String> {
     let mut hasher = Sha256::new();
     hasher.update(layout.recipe());
@@ -337,6 +375,8 @@ fn truncate(tokenizer: &mut Tokenizer, max_tokens: usize) -> Result<(), String> 
 /// The device in use, and how to get to the other one.
 struct Devices {
     now: RwLock<Arc<Graph>>,
+    /// The graph on the CPU, opened when a GPU first needs it.
+    other: OnceLock<Result<Arc<Graph>, String>>,
     name: String,
     runtime: &'static Runtime,
     layout: Layout,
@@ -350,7 +390,7 @@ impl Devices {
         let on_gpu = match options.device {
             Device::Cpu => None,
             Device::Auto if !has_cuda => None,
-            Device::Auto => match Graph::open(runtime, layout, Some(0), options) {
+            Device::Auto => match Graph::open(runtime, layout, Some((0, Precision::Best)), options) {
                 Ok(graph) => Some(graph),
                 Err(why) => {
                     (options.tell)(&format!("the GPU cannot be used ({why}); `{name}` runs on the CPU"));
@@ -358,7 +398,8 @@ impl Devices {
                 }
             },
             Device::Cuda(number) if has_cuda => {
-                Some(Graph::open(runtime, layout, Some(number), options).map_err(|why| EmbedError::Compute {
+                let gpu = Some((number, Precision::Best));
+                Some(Graph::open(runtime, layout, gpu, options).map_err(|why| EmbedError::Compute {
                     model: name.to_owned(),
                     why: format!("CUDA {number}: {why}"),
                 })?)
@@ -374,6 +415,7 @@ impl Devices {
         };
         Ok(Devices {
             now: RwLock::new(Arc::new(graph)),
+            other: OnceLock::new(),
             name: name.to_owned(),
             runtime,
             layout: layout.clone(),
@@ -386,33 +428,95 @@ impl Devices {
     }
 }
 
+impl Devices {
+    /// Compares a graph in half precision, where one is used, with the other one. If its vectors are not those, that is
+    /// said, and the other graph is used on the same device.
+    fn compare_half(&self, batch: &[&[u32]]) -> Result<(), String> {
+        let now = self.now();
+        let (Some(half), Some(number)) = (self.layout.half_graph.as_ref().filter(|_| now.is_half), now.gpu) else {
+            return Ok(());
+        };
+        let whole = Graph::open(self.runtime, &self.layout, None, &self.options)?;
+        let Err(why) = near(&now, &whole, batch) else { return Ok(()) };
+        let file = half.file_name().unwrap_or_default().to_string_lossy();
+        (self.options.tell)(&format!("`{file}` of `{}` is not used: {why}", self.name));
+        let graph = Graph::open(self.runtime, &self.layout, Some((number, Precision::Single)), &self.options)?;
+        *self.now.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(graph);
+        Ok(())
+    }
+
+    fn other(&self) -> Result<Arc<Graph>, String> {
+        let open = || Graph::open(self.runtime, &self.layout, None, &self.options).map(Arc::new);
+        let opened = self.other.get_or_init(|| {
+            open().inspect_err(|why| {
+                (self.options.tell)(&format!("`{}` cannot be run on the CPU in place of the GPU: {why}", self.name));
+            })
+        });
+        opened.clone()
+    }
+}
+
+/// Whether two graphs give the same vectors, beyond rounding, and what differs.
+fn near(one: &Graph, two: &Graph, batch: &[&[u32]]) -> Result<(), String> {
+    let (ones, twos) = (one.run(batch)?, two.run(batch)?);
+    for (one, two) in ones.iter().zip(&twos) {
+        if one.len() != two.len() {
+            return Err(format!("it gives {} components, and the graph in full precision {}", one.len(), two.len()));
+        }
+        let dot = |one: &[f32], two: &[f32]| one.iter().zip(two).map(|(x, y)| x * y).sum::<f32>();
+        let cosine = dot(one, two) / (dot(one, one) * dot(two, two)).sqrt();
+        // Also where it is no number.
+        if !(cosine >= HALF_NEAR) {
+            return Err(format!(
+                "a vector of it has a cosine of {cosine:.3} with that of the graph in full precision; they are not of one model"
+            ));
+        }
+    }
+    Ok(())
+}
+
 impl Compute for Devices {
     fn run(&self, batch: &[&[u32]]) -> Result<Vec<Vec<f32>>, String> {
         self.now().run(batch)
     }
 
-    fn run_elsewhere(&self, batch: &[&[u32]], why: &str) -> Option<Result<Vec<Vec<f32>>, String>> {
-        if self.options.device != Device::Auto {
+    fn run_elsewhere(&self, batch: &[&[u32]]) -> Option<Result<Vec<Vec<f32>>, String>> {
+        if self.options.device != Device::Auto || self.now().gpu.is_none() {
             return None;
+        }
+        Some(self.other().ok()?.run(batch))
+    }
+
+    fn move_elsewhere(&self, probe: &[u32], why: &str) -> bool {
+        if self.options.device != Device::Auto {
+            return false;
         }
         // Held while the other device is tried, so that only one worker changes it.
         let mut now = self.now.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if !now.is_gpu {
+        if now.gpu.is_none() {
             // Another worker has been here first, or there is no other device.
-            return Some(now.run(batch)).filter(Result::is_ok);
+            return now.run(&[probe]).is_ok();
         }
-        let graph = Graph::open(self.runtime, &self.layout, None, &self.options).ok()?;
-        let vectors = graph.run(batch);
-        if vectors.is_ok() {
+        let Ok(graph) = self.other() else { return false };
+        let works = graph.run(&[probe]).is_ok();
+        if works {
             (self.options.tell)(&format!("the GPU has failed ({why}); `{}` goes on with the CPU", self.name));
-            *now = Arc::new(graph);
+            *now = graph;
         }
-        Some(vectors)
+        works
     }
 
     fn workers(&self) -> usize {
         let now = self.now();
-        if now.is_gpu { GPU_WORKERS } else { now.sessions.len() }
+        if now.gpu.is_some() { GPU_WORKERS } else { now.sessions.most }
+    }
+
+    fn first_batch(&self) -> usize {
+        if self.now().gpu.is_some() { FIRST_BATCH_CUDA } else { FIRST_BATCH_CPU }
+    }
+
+    fn room(&self) -> usize {
+        if self.now().gpu.is_some() { usize::MAX } else { ROOM_CPU }
     }
 }
 
@@ -452,10 +556,82 @@ impl Output {
     }
 }
 
+/// Sessions of one graph, opened as they are needed.
+struct Sessions {
+    idle: Mutex<Idle>,
+    freed: Condvar,
+    open: Box<dyn Fn() -> Result<Session, String> + Send + Sync>,
+    most: usize,
+}
+
+struct Idle {
+    sessions: Vec<Session>,
+    opened: usize,
+    /// Less than all if one could not be opened.
+    most: usize,
+}
+
+/// A session that nobody else uses; it goes back when this is dropped.
+struct Taken<'a> {
+    session: Option<Session>,
+    sessions: &'a Sessions,
+}
+
+impl Sessions {
+    fn new(first: Session, most: usize, open: Box<dyn Fn() -> Result<Session, String> + Send + Sync>) -> Sessions {
+        let idle = Idle { sessions: vec![first], opened: 1, most };
+        Sessions { idle: Mutex::new(idle), freed: Condvar::new(), open, most }
+    }
+
+    fn opened(&self) -> usize {
+        lock(&self.idle).opened
+    }
+
+    /// One that is idle, or a new one, or the next that becomes idle.
+    fn take(&self) -> Taken<'_> {
+        let mut idle = lock(&self.idle);
+        loop {
+            if let Some(session) = idle.sessions.pop() {
+                return Taken { session: Some(session), sessions: self };
+            }
+            if idle.opened < idle.most {
+                idle.opened += 1;
+                drop(idle);
+                let opened = (self.open)();
+                idle = lock(&self.idle);
+                match opened {
+                    Ok(session) => return Taken { session: Some(session), sessions: self },
+                    // There is at least one, which will do.
+                    Err(_) => {
+                        idle.opened -= 1;
+                        idle.most = idle.opened;
+                    }
+                }
+            } else {
+                idle = self.freed.wait(idle).unwrap_or_else(std::sync::PoisonError::into_inner);
+            }
+        }
+    }
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        lock(&self.sessions.idle).sessions.extend(self.session.take());
+        self.sessions.freed.notify_one();
+    }
+}
+
+/// Which of a model's graphs a GPU gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Precision {
+    /// Half where there is one.
+    Best,
+    Single,
+}
+
 /// A graph on a device.
 struct Graph {
-    sessions: Vec<Mutex<Session>>,
-    next: AtomicUsize,
+    sessions: Sessions,
     inputs: Vec<Input>,
     output: Output,
     pooling: Pooling,
@@ -463,54 +639,57 @@ struct Graph {
     hidden_size: Option<usize>,
     fixed_rows: Option<usize>,
     fixed_length: Option<usize>,
-    is_gpu: bool,
+    /// The number of the CUDA device; `None` on the CPU.
+    gpu: Option<i32>,
+    is_half: bool,
     label: String,
 }
 
 impl Graph {
-    fn open(runtime: &'static Runtime, layout: &Layout, gpu: Option<i32>, options: &Options) -> Result<Graph, String> {
-        let file = layout.half_graph.as_ref().filter(|_| gpu.is_some()).unwrap_or(&layout.graph);
+    fn open(
+        runtime: &'static Runtime,
+        layout: &Layout,
+        gpu: Option<(i32, Precision)>,
+        options: &Options,
+    ) -> Result<Graph, String> {
+        let half = layout.half_graph.as_ref().filter(|_| gpu.is_some_and(|(_, wanted)| wanted == Precision::Best));
+        let file = half.unwrap_or(&layout.graph).clone();
+        let (is_half, gpu) = (half.is_some(), gpu.map(|(number, _)| number));
         let cores = options.threads.or_else(|| std::thread::available_parallelism().ok().map(NonZero::get));
-        let cores = cores.unwrap_or(1).max(1);
         let bytes = std::iter::once(file.clone())
-            .chain(weights_of(file))
+            .chain(weights_of(&file))
             .filter_map(|file| Some(file.metadata().ok()?.len()))
             .sum::<u64>();
-        let (count, threads) = match gpu {
+        let (most, threads) = match gpu {
             Some(_) if bytes <= GPU_SHARED_GRAPH_BYTES => (GPU_SESSIONS, 1),
             Some(_) => (1, 1),
-            None if bytes <= SHARED_GRAPH_BYTES => (cores, 1),
-            None => (1, cores),
+            None => sessions_and_threads(cores.unwrap_or(1), bytes),
         };
-        let sessions: Vec<Session> =
-            (0..count).map(|_| session(runtime, file, gpu, threads)).collect::<Result<_, _>>()?;
-        let first = &sessions[0];
-        let mut graph = Graph {
-            inputs: first
-                .inputs()
-                .iter()
-                .map(|input| input_of(input.name(), input.dtype()))
-                .collect::<Result<_, _>>()?,
-            output: output_of(first)?,
-            next: AtomicUsize::new(0),
+        let open = move || session(runtime, &file, gpu, threads);
+        let first = open()?;
+        let inputs: Vec<Input> =
+            first.inputs().iter().map(|input| input_of(input.name(), input.dtype())).collect::<Result<_, _>>()?;
+        let Some(ids) = inputs.iter().position(|input| input.kind == InputKind::Ids) else {
+            return Err(format!("the graph has no input `input_ids`; it has {}", names(first.inputs())));
+        };
+        let axes: Vec<i64> = match first.inputs()[ids].dtype() {
+            ValueType::Tensor { shape, .. } => shape.to_vec(),
+            _ => Vec::new(),
+        };
+        let fixed = |at: usize| axes.get(at).copied().filter(|axis| *axis > 0).map(|axis| axis as usize);
+        Ok(Graph {
+            inputs,
+            output: output_of(&first, layout.is_pooling_chosen)?,
             pooling: layout.pooling,
             dimension: layout.dimension,
             hidden_size: layout.hidden_size,
-            fixed_rows: None,
-            fixed_length: None,
-            is_gpu: gpu.is_some(),
+            fixed_rows: fixed(0),
+            fixed_length: fixed(1),
+            gpu,
+            is_half,
             label: gpu.map_or_else(|| "CPU".to_owned(), |number| format!("CUDA {number}")),
-            sessions: Vec::new(),
-        };
-        let Some(ids) = graph.inputs.iter().position(|input| input.kind == InputKind::Ids) else {
-            return Err(format!("the graph has no input `input_ids`; it has {}", names(first.inputs())));
-        };
-        if let ValueType::Tensor { shape, .. } = first.inputs()[ids].dtype() {
-            let fixed = |at: usize| shape.get(at).copied().filter(|axis| *axis > 0).map(|axis| axis as usize);
-            (graph.fixed_rows, graph.fixed_length) = (fixed(0), fixed(1));
-        }
-        graph.sessions = sessions.into_iter().map(Mutex::new).collect();
-        Ok(graph)
+            sessions: Sessions::new(first, most, Box::new(open)),
+        })
     }
 
     fn run(&self, batch: &[&[u32]]) -> Result<Vec<Vec<f32>>, String> {
@@ -526,6 +705,9 @@ impl Graph {
     fn run_part(&self, batch: &[&[u32]], rows: usize) -> Result<Vec<Vec<f32>>, String> {
         let longest = batch.iter().map(|row| row.len()).max().unwrap_or(0);
         let length = self.fixed_length.unwrap_or(longest);
+        if longest > length {
+            return Err(format!("the graph takes {length} tokens, and a text has {longest}"));
+        }
         let inputs: Vec<(&str, DynTensor)> = self
             .inputs
             .iter()
@@ -578,7 +760,7 @@ impl Graph {
             for (name, tensor) in inputs {
                 binding.bind_input(*name, tensor)?;
             }
-            let memory = if self.is_gpu {
+            let memory = if self.gpu.is_some() {
                 MemoryInfo::new(AllocationDevice::CUDA_PINNED, 0, AllocatorType::Device, MemoryType::CPUOutput)?
             } else {
                 MemoryInfo::new(AllocationDevice::CPU, 0, AllocatorType::Device, MemoryType::Default)?
@@ -588,21 +770,21 @@ impl Graph {
             binding.synchronize_outputs()?;
             outputs.remove(self.output.name()).ok_or_else(|| ort::Error::new("the output is missing"))
         };
-        let mut session = self.session();
-        compute(&mut session).map_err(|error| first_line(error.message()))
+        let mut taken = self.sessions.take();
+        let session = taken.session.as_mut().expect("because it is there until it goes back");
+        compute(session).map_err(|error| first_line(error.message()))
     }
+}
 
-    /// A session that nobody uses, or else the next one.
-    fn session(&self) -> std::sync::MutexGuard<'_, Session> {
-        for session in &self.sessions {
-            match session.try_lock() {
-                Ok(session) => return session,
-                Err(TryLockError::Poisoned(poisoned)) => return poisoned.into_inner(),
-                Err(TryLockError::WouldBlock) => {}
-            }
-        }
-        lock(&self.sessions[self.next.fetch_add(1, Ordering::Relaxed) % self.sessions.len()])
+/// How many sessions a graph of so many bytes gets on this many cores, and how many threads each has.
+fn sessions_and_threads(cores: usize, bytes: u64) -> (usize, usize) {
+    let cores = cores.max(1);
+    if bytes > SHARED_GRAPH_BYTES {
+        return (1, cores);
     }
+    let most = usize::try_from(SESSIONS_BYTES / bytes.max(1)).unwrap_or(usize::MAX);
+    let threads = cores.div_ceil(most.min(cores));
+    (cores / threads, threads)
 }
 
 fn session(runtime: &'static Runtime, file: &Path, gpu: Option<i32>, threads: usize) -> Result<Session, String> {
@@ -661,8 +843,9 @@ fn input_of(name: &str, ty: &ValueType) -> Result<Input, String> {
     Ok(Input { name: name.to_owned(), kind, is_wide })
 }
 
-/// What the exporters name `sentence_embedding` is pooled already; a `pooler_output` is not what such models are used by.
-fn output_of(session: &Session) -> Result<Output, String> {
+/// What the exporters name `sentence_embedding` is pooled already, and is left aside only if a pooling was chosen by hand and
+/// there is something to pool. A `pooler_output` is not what such models are used by.
+fn output_of(session: &Session, is_pooling_chosen: bool) -> Result<Output, String> {
     let rank = |ty: &ValueType| match ty {
         ValueType::Tensor { ty: TensorElementType::Float32 | TensorElementType::Float16, shape, .. } => shape.len(),
         _ => 0,
@@ -670,11 +853,13 @@ fn output_of(session: &Session) -> Result<Output, String> {
     let named = |name: &str, wanted: usize| {
         session.outputs().iter().find(|output| output.name() == name && rank(output.dtype()) == wanted)
     };
-    if let Some(output) = named("sentence_embedding", 2) {
+    let by_name = named("last_hidden_state", 3).or_else(|| named("token_embeddings", 3));
+    let tokens = by_name.or_else(|| session.outputs().iter().find(|output| rank(output.dtype()) == 3));
+    let texts = named("sentence_embedding", 2).filter(|_| !is_pooling_chosen || tokens.is_none());
+    if let Some(output) = texts {
         return Ok(Output::Texts(output.name().to_owned()));
     }
-    let by_name = named("last_hidden_state", 3).or_else(|| named("token_embeddings", 3));
-    if let Some(output) = by_name.or_else(|| session.outputs().iter().find(|output| rank(output.dtype()) == 3)) {
+    if let Some(output) = tokens {
         return Ok(Output::Tokens(output.name().to_owned()));
     }
     match session.outputs() {
@@ -758,5 +943,115 @@ mod tests {
         for wrong in ["gpu", "cuda:", "cuda:-1", "cuda:x", "cpu:0", "CUDA"] {
             assert!(device(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn sessions_take_the_cores_and_no_more_than_their_share_of_memory() {
+        for (cores, megabytes, expected) in [
+            (0, 90, (1, 1)),
+            (2, 90, (2, 1)),
+            (16, 90, (8, 2)),
+            (64, 90, (10, 6)),
+            (4, 0, (4, 1)),
+            (16, 250, (4, 4)),
+            (16, 300, (1, 16)),
+        ] {
+            assert_eq!(sessions_and_threads(cores, megabytes << 20), expected, "{cores} and {megabytes}");
+        }
+    }
+
+    fn models() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/models")
+    }
+
+    /// The runtime that `model/tests/onnx.rs` finds too; `None` where there is none and none is required.
+    fn runtime() -> Option<&'static Runtime> {
+        let places = runtime::RuntimePlaces {
+            named: std::env::var_os("ORT_DYLIB_PATH").map(PathBuf::from),
+            installed: Some(models().join("../../target/test-data/runtime")),
+            beside: None,
+        };
+        let found = places.find();
+        assert!(found.is_some() || std::env::var_os("PRECEDENT_REQUIRE_RUNTIME").is_none(), "a runtime is required");
+        if found.is_none() {
+            let _ = std::io::Write::write_all(&mut std::io::stderr(), b"NOT CHECKED: there is no ONNX Runtime\n");
+        }
+        found.map(|(path, _)| runtime::load(&path).expect("a runtime"))
+    }
+
+    /// The tiny BERT with a graph of `odd`.
+    fn layout(graph: &str) -> Layout {
+        let layout = Layout::read(&models().join("bert"), &Settings::default()).expect("a layout");
+        let graph = models().join("odd").join(format!("{graph}.onnx"));
+        Layout { graph, hidden_size: None, vocabulary_size: None, ..layout }
+    }
+
+    fn graph(runtime: &'static Runtime, name: &str) -> Graph {
+        Graph::open(runtime, &layout(name), None, &Options::default()).expect("a graph")
+    }
+
+    #[test]
+    fn what_a_gpu_cannot_do_the_cpu_does_where_it_may() {
+        let Some(runtime) = runtime() else { return };
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        // What is taken for a GPU is a graph that takes eight tokens.
+        let devices = |device: Device, other: &str| {
+            let (mut lost, heard) = (graph(runtime, "fixed"), heard.clone());
+            lost.gpu = Some(0);
+            let tell: Tell = Arc::new(move |text| lock(&heard).push(text.to_owned()));
+            Devices {
+                now: RwLock::new(Arc::new(lost)),
+                other: OnceLock::new(),
+                name: "tiny".into(),
+                runtime,
+                layout: layout(other),
+                options: Options { device, threads: Some(2), tell },
+            }
+        };
+        let text: &[u32] = &[2, 10, 11, 12, 13, 14, 15, 16, 17, 3];
+        let expected = graph(runtime, "plain").run(&[text]).expect("vectors");
+
+        let auto = devices(Device::Auto, "plain");
+        assert!(auto.run(&[text]).is_err());
+        assert_eq!((auto.workers(), auto.first_batch(), auto.room()), (GPU_WORKERS, FIRST_BATCH_CUDA, usize::MAX));
+        assert_eq!(auto.run_elsewhere(&[text]), Some(Ok(expected.clone())));
+        assert!(auto.run(&[text]).is_err(), "one text elsewhere moves nothing");
+        assert!(lock(&heard).is_empty());
+        assert!(auto.move_elsewhere(text, "it is gone") && auto.move_elsewhere(text, "it is gone"));
+        assert_eq!(*lock(&heard), ["the GPU has failed (it is gone); `tiny` goes on with the CPU"]);
+        assert_eq!(auto.run(&[text]), Ok(expected));
+        assert_eq!((auto.workers(), auto.first_batch(), auto.room()), (2, FIRST_BATCH_CPU, ROOM_CPU));
+        assert_eq!(auto.run_elsewhere(&[text]), None);
+
+        let named = devices(Device::Cuda(0), "plain");
+        assert_eq!((named.run_elsewhere(&[text]), named.move_elsewhere(text, "it is gone")), (None, false));
+
+        lock(&heard).clear();
+        let broken = devices(Device::Auto, "no-such-graph");
+        assert_eq!((broken.run_elsewhere(&[text]), broken.move_elsewhere(text, "it is gone")), (None, false));
+        let heard = lock(&heard);
+        assert_eq!(heard.len(), 1, "{heard:?}");
+        assert!(
+            heard[0].contains("cannot be run on the CPU in place of the GPU: the runtime cannot open"),
+            "{heard:?}"
+        );
+    }
+
+    #[test]
+    fn a_graph_of_another_model_is_told_from_one_in_half_precision() {
+        let Some(runtime) = runtime() else { return };
+        let texts: [&[u32]; 2] = [&[2, 10, 3], &[2, 12, 13, 14, 3]];
+        // `narrow` is the same in half precision, and `broken` has other rows for two tokens.
+        let plain = graph(runtime, "plain");
+        assert_eq!(near(&graph(runtime, "narrow"), &plain, &texts), Ok(()));
+        let why = near(&graph(runtime, "broken"), &plain, &texts).expect_err("another model");
+        assert!(why.contains("they are not of one model"), "{why}");
+        let bert = Layout::read(&models().join("bert"), &Settings::default()).expect("a layout");
+        let bert = Graph::open(runtime, &bert, None, &Options::default()).expect("a graph");
+        let why = near(&bert, &plain, &texts).expect_err("another model");
+        assert!(why.contains("it gives 32 components, and the graph in full precision 4"), "{why}");
+        // A row that a graph has no room for is an error and no panic.
+        let why = graph(runtime, "fixed").run(&[&[2, 10, 10, 10, 10, 10, 10, 10, 3]]).expect_err("too long");
+        assert!(why.contains("takes 8 tokens, and a text has 9"), "{why}");
     }
 }

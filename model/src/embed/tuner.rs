@@ -66,6 +66,11 @@ impl Tuner {
         }
     }
 
+    /// A size that is not measured, and is left only when it does not work.
+    pub(super) fn fixed(size: usize) -> Tuner {
+        Tuner { search: Search::Settled, ..Tuner::new(size) }
+    }
+
     /// Tokens for the next batch, padding included.
     pub(super) fn next(&mut self) -> usize {
         self.turn = !self.turn;
@@ -143,6 +148,14 @@ mod tests {
         assert_eq!(settle(&mut Tuner::new(512), rate), 4096);
         assert_eq!(settle(&mut Tuner::new(32_768), rate), 4096);
         assert_eq!(settle(&mut Tuner::new(4096), rate), 4096);
+    }
+
+    #[test]
+    fn a_fixed_size_stays() {
+        let mut tuner = Tuner::fixed(1024);
+        assert_eq!(settle(&mut tuner, |size| size as f64), 1024);
+        tuner.shrink(1024);
+        assert_eq!(tuner.best(), 512);
     }
 
     #[test]
