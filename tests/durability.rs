@@ -3,9 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use precedent_pipeline::shard::Store;
+use precedent_model::{Document, EmbedError, Embedded, Embedder, Embedding};
+use precedent_pipeline::history::Repository;
+use precedent_pipeline::shard::{Location, Store};
+use precedent_pipeline::{IndexOptions, Progress, Stage, UpkeepOptions, bring_up};
 
 use crate::support::{Fixture, Ran, content, precedent};
 
@@ -145,4 +150,96 @@ fn an_interrupt_ends_with_130_and_what_was_indexed_is_kept() {
     let report = fixture.json(&["index", "--json"]);
     assert_eq!(report["totals"]["commits"], 1200);
     assert_eq!(fixture.json(&["store", "check", "--json"])["ok"], true);
+}
+
+/// An encoder that looks at whether it is to go on, and meets an interrupt in its second generation.
+#[derive(Debug)]
+struct Slow {
+    asked: AtomicUsize,
+    interrupt: Arc<AtomicBool>,
+    at: usize,
+}
+
+impl Embedder for Slow {
+    fn name(&self) -> &str {
+        "slow"
+    }
+
+    fn fingerprint(&self) -> &str {
+        "slow-v1"
+    }
+
+    fn dimension(&self) -> usize {
+        8
+    }
+
+    fn max_tokens(&self) -> Option<usize> {
+        Some(512)
+    }
+
+    fn documents(&self, documents: &[Document<'_>]) -> Result<Embedded, EmbedError> {
+        let embedding = |document: &Document<'_>| {
+            let mut unit = vec![0.0; 8];
+            unit[document.text.len() % 8] = 1.0;
+            Embedding { unit, norm: 1.0 }
+        };
+        Ok(Embedded { embeddings: documents.iter().map(embedding).collect(), failed: Vec::new() })
+    }
+
+    fn documents_while(
+        &self,
+        documents: &[Document<'_>],
+        goes_on: &(dyn Fn(usize) -> bool + Sync),
+    ) -> Result<Option<Embedded>, EmbedError> {
+        if self.asked.fetch_add(1, Ordering::Relaxed) == self.at {
+            self.interrupt.store(true, Ordering::Relaxed);
+        }
+        let is_wanted = goes_on(documents.len() / 2) && goes_on(documents.len());
+        if is_wanted { self.documents(documents).map(Some) } else { Ok(None) }
+    }
+
+    fn query(&self, _: &str) -> Result<Embedding, EmbedError> {
+        unreachable!("because nobody searches")
+    }
+
+    fn header(&self, _: &str) -> Option<Vec<f32>> {
+        None
+    }
+}
+
+#[test]
+fn an_interrupt_while_texts_are_embedded_ends_the_run_and_counts_what_is_kept() {
+    const COMMITS: u64 = 768;
+    let fixture = Fixture::new("generations");
+    let repository = Repository::discover(&fixture.repo()).expect("a repository");
+    let tips = [repository.head().expect("a commit")];
+    let run = |store: &Path, at: usize| {
+        let interrupt = Arc::new(AtomicBool::new(false));
+        let embedder = Arc::new(Slow { asked: AtomicUsize::new(0), interrupt: interrupt.clone(), at });
+        let index = IndexOptions { memory: 32 << 20, ..IndexOptions::default() };
+        let texts = AtomicUsize::new(0);
+        let heard = |progress: Progress| {
+            if progress.stage == Stage::Embed {
+                texts.fetch_max(progress.done as usize, Ordering::Relaxed);
+            }
+        };
+        let options = UpkeepOptions { rebuild: None, embedder, index };
+        let location = Location::folder(store);
+        let ran = bring_up(&repository, &location, &tips, &options, &|_| {}, &heard, &interrupt).expect("a run");
+        assert!(texts.into_inner() > 0, "it tells how far it has come");
+        ran.1
+    };
+    let whole = fixture.beside("whole");
+    assert_eq!(run(&whole, usize::MAX).commits, COMMITS);
+    let store = fixture.beside("interrupted");
+    let report = run(&store, 1);
+    assert!(report.interrupted && report.partial);
+    assert!((1..COMMITS).contains(&report.commits), "{}", report.commits);
+    assert_eq!(
+        (report.commits, report.chunks, report.embedded),
+        (report.totals.commits, report.totals.chunks, report.chunks)
+    );
+    let rest = run(&store, usize::MAX);
+    assert_eq!(report.commits + rest.commits, COMMITS);
+    assert!(content(&store) == content(&whole));
 }

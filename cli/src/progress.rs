@@ -21,8 +21,9 @@ impl Bar {
             ProgressDrawTarget::hidden()
         };
         let bar = ProgressBar::with_draw_target(Some(0), target);
-        let style = ProgressStyle::with_template("  {msg:8} {bar:40} {human_pos} of {human_len} commits  {eta}")
-            .expect("because the template is a constant");
+        let style =
+            ProgressStyle::with_template("  {msg:8} {bar:40} {human_pos} of {human_len} commits{prefix}  {eta}")
+                .expect("because the template is a constant");
         bar.set_style(style);
         Bar { bar }
     }
@@ -31,6 +32,12 @@ impl Bar {
         let name = match progress.stage {
             Stage::Walk => "history",
             Stage::Index => "index",
+            Stage::Embed => {
+                // Beside the commits, which are read in the meantime.
+                let is_done = progress.done == progress.total;
+                let text = format!(", {} of {} texts embedded", progress.done, progress.total);
+                return self.bar.set_prefix(if is_done { String::new() } else { text });
+            }
             Stage::Store => "store",
         };
         if self.bar.message() != name {

@@ -22,6 +22,8 @@ const BATCH_COMMITS: usize = 128;
 /// Files that the commits of a batch change, from which on it is cut and made rows of in parts. The versions of a part are
 /// in memory together, whatever a run may hold.
 const BATCH_FILES: usize = 1024;
+/// Text of a generation that an encoder embeds, which on a CPU takes minutes: what an interrupt loses.
+const ENCODED_TEXT_BYTES: usize = 4 << 20;
 /// Batches that are read ahead, and parts that are cut ahead.
 const AHEAD: usize = 1;
 
@@ -75,6 +77,8 @@ pub enum Stage {
     Walk,
     /// Reading, chunking, embedding; counted in commits.
     Index,
+    /// Embedding what was read, beside it; counted in texts, of those that are written next. Only slow models tell.
+    Embed,
     /// Writing shards.
     Store,
 }
@@ -84,13 +88,14 @@ pub enum Stage {
 pub struct Progress {
     /// The stage.
     pub stage: Stage,
-    /// Commits done.
+    /// Commits done, or texts.
     pub done: u64,
-    /// Commits in all; 0 while unknown.
+    /// Commits or texts in all; 0 while unknown.
     pub total: u64,
 }
 
-/// Set from a signal handler to end a run at the next batch, with everything so far durable.
+/// Set from a signal handler to end a run at the next batch, with everything so far durable. An encoder stops embedding, and
+/// what it had embedded since the last generation is lost.
 pub type Interrupt = AtomicBool;
 
 /// Versions left out, by reason.
@@ -365,7 +370,7 @@ impl Ingest<'_> {
             let (parts, cut) = sync_channel(AHEAD);
             scope.spawn(|| self.cut_batches(&numbers, read, parts));
             let (generations, finished) = sync_channel(0);
-            let writer = scope.spawn(|| write_generations(self.embedder, store, lock, finished));
+            let writer = scope.spawn(|| self.write_generations(store, lock, finished));
             let outcome = self.fill(&manifest, &shallow, cut, &mut rows, generations, run);
             // The writer ends when its channel closes, which `fill` has done.
             let written = writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
@@ -373,6 +378,11 @@ impl Ingest<'_> {
             run.seconds.embed += written.embed_seconds;
             run.seconds.write += written.write_seconds;
             run.unembedded = written.unembedded;
+            if written.is_cut_off {
+                run.interrupted = true;
+                Reach { commits: run.commits, chunks: run.chunks, edits: run.edits, file_edits: run.file_edits } =
+                    written.reach;
+            }
             outcome
         })
     }
@@ -426,7 +436,7 @@ impl Ingest<'_> {
         shallow: &[ObjectId],
         parts: Receiver<Result<Part, PipelineError>>,
         rows: &mut Rows<'_>,
-        generations: SyncSender<Generation>,
+        generations: SyncSender<(Generation, Reach)>,
         run: &mut Run,
     ) -> Result<(), PipelineError> {
         let total = self.walk.order.len() as u64;
@@ -475,23 +485,25 @@ impl Ingest<'_> {
             if self.is_full(&generation) {
                 let next = Generation { attribute_dirs: generation.attribute_dirs.clone(), ..Generation::default() };
                 let full = std::mem::replace(&mut generation, next);
-                if generations.send(reached.closed(full, shallow)).is_err() {
-                    // The writer has failed, and says why.
+                if generations.send((reached.closed(full, shallow), Reach::of(run))).is_err() {
+                    // The writer has failed or was interrupted, and says so.
                     return Ok(());
                 }
             }
         }
         (self.progress)(Progress { stage: Stage::Store, done: run.commits, total });
         if !generation.commits.is_empty() {
-            // A writer that has failed says why.
-            let _ = generations.send(reached.closed(generation, shallow));
+            // A writer that has ended says why.
+            let _ = generations.send((reached.closed(generation, shallow), Reach::of(run)));
         }
         failure.map_or(Ok(()), Err)
     }
 
     fn is_full(&self, generation: &Generation) -> bool {
         let text: usize = generation.chunks.iter().map(|chunk| chunk.text.len()).sum();
-        text >= self.options.generation_text_bytes()
+        let is_encoder = self.embedder.max_tokens().is_some();
+        let most = self.options.generation_text_bytes();
+        text >= if is_encoder { most.min(ENCODED_TEXT_BYTES) } else { most }
             || generation.spans.len() + generation.edits.len() >= self.options.generation_rows()
     }
 }
@@ -516,31 +528,62 @@ impl Reached<'_> {
     }
 }
 
+/// How far a run has come with a generation.
+#[derive(Clone, Copy, Default)]
+struct Reach {
+    commits: u64,
+    chunks: u64,
+    edits: u64,
+    file_edits: u64,
+}
+
+impl Reach {
+    fn of(run: &Run) -> Reach {
+        Reach { commits: run.commits, chunks: run.chunks, edits: run.edits, file_edits: run.file_edits }
+    }
+}
+
 /// What became of the generations.
 #[derive(Default)]
 struct Written {
     embed_seconds: f64,
     write_seconds: f64,
     unembedded: Vec<Unembedded>,
+    /// With the last one that was written.
+    reach: Reach,
+    /// Whether there were more, and the run was interrupted.
+    is_cut_off: bool,
 }
 
-/// Embeds and writes generations as they come, each durable before the next.
-fn write_generations(
-    embedder: &dyn Embedder,
-    store: &mut Store,
-    lock: &WriteLock,
-    generations: Receiver<Generation>,
-) -> Result<Written, PipelineError> {
-    let mut written = Written::default();
-    for mut generation in generations {
-        let started = Instant::now();
-        let (vectors, unembedded) = embed::embed(embedder, &generation.chunks)?;
-        generation.vectors = vectors;
-        written.unembedded.extend(unembedded);
-        written.embed_seconds += started.elapsed().as_secs_f64();
-        let started = Instant::now();
-        store.commit(lock, generation)?;
-        written.write_seconds += started.elapsed().as_secs_f64();
+impl Ingest<'_> {
+    /// Embeds and writes generations as they come, each durable before the next.
+    fn write_generations(
+        &self,
+        store: &mut Store,
+        lock: &WriteLock,
+        generations: Receiver<(Generation, Reach)>,
+    ) -> Result<Written, PipelineError> {
+        let mut written = Written::default();
+        for (mut generation, reach) in generations {
+            let started = Instant::now();
+            let total = generation.chunks.len() as u64;
+            let goes_on = |done: usize| {
+                (self.progress)(Progress { stage: Stage::Embed, done: done as u64, total });
+                !self.interrupt.load(Ordering::Relaxed)
+            };
+            let embedded = embed::embed(self.embedder, &generation.chunks, &goes_on)?;
+            written.embed_seconds += started.elapsed().as_secs_f64();
+            let Some((vectors, unembedded)) = embedded else {
+                written.is_cut_off = true;
+                break;
+            };
+            generation.vectors = vectors;
+            written.unembedded.extend(unembedded);
+            let started = Instant::now();
+            store.commit(lock, generation)?;
+            written.write_seconds += started.elapsed().as_secs_f64();
+            written.reach = reach;
+        }
+        Ok(written)
     }
-    Ok(written)
 }
