@@ -1,5 +1,6 @@
 //! Models and runtimes, as the command line meets them.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -37,6 +38,10 @@ pub(crate) fn library() -> Option<PathBuf> {
         found.is_some() || std::env::var_os("PRECEDENT_REQUIRE_RUNTIME").is_none(),
         "a runtime is required: PRECEDENT_DATA=$PWD/target/test-data precedent runtime install"
     );
+    if found.is_none() {
+        // Written past the test harness, which shows what is printed only of tests that fail.
+        let _ = writeln!(std::io::stderr(), "NOT CHECKED: there is no ONNX Runtime; see CONTRIBUTING.md");
+    }
     found
 }
 
@@ -66,6 +71,71 @@ fn a_library_that_is_no_runtime_is_named() {
         assert_eq!(ran.code, 5, "{}", ran.stderr);
         assert!(ran.stderr.contains(&*library.to_string_lossy()) && ran.stderr.contains(expected), "{}", ran.stderr);
     }
+}
+
+/// What opens and is not the runtime that is needed: too old, another library, of another processor.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_runtime_of_another_version_or_processor_is_named() {
+    let fixture = Fixture::new("review");
+    let compile = |name: &str, source: &str| {
+        let (file, library) = (fixture.beside(&format!("{name}.c")), fixture.beside(&format!("{name}.so")));
+        std::fs::write(&file, source).expect("a file");
+        let mut compiler = Command::new(std::env::var_os("CC").unwrap_or_else(|| "cc".into()));
+        let status = compiler.args(["-shared", "-fPIC", "-o"]).args([&library, &file]).status();
+        assert!(status.expect("a C compiler, which this project needs").success());
+        library
+    };
+    let old = compile(
+        "old",
+        "struct base { const void *(*api)(unsigned); const char *(*version)(void); };\n\
+         static const void *api(unsigned number) { return number ? 0 : 0; }\n\
+         static const char *version(void) { return \"1.10.0\"; }\n\
+         static const struct base base = { api, version };\n\
+         const struct base *OrtGetApiBase(void) { return &base; }\n",
+    );
+    let other = compile("other", "int answer(void) { return 42; }\n");
+    // The same library with another machine in its header.
+    let mut bytes = std::fs::read(&old).expect("a library");
+    bytes[18] ^= 1;
+    let foreign = fixture.beside("foreign.so");
+    std::fs::write(&foreign, bytes).expect("a file");
+    for (library, expected) in [
+        (old, "it is version 1.10.0, and 1.23 or newer is needed"),
+        (other, "it is another library"),
+        (foreign, "it is made for another kind of processor"),
+    ] {
+        for arguments in [vec!["runtime", "show"], vec!["models", "check", &tiny("bert")]] {
+            let output = command(&fixture, &arguments).env("ORT_DYLIB_PATH", &library).output();
+            let ran = Ran::of(output.expect("the binary"));
+            assert_eq!(ran.code, 5, "{arguments:?}: {}", ran.stderr);
+            assert!(ran.stderr.contains(expected), "{arguments:?}: {}", ran.stderr);
+            assert_eq!(ran.stderr.lines().count(), 2, "a sentence and a hint: {}", ran.stderr);
+        }
+    }
+}
+
+#[test]
+fn the_licence_of_a_model_is_told_before_it_is_fetched() {
+    let fixture = Fixture::new("review");
+    let offline = |arguments: &[&str]| {
+        Ran::of(command(&fixture, arguments).env("HF_HUB_OFFLINE", "1").output().expect("the binary"))
+    };
+    for arguments in [["index", "--model"], ["models", "check"], ["models", "fetch"]] {
+        let ran = offline(&[&arguments[..], &["jina-code-embeddings-0.5b"]].concat());
+        assert_eq!(ran.code, 5, "{}", ran.stderr);
+        let told = "note: the licence of `jina-code-embeddings-0.5b` is CC-BY-NC-4.0, which forbids commercial use";
+        let at = |text: &str| ran.stderr.find(text).unwrap_or_else(|| panic!("{text}: {}", ran.stderr));
+        assert!(at(told) < at("HF_HUB_OFFLINE is set"), "{}", ran.stderr);
+    }
+    let output = command(&fixture, &["index"]).env("HF_HUB_OFFLINE", "1").env("PRECEDENT_MODEL", "owner/name").output();
+    let ran = Ran::of(output.expect("the binary"));
+    assert!(ran.stderr.contains("note: the licence of `owner/name` is said at its repository"), "{}", ran.stderr);
+    // One that writes is refused before a gigabyte of it is fetched.
+    let ran = offline(&["index", "--model", "qwen2.5-coder-1.5b-instruct"]);
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    assert!(ran.stderr.contains("writes text and gives no vectors"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("review --llm Qwen2.5-Coder-1.5B-Instruct"), "{}", ran.stderr);
 }
 
 #[test]
@@ -99,7 +169,7 @@ fn a_static_model_is_indexed_and_searched_with_and_kept_for_its_store() {
     assert_eq!(run(&fixture, &["review", "main..topic"]).code, 0);
     let other = run(&fixture, &["index", "--model", "built-in"]);
     assert_eq!(other.code, 3, "{}", other.stderr);
-    assert!(other.stderr.contains("was built with embedder `static-v1:"), "{}", other.stderr);
+    assert!(other.stderr.contains("was built with embedder `static-v2:"), "{}", other.stderr);
     // Where its model is not known, the store is refused and not built again.
     std::fs::remove_dir_all(fixture.beside("data")).expect("the data directory");
     let unknown = run(&fixture, &["search", "connect"]);
