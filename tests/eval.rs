@@ -32,6 +32,24 @@ fn documentation_finds_its_function() {
     assert!(shown.contains("hybrid") && shown.lines().all(|line| line.len() <= 80), "{shown}");
 }
 
+/// What documents a function is asked and not searched, and a sentence that names its function is not asked.
+#[test]
+fn documentation_is_removed_from_what_is_searched() {
+    let fixture = Fixture::empty();
+    fixture.git(&["init", "--quiet", "--initial-branch", "main"]);
+    let source = "/// Counts the pears of every basket together\n\
+                  pub fn tally(list: &[u32]) -> u32 {\n    list.iter().sum()\n}\n\n\
+                  /// Puts plums into order by weight\n\
+                  pub fn arrange(plums: &mut Vec<u32>) {\n    plums.sort_by_key(|weight| *weight);\n}\n\n\
+                  /// Has the careful mix paint makes in a bucket\n\
+                  pub fn mix_paint() -> u32 {\n    7\n}\n";
+    fixture.commit("src/lib.rs", source, "Add some functions");
+    let report = fixture.json(&["eval", "doc-search", "--json"]);
+    assert_eq!((&report["queries"], &report["candidates"]), (&2.into(), &3.into()), "{report}");
+    // Pears are in the documentation alone, so words find one of two functions.
+    assert_eq!(report["baselines"]["bm25"]["recall@10"]["value"], 0.5, "{report}");
+}
+
 #[test]
 fn each_signal_is_left_out_in_turn() {
     let fixture = Fixture::new("review");
@@ -77,6 +95,11 @@ fn questions_are_answered_at_their_commit() {
     let report = fixture.json(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
     assert_eq!((&report["queries"], &report["metrics"]["mrr@10"]["value"]), (&1.into(), &1.0.into()), "{report}");
     check_figures(&report);
+    let root = fixture.git(&["rev-list", "--max-parents=0", "HEAD"]);
+    let arguments = ask(&format!("{good}{}", good.replace(&head, &root)));
+    let ran = fixture.run(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stderr.contains("note: 1 of 2 questions are about other commits"), "{}", ran.stderr);
 
     for (lines, said, expected) in [
         ("{\"question\":1}\n".to_owned(), "line 1 of", 2),

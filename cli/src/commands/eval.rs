@@ -120,7 +120,14 @@ fn read(repository: &Repository, file: &Path) -> Result<(ObjectId, Vec<Question>
         ));
     };
     let full = commit.to_string();
+    let all = questions.len();
     questions.retain(|question| full.starts_with(&question.commit));
+    if questions.len() < all {
+        let others = all - questions.len();
+        screen::tell(&format!(
+            "note: {others} of {all} questions are about other commits than {full:.12}, and are left out"
+        ));
+    }
     Ok((commit, questions))
 }
 
