@@ -68,6 +68,11 @@ contract:
     PRECEDENT_CONTRACT=$PWD/target/contract PRECEDENT_CONTRACT_EXAMPLES=$PWD/target/contract/examples.json \
         PRECEDENT_REQUIRE_CONTRACT=1 cargo test --package precedent github::
 
+# Hold stores in buckets against a server of S3, installed into target/s3. Needs Python 3 with venv.
+s3:
+    tests/s3/install.sh
+    PRECEDENT_S3_SERVER=$PWD/target/s3/bin/moto_server PRECEDENT_REQUIRE_S3=1 cargo test --package precedent s3::
+
 # Check the action and the workflows. Needs Python 3 with venv. Each file is named, since folders but .github are passed over.
 workflows:
     python3 -m venv target/workflows

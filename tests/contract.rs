@@ -94,7 +94,7 @@ fn usage_errors_are_two() {
         &["search", "x", "--path", "a[", "--json"],
         &["review", "main"],
         &["review", "--json", "--format", "markdown"],
-        &["index", "--store", "s3://bucket/store"],
+        &["index", "--store", "gs://bucket/store"],
     ] {
         let ran = fixture.run(arguments);
         assert_eq!(ran.code, 2, "{arguments:?}: {}", ran.stderr);

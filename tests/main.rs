@@ -13,6 +13,7 @@ mod lineage;
 mod models;
 mod replay;
 mod review;
+mod s3;
 mod search;
 mod store;
 #[cfg(feature = "llm")]

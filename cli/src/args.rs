@@ -16,7 +16,7 @@ pub(crate) struct Arguments {
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) repo: Option<PathBuf>,
 
-    /// Where the index is kept [default: `precedent` in the repository's Git directory]
+    /// Where the index is kept: a directory, or s3://BUCKET/PREFIX [default: `precedent` in the repository's Git directory]
     #[arg(long, global = true, value_name = "DIR|URL")]
     pub(crate) store: Option<String>,
 

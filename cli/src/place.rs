@@ -175,7 +175,7 @@ fn location(store: &str) -> Result<Location, Failure> {
             Failure::new(Kind::Usage, "--store is empty").with_hint("leave it out for the default place")
         }
         error => Failure::new(Kind::Usage, error.to_string())
-            .with_hint("give a directory, as in: --store path/to/store or --store file:///path/to/store"),
+            .with_hint("give a directory or a bucket, as in: --store path/to/store or --store s3://bucket/store"),
     })
 }
 

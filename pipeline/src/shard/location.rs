@@ -8,10 +8,11 @@ use std::fmt;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
+use object_store::aws::AmazonS3Builder;
 use object_store::memory::InMemory;
-use object_store::{ObjectStore, UpdateVersion};
+use object_store::{ClientOptions, RetryConfig, UpdateVersion};
 
 use super::bytes::ShardBytes;
 use super::error::StoreError;
@@ -19,6 +20,7 @@ use super::folder::Folder;
 use super::lock::Held;
 use super::manifest::ShardEntry;
 use super::objects::Objects;
+use super::waiting::Waiting;
 
 /// Where a store is.
 #[derive(Clone)]
@@ -38,7 +40,15 @@ pub enum LocationError {
     /// A `file://` URL that is no absolute path of this machine.
     #[error("`{0}` is not the URL of a folder on this machine")]
     File(String),
+    /// An `s3://` URL without a bucket, or settings of the environment that make no client: what was wrong.
+    #[error("`{0}` cannot be reached: {1}")]
+    Bucket(String, String),
 }
+
+/// How long one request to an object store may take, the bytes of a shard included.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(300);
+/// How long a request is tried again that fails, and how often.
+const RETRY: (Duration, usize) = (Duration::from_secs(60), 5);
 
 impl Location {
     /// A folder, which need not be there yet.
@@ -48,15 +58,35 @@ impl Location {
 
     /// A store that is there as long as this value and its clones are.
     pub fn memory() -> Self {
-        Self::objects(Arc::new(InMemory::new()), "", "memory://")
+        Self::of(Objects::new(Arc::new(InMemory::new()), "", "memory://"))
     }
 
-    /// What stands under a prefix of an object store. `shown` is what people call it.
-    fn objects(objects: Arc<dyn ObjectStore>, prefix: &str, shown: &str) -> Self {
-        Self::of(Objects::new(objects, prefix, shown))
+    /// What stands under a prefix of a bucket of S3, or of a server that speaks its protocol and knows conditional
+    /// writes. Who asks, where, and from which region is what the environment says in the variables that all tools read:
+    /// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `AWS_REGION`, `AWS_ENDPOINT_URL`,
+    /// `AWS_WEB_IDENTITY_TOKEN_FILE` with `AWS_ROLE_ARN`. Nothing is asked yet.
+    fn s3(url: &str, rest: &str) -> Result<Self, LocationError> {
+        let wrong = |why: &dyn fmt::Display| LocationError::Bucket(url.to_owned(), why.to_string());
+        let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+        if bucket.is_empty() || bucket.contains(['?', '#', '@']) {
+            return Err(wrong(&"it does not name a bucket"));
+        }
+        // Whoever made one before is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let waiting = Waiting::in_network().map_err(|error| wrong(&error))?;
+        let (retry_timeout, max_retries) = RETRY;
+        let client = AmazonS3Builder::from_env()
+            .with_bucket_name(bucket)
+            .with_client_options(ClientOptions::new().with_timeout(REQUEST_TIMEOUT).with_allow_http(allows_http()))
+            .with_retry(RetryConfig { max_retries, retry_timeout, ..RetryConfig::default() })
+            .build()
+            .map_err(|error| wrong(&error))?;
+        let prefix = prefix.trim_matches('/');
+        let shown = if prefix.is_empty() { format!("s3://{bucket}/") } else { format!("s3://{bucket}/{prefix}/") };
+        Ok(Self::of(Objects::new(Arc::new(client), prefix, &shown).with_waiting(waiting)))
     }
 
-    /// A path, a `file://` URL with an absolute path, or `memory://`.
+    /// A path, a `file://` URL with an absolute path, `s3://BUCKET/PREFIX`, or `memory://`.
     ///
     /// # Errors
     /// [`LocationError`] where the text is nothing of these.
@@ -70,6 +100,7 @@ impl Location {
                 let path = decode(path).filter(|path| Path::new(path).is_absolute());
                 path.map(Self::folder).ok_or_else(|| LocationError::File(text.to_owned()))
             }
+            Some(("s3", rest)) => Self::s3(text, rest),
             Some((scheme, _)) => Err(LocationError::Scheme(scheme.to_owned())),
         }
     }
@@ -128,6 +159,12 @@ impl From<&Location> for Location {
     fn from(location: &Location) -> Self {
         location.clone()
     }
+}
+
+/// Whether the environment names a server without TLS, which who names it has decided.
+fn allows_http() -> bool {
+    let named = |name: &str| std::env::var(name).is_ok_and(|url| url.starts_with("http://"));
+    named("AWS_ENDPOINT_URL") || named("AWS_ENDPOINT_URL_S3") || named("AWS_ENDPOINT")
 }
 
 /// The text that a URL's path stands for, where `%2F` is a byte.
@@ -213,7 +250,13 @@ mod tests {
         assert_eq!(path("file://localhost/a"), Ok(Some("/a".into())));
         assert_eq!(path("memory://"), Ok(None));
         assert_eq!(path(""), Err(LocationError::Empty));
-        assert_eq!(path("s3://bucket/a"), Err(LocationError::Scheme("s3".into())));
+        assert_eq!(path("s3://bucket/a"), Ok(None));
+        assert_eq!(
+            Location::parse("s3://bucket/a//").map(|location| location.to_string()),
+            Ok("s3://bucket/a/".into())
+        );
+        assert!(matches!(path("s3:///a"), Err(LocationError::Bucket(..))));
+        assert_eq!(path("gs://bucket/a"), Err(LocationError::Scheme("gs".into())));
         for wrong in ["file://", "file://a/b", "file:///a%2", "file:///%ff"] {
             assert_eq!(path(wrong), Err(LocationError::File(wrong.into())), "{wrong}");
         }

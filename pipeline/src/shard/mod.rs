@@ -41,6 +41,7 @@ mod reader;
 mod reviews;
 mod schema;
 mod vector_shard;
+mod waiting;
 mod writer;
 
 mod ids;

@@ -1,7 +1,7 @@
 //! Objects: a store under a prefix of an object store.
 //!
 //! A shard is one object, got whole once and compared with its hash, then kept in memory while there is room, and read
-//! in ranges when there is none. The manifest is replaced on condition that nobody else did, which alone keeps two
+//! in ranges when there is none: a range costs a request, which takes longer than most shards. The manifest is replaced on condition that nobody else did, which alone keeps two
 //! writers from losing each other's work; the lock spares them the work. It is a lease, since nothing here ends with a
 //! process: whoever finds one that was not renewed for [`LEASE`] may take it over.
 //!
@@ -17,7 +17,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use futures_executor::block_on;
 use futures_util::TryStreamExt;
 use object_store::path::Path;
 use object_store::{Error, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutPayload, UpdateVersion};
@@ -29,6 +28,7 @@ use super::location::{Listed, Medium, Version};
 use super::lock::{Held, LOCK};
 use super::manifest::{MANIFEST, ShardEntry};
 use super::schema::Table;
+use super::waiting::Waiting;
 
 /// How long a lock holds that its holder does not renew; every commit renews it. The longest step between two commits
 /// is merging the largest shards, which takes a minute.
@@ -36,12 +36,13 @@ const LEASE: Duration = Duration::from_secs(15 * 60);
 /// What a lock says that nobody holds.
 const FREE: &[u8] = b"free";
 /// Bytes of shards that are kept in memory.
-const KEPT_BYTES: usize = 256 << 20;
+const KEPT_BYTES: u64 = 256 << 20;
 
 /// A prefix of an object store.
 #[derive(Debug, Clone)]
 pub(super) struct Objects {
     objects: Arc<dyn ObjectStore>,
+    waiting: Waiting,
     prefix: Path,
     shown: String,
     kept: Arc<Mutex<HashMap<String, Bytes>>>,
@@ -49,7 +50,13 @@ pub(super) struct Objects {
 
 impl Objects {
     pub(super) fn new(objects: Arc<dyn ObjectStore>, prefix: &str, shown: &str) -> Self {
-        Self { objects, prefix: Path::from(prefix), shown: shown.to_owned(), kept: Arc::default() }
+        let (prefix, shown) = (Path::from(prefix), shown.to_owned());
+        Self { objects, waiting: Waiting::default(), prefix, shown, kept: Arc::default() }
+    }
+
+    /// The same, where answers have to be waited for in another way.
+    pub(super) fn with_waiting(self, waiting: Waiting) -> Self {
+        Self { waiting, ..self }
     }
 
     fn path(&self, file: &str) -> Path {
@@ -69,7 +76,7 @@ impl Objects {
 
     /// An object's description, if there is one.
     fn head(&self, file: &str) -> Result<Option<ObjectMeta>, StoreError> {
-        match block_on(self.objects.head(&self.path(file))) {
+        match self.waiting.until(self.objects.head(&self.path(file))) {
             Ok(meta) => Ok(Some(meta)),
             Err(Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(self.reading(file)(error)),
@@ -80,7 +87,7 @@ impl Objects {
     /// the answer to a first try was lost, and the second one did not find the version that the first had replaced.
     fn put(&self, file: &str, bytes: Bytes, mode: PutMode) -> Result<Option<Version>, StoreError> {
         let payload = PutPayload::from_bytes(bytes.clone());
-        match block_on(self.objects.put_opts(&self.path(file), payload, mode.into())) {
+        match self.waiting.until(self.objects.put_opts(&self.path(file), payload, mode.into())) {
             Ok(put) => Ok(Some(Version(Some(put.into())))),
             Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => {
                 let found = self.with_version(file, bytes.len() as u64)?;
@@ -100,7 +107,7 @@ impl Objects {
                 if got.meta.size > longest { vec![0; longest as usize + 1].into() } else { got.bytes().await? };
             Ok((bytes, Version(Some(version))))
         };
-        match block_on(get) {
+        match self.waiting.until(get) {
             Ok(found) => Ok(Some(found)),
             Err(Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(self.reading(file)(error)),
@@ -113,17 +120,21 @@ impl Objects {
             return Ok(Some(bytes.clone()));
         }
         let get = async { self.objects.get(&self.path(file)).await?.bytes().await };
-        let bytes = match block_on(get) {
+        let bytes = match self.waiting.until(get) {
             Ok(bytes) => bytes,
             Err(Error::NotFound { .. }) => return Ok(None),
             Err(error) => return Err(self.reading(file)(error)),
         };
-        let mut kept = self.kept();
-        let held: usize = kept.values().map(Bytes::len).sum();
-        if held + bytes.len() <= KEPT_BYTES {
-            kept.insert(file.to_owned(), bytes.clone());
+        if self.has_room(bytes.len() as u64) {
+            self.kept().insert(file.to_owned(), bytes.clone());
         }
         Ok(Some(bytes))
+    }
+
+    /// Whether so many bytes more can be kept in memory.
+    fn has_room(&self, bytes: u64) -> bool {
+        let held: u64 = self.kept().values().map(|bytes| bytes.len() as u64).sum();
+        held + bytes <= KEPT_BYTES
     }
 
     fn kept(&self) -> std::sync::MutexGuard<'_, HashMap<String, Bytes>> {
@@ -133,7 +144,7 @@ impl Objects {
 
     fn metas(&self, prefix: &str) -> Result<Vec<ObjectMeta>, StoreError> {
         let path = self.path(prefix);
-        block_on(self.objects.list(Some(&path)).try_collect()).map_err(self.reading(prefix))
+        self.waiting.until(self.objects.list(Some(&path)).try_collect()).map_err(self.reading(prefix))
     }
 }
 
@@ -173,7 +184,15 @@ impl Medium for Objects {
     fn open(&self, file: &str, verified: bool) -> Result<Option<ShardBytes>, StoreError> {
         if verified && !self.kept().contains_key(file) {
             let Some(meta) = self.head(file)? else { return Ok(None) };
-            let remote = Remote { objects: Arc::clone(&self.objects), path: meta.location, length: meta.size };
+            if self.has_room(meta.size) {
+                return Ok(self.whole(file)?.map(ShardBytes::Memory));
+            }
+            let remote = Remote {
+                objects: Arc::clone(&self.objects),
+                waiting: self.waiting.clone(),
+                path: meta.location,
+                length: meta.size,
+            };
             return Ok(Some(ShardBytes::Remote(remote)));
         }
         Ok(self.whole(file)?.map(ShardBytes::Memory))
@@ -201,7 +220,7 @@ impl Medium for Objects {
 
     fn remove(&self, file: &str) -> Result<(), StoreError> {
         self.kept().remove(file);
-        match block_on(self.objects.delete(&self.path(file))) {
+        match self.waiting.until(self.objects.delete(&self.path(file))) {
             Ok(()) | Err(Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(self.writing(file)(error)),
         }
@@ -217,7 +236,7 @@ impl Medium for Objects {
             Some(version) => version,
             None => {
                 let Some(found) = self.head(LOCK)? else { return Err(locked(None)) };
-                let holder = block_on(async { self.objects.get(&found.location).await?.bytes().await });
+                let holder = self.waiting.until(async { self.objects.get(&found.location).await?.bytes().await });
                 let holder = holder.map_err(self.reading(LOCK))?;
                 let age = SystemTime::now().duration_since(found.last_modified.into()).unwrap_or_default();
                 if *holder != *FREE && age < LEASE {
@@ -237,13 +256,14 @@ impl Medium for Objects {
 
     fn set_aside(&self, generation: &str) -> Result<PathBuf, StoreError> {
         for meta in self.metas(SET_ASIDE)? {
-            block_on(self.objects.delete(&meta.location)).map_err(self.writing(SET_ASIDE))?;
+            self.waiting.until(self.objects.delete(&meta.location)).map_err(self.writing(SET_ASIDE))?;
         }
         let aside = |file: &str| format!("{SET_ASIDE}/{generation}/{file}");
-        let rename = |file: &str| match block_on(self.objects.rename(&self.path(file), &self.path(&aside(file)))) {
-            Ok(()) | Err(Error::NotFound { .. }) => Ok(()),
-            Err(error) => Err(self.writing(file)(error)),
-        };
+        let rename =
+            |file: &str| match self.waiting.until(self.objects.rename(&self.path(file), &self.path(&aside(file)))) {
+                Ok(()) | Err(Error::NotFound { .. }) => Ok(()),
+                Err(error) => Err(self.writing(file)(error)),
+            };
         // The manifest goes first: without it there is no store, whatever else is still to be moved.
         rename(MANIFEST)?;
         for table in Table::ALL.map(Table::name) {
@@ -287,6 +307,7 @@ impl Drop for Lease {
 #[derive(Debug, Clone)]
 pub(super) struct Remote {
     objects: Arc<dyn ObjectStore>,
+    waiting: Waiting,
     path: Path,
     length: u64,
 }
@@ -299,7 +320,7 @@ impl Remote {
     /// Some of its bytes, all of them or an error.
     pub(super) fn range(&self, start: u64, length: u64) -> io::Result<Bytes> {
         let end = start.saturating_add(length);
-        let bytes = block_on(self.objects.get_range(&self.path, start..end)).map_err(io_error)?;
+        let bytes = self.waiting.until(self.objects.get_range(&self.path, start..end)).map_err(io_error)?;
         if bytes.len() as u64 == length { Ok(bytes) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
     }
 }
