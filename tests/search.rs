@@ -304,6 +304,8 @@ fn who_brought_a_text_is_asked_of_the_node_that_stands_there_as_known_then() {
     fixture.git(&["commit", "--quiet", "--message", "two", "--author", "Bob <bob@example.org>"]);
     fixture.git(&["mv", "a.rs", "moved/c.rs"]);
     fixture.git(&["commit", "--quiet", "--message", "three", "--author", "Cy <cy@example.org>"]);
+    // All of it is indexed before anything is asked.
+    assert_eq!(fixture.json(&["index", "--json"])["commits"], 3);
     let paths = |more: &[&str]| {
         let hits = fixture.json_lines(&[&["search", "the boat", "--json"], more].concat());
         let mut paths: Vec<String> = hits.iter().map(|hit| hit["path"].as_str().expect("a path").to_owned()).collect();
