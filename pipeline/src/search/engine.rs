@@ -161,7 +161,7 @@ impl Engine<'_> {
     fn worded(&self, question: &str, by_chunk: &ByChunk, count: usize) -> Result<Vec<(u32, f32)>, StoreError> {
         let member = Arc::clone(&by_chunk.member);
         let wanted = Arc::new(move |chunk: u32| member.get(chunk as usize).copied().unwrap_or(false));
-        let found = lexicon::texts(self.store, self.elsewhere)?.best(question, count, wanted);
+        let found = lexicon::texts(self.store, self.elsewhere, &lexicon::Asked { question, count, wanted })?;
         let places = found.into_iter().flat_map(|(chunk, score)| by_chunk.places(chunk).map(move |at| (at, score)));
         Ok(places.take(count).collect())
     }
@@ -170,8 +170,8 @@ impl Engine<'_> {
     fn told<'h>(&self, history: &History<'h>, question: &str) -> Result<(Past<'h>, Votes), StoreError> {
         let past = Past::new(history.archive);
         let known = Arc::new(history.known.clone());
-        let messages = lexicon::messages(self.store, self.elsewhere)?;
-        let heard = messages.best(question, HEARD, Arc::new(move |commit| known.has(commit)));
+        let asked = lexicon::Asked { question, count: HEARD, wanted: Arc::new(move |commit| known.has(commit)) };
+        let heard = lexicon::messages(self.store, self.elsewhere, &asked)?;
         let votes = past.votes(&heard, &history.known);
         Ok((past, votes))
     }

@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::fs::{self, File, TryLockError};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -64,26 +64,53 @@ enum LexiconError {
     Panic,
 }
 
-/// The texts of a store by their words, brought up to what it holds: beside the store, else in `elsewhere`, else in memory.
+/// A question about words: how many documents to find, and among which.
+pub(super) struct Asked<'a> {
+    pub(super) question: &'a str,
+    pub(super) count: usize,
+    pub(super) wanted: Wanted,
+}
+
+/// The texts of a store that hold words of a question, by number, with their BM25 scores, best first. The index is brought up
+/// to what the store holds: beside the store, else in `elsewhere`, else in memory.
 ///
 /// # Errors
 /// A store whose texts cannot be read. Index files never are a reason to fail.
-pub(super) fn texts(store: &Store, elsewhere: Option<&Path>) -> Result<WordIndex, StoreError> {
-    open(store, "texts", &Texts { store }, elsewhere)
+pub(super) fn texts(store: &Store, elsewhere: Option<&Path>, asked: &Asked<'_>) -> Result<Vec<(u32, f32)>, StoreError> {
+    best(&folders(store, elsewhere, "texts"), &Texts { store }, asked)
 }
 
-/// The messages of a store's commits, likewise.
+/// The commits of a store by the words of their messages, likewise.
 ///
 /// # Errors
 /// A store whose commits cannot be read.
-pub(super) fn messages(store: &Store, elsewhere: Option<&Path>) -> Result<WordIndex, StoreError> {
-    open(store, "messages", &Messages { store }, elsewhere)
+pub(super) fn messages(
+    store: &Store,
+    elsewhere: Option<&Path>,
+    asked: &Asked<'_>,
+) -> Result<Vec<(u32, f32)>, StoreError> {
+    best(&folders(store, elsewhere, "messages"), &Messages { store }, asked)
 }
 
-fn open(store: &Store, name: &str, source: &dyn Source, elsewhere: Option<&Path>) -> Result<WordIndex, StoreError> {
-    let places = [store.dir(), elsewhere];
-    for place in places.into_iter().flatten() {
-        match WordIndex::open(Some(&place.join(FOLDER).join(name)), source) {
+/// Where an index may be, the place to be preferred first.
+fn folders(store: &Store, elsewhere: Option<&Path>, name: &str) -> Vec<PathBuf> {
+    [store.dir(), elsewhere].into_iter().flatten().map(|place| place.join(FOLDER).join(name)).collect()
+}
+
+fn best(folders: &[PathBuf], source: &dyn Source, asked: &Asked<'_>) -> Result<Vec<(u32, f32)>, StoreError> {
+    if let Ok(best) = open(folders, source)?.best(asked) {
+        return Ok(best);
+    }
+    // Damage that left length and time of the files alone: they are looked at once more, and made again.
+    for folder in folders {
+        drop(fs::remove_file(folder.join(CHECKED)));
+    }
+    Ok(open(folders, source)?.best(asked).unwrap_or_default())
+}
+
+fn open(folders: &[PathBuf], source: &dyn Source) -> Result<WordIndex, StoreError> {
+    for folder in folders {
+        match WordIndex::open(Some(folder), source) {
             Err(LexiconError::Store(damage)) => return Err(damage),
             Err(_) => {}
             Ok(index) => return Ok(index),
@@ -238,7 +265,7 @@ enum Held {
 }
 
 /// Documents by their words.
-pub(super) struct WordIndex {
+struct WordIndex {
     reader: IndexReader,
     words: Field,
 }
@@ -250,13 +277,19 @@ impl WordIndex {
         let Some(folder) = folder else {
             return WordIndex::fill(Index::create_in_ram(schema().0), source, 0);
         };
-        if let Some((index, Held::All)) = WordIndex::sound(folder, source)? {
-            return guarded(|| WordIndex::over(index));
+        if let Some((index, Held::All)) = WordIndex::sound(folder, source)?
+            && let Ok(index) = guarded(|| WordIndex::over(index))
+        {
+            return Ok(index);
         }
         let _lock = lock(folder)?;
         // Whoever held it until now may have done it.
         match WordIndex::sound(folder, source)? {
-            Some((index, Held::All)) => return guarded(|| WordIndex::over(index)),
+            Some((index, Held::All)) => {
+                if let Ok(index) = guarded(|| WordIndex::over(index)) {
+                    return Ok(index);
+                }
+            }
             Some((index, Held::First(count))) => match guarded(|| WordIndex::fill(index, source, count)) {
                 Err(LexiconError::Store(damage)) => return Err(damage.into()),
                 Err(_) => {}
@@ -321,10 +354,9 @@ impl WordIndex {
         Ok(WordIndex { reader, words: schema().1 })
     }
 
-    /// The wanted documents that hold words of the question, with their BM25 scores, best first. A damaged index finds
-    /// nothing.
-    pub(super) fn best(&self, question: &str, count: usize, wanted: Wanted) -> Vec<(u32, f32)> {
-        guarded(|| self.try_best(question, count, wanted)).unwrap_or_default()
+    /// The wanted documents that hold words of the question, with their BM25 scores, best first.
+    fn best(&self, asked: &Asked<'_>) -> Result<Vec<(u32, f32)>, LexiconError> {
+        guarded(|| self.try_best(asked.question, asked.count, Arc::clone(&asked.wanted)))
     }
 
     fn try_best(&self, question: &str, count: usize, wanted: Wanted) -> Result<Vec<(u32, f32)>, LexiconError> {
@@ -526,8 +558,12 @@ mod tests {
         Arc::new(|_| true)
     }
 
+    fn scored(index: &WordIndex, question: &str, wanted: Wanted) -> Vec<(u32, f32)> {
+        index.best(&Asked { question, count: 10, wanted }).expect("a sound index")
+    }
+
     fn numbers(index: &WordIndex, question: &str) -> Vec<u32> {
-        index.best(question, 10, all()).into_iter().map(|(number, _)| number).collect()
+        scored(index, question, all()).into_iter().map(|(number, _)| number).collect()
     }
 
     #[test]
@@ -536,14 +572,14 @@ mod tests {
         DOCUMENTS.iter().for_each(|text| exact.add(&[(text, 1.0), ("name", 2.0)]));
         let index = WordIndex::open(None, &Listed(DOCUMENTS.into())).expect("an index");
         for question in ["open files", "address", "name", "日付"] {
-            let (ours, expected) = (index.best(question, 10, all()), exact.best(question, 10, |_| true));
+            let (ours, expected) = (scored(&index, question, all()), exact.best(question, 10, |_| true));
             assert_eq!(ours.len(), expected.len(), "{question}");
             for (one, two) in ours.iter().zip(&expected) {
                 assert!((one.1 - two.1).abs() < 1e-4, "{question}: {ours:?} {expected:?}");
             }
         }
         assert!(numbers(&index, "").is_empty() && numbers(&index, "window").is_empty());
-        assert_eq!(index.best("open", 10, Arc::new(|number| number == 3)).len(), 1);
+        assert_eq!(scored(&index, "open", Arc::new(|number| number == 3)).len(), 1);
     }
 
     #[test]
@@ -605,6 +641,30 @@ mod tests {
                 }
             });
             assert_eq!(source.1.into_inner(), read, "{count} documents");
+        }
+    }
+
+    #[test]
+    fn damage_that_does_not_show_is_made_good_when_it_is_met() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let place = folder.path().join("texts");
+        let source = Listed(DOCUMENTS.into());
+        let asked = Asked { question: "open", count: 10, wanted: all() };
+        let ask = || best(std::slice::from_ref(&place), &source, &asked).expect("a readable source");
+        let expected = ask();
+        let of_kind = |kind: &str| {
+            let mut files = fs::read_dir(&place).expect("a folder").map(|entry| entry.expect("an entry").path());
+            files.find(|file| file.extension().is_some_and(|end| end == kind)).expect("a file of this kind")
+        };
+        for kind in ["idx", "term", "fast", "fieldnorm"] {
+            // Made anew by the round before, under another name.
+            let file = of_kind(kind);
+            let (length, changed) = looks::look(&file).expect("a file");
+            fs::write(&file, vec![0; length as usize]).expect("written");
+            let changed = std::time::UNIX_EPOCH + Duration::from_nanos(changed);
+            File::options().append(true).open(&file).and_then(|file| file.set_modified(changed)).expect("set back");
+            assert_eq!(ask(), expected, "{kind}");
+            assert_ne!(of_kind(kind), file, "it was made again");
         }
     }
 
