@@ -262,9 +262,14 @@ fn an_explanation_follows_when_it_is_asked_for() {
     let explain = &lines[2]["explain"];
     assert_eq!((&explain["method"], &explain["recall"]), (&"exact".into(), &1.0.into()), "{explain}");
     assert_eq!(explain["compared"], explain["wanted"]);
+    assert_eq!(explain["kind"], "symbol");
+    assert_eq!(explain["worded"], 0, "no text holds the word");
+    let named = fixture.json_lines(&["search", "sqrt", "--json", "-k", "1", "--explain"]);
+    assert_eq!(named[1]["explain"]["worded"], 1, "{named:?}");
     assert_eq!(lines[2]["schema"], 1);
     let shown = fixture.run(&["search", "number", "--explain"]).stdout;
     let last = shown.lines().last().expect("a line");
+    assert!(shown.contains("\n  question taken for a name; "), "{shown}");
     assert!(last.starts_with("  vectors  compared all ") && last.ends_with("found 100 % of the nearest ten"), "{last}");
 }
 

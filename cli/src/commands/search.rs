@@ -4,7 +4,7 @@ use std::io::Read;
 use std::process::ExitCode;
 
 use precedent_bot::render::visible;
-use precedent_pipeline::search::{self, Brought, Explanation, Ground, Hit, Method, Query};
+use precedent_pipeline::search::{self, Brought, Explanation, Ground, Hit, Method, Query, QuestionKind};
 use precedent_pipeline::syntax::{Kind as NodeKind, language};
 
 use super::json_line;
@@ -92,7 +92,15 @@ fn explained(how: &Explanation) -> String {
         ),
     };
     let recall = how.recall.map(|recall| format!("; found {:.0} % of the nearest ten", recall * 100.0));
-    format!("  vectors  {looked}{}\n", recall.unwrap_or_default())
+    let asked = how.kind.map(|kind| match kind {
+        QuestionKind::Symbol => "a name",
+        QuestionKind::Code => "a piece of code",
+        QuestionKind::Change => "a change",
+        QuestionKind::Words => "a description",
+    });
+    let worded = screen::counted(how.worded.unwrap_or(0) as u64, "place");
+    let asked = asked.map(|kind| format!("  question taken for {kind}; {worded} found by its words\n"));
+    format!("{}  vectors  {looked}{}\n", asked.unwrap_or_default(), recall.unwrap_or_default())
 }
 
 /// The question as it was typed, or what standard input holds. Bytes that are no text become U+FFFD.

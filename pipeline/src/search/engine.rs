@@ -106,7 +106,7 @@ impl Engine<'_> {
             || self.near(&asked.unit, &by_chunk, meant, query.measure),
             || self.worded(text, &by_chunk, count),
         );
-        let ((near, how), worded) = (near?, worded?);
+        let ((near, mut how), worded) = (near?, worded?);
         let told = match &self.history {
             None => None,
             Some(history) => Some(self.told(history, text)?),
@@ -124,6 +124,7 @@ impl Engine<'_> {
             .map(|(at, similarity, words)| self.candidate(*at as usize, *similarity, *words, &asked.unit))
             .collect();
         let question = Question::new(text);
+        (how.kind, how.worded) = (Some(question.kind), Some(worded.len()));
         let signals = signals(&question, &candidates, told.as_ref());
         let order = order_by(&weights::of(question.kind), decay, &candidates, &signals);
         let ranked = |(at, score): (usize, f32)| {

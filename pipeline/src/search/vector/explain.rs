@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use super::super::QuestionKind;
+
 /// Which rows a search looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -34,4 +36,10 @@ pub struct Explanation {
     /// The part of the nearest that was found, where all vectors were compared as well to see.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recall: Option<f32>,
+    /// What the question was taken for, which decides how much each signal counts; `None` where vectors alone were searched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<QuestionKind>,
+    /// Places that were found by words, of those that were looked at; likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub worded: Option<usize>,
 }

@@ -79,6 +79,8 @@ impl VectorIndex {
             scanned: 0,
             compared: 0,
             recall: None,
+            kind: None,
+            worded: None,
         };
         if question.len() != self.dimension || count == 0 {
             return Ok((Vec::new(), how));
