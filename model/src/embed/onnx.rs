@@ -465,8 +465,7 @@ fn near(one: &Graph, two: &Graph, batch: &[&[u32]]) -> Result<(), String> {
         }
         let dot = |one: &[f32], two: &[f32]| one.iter().zip(two).map(|(x, y)| x * y).sum::<f32>();
         let cosine = dot(one, two) / (dot(one, one) * dot(two, two)).sqrt();
-        // Also where it is no number.
-        if !(cosine >= HALF_NEAR) {
+        if cosine.is_nan() || cosine < HALF_NEAR {
             return Err(format!(
                 "a vector of it has a cosine of {cosine:.3} with that of the graph in full precision; they are not of one model"
             ));
