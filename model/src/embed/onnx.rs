@@ -23,7 +23,7 @@ use ort::value::{DynTensor, DynValue, Shape, Tensor, TensorElementType, ValueTyp
 use sha2::{Digest, Sha256};
 use tokenizers::{PostProcessor, Tokenizer, TruncationParams};
 
-use super::engine::{Broken, Compute, Engine, Tokens, Watch, lock};
+use super::engine::{Broken, Compute, Engine, Outcome, Tokens, Watch, lock};
 use super::hashes::Hashes;
 use super::layout::{Layout, Pooling, Settings};
 use super::tuner::Tuner;
@@ -231,7 +231,7 @@ impl OnnxEncoder {
     }
 
     /// `None` if `watch` did not want to go on.
-    fn embed(&self, texts: &[&str], watch: Watch<'_>) -> Result<Option<Vec<Result<Vec<f32>, String>>>, EmbedError> {
+    fn embed(&self, texts: &[&str], watch: Watch<'_>) -> Result<Option<Vec<Outcome>>, EmbedError> {
         let engine = Engine {
             tokenise: &|text| self.tokenise(text),
             compute: &self.devices,
