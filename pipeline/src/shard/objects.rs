@@ -1,13 +1,13 @@
 //! Objects: a store under a prefix of an object store.
 //!
 //! A shard is one object, got whole once and compared with its hash, then kept in memory while there is room, and read
-//! in ranges when there is none: a range costs a request, which takes longer than most shards. The manifest is replaced on condition that nobody else did, which alone keeps two
-//! writers from losing each other's work; the lock spares them the work. It is a lease, since nothing here ends with a
-//! process: whoever finds one that was not renewed for [`LEASE`] may take it over.
+//! in ranges when there is none: a range costs a request, which takes longer than most shards. The manifest is replaced
+//! on condition that nobody else did, which alone keeps two writers from losing each other's work; the lock spares them
+//! the work. It is a lease, since nothing here ends with a process: whoever finds one that was not renewed for [`LEASE`]
+//! may take it over.
 //!
-//! Waiting for an answer blocks the thread, so that the rest of the room is without futures. That does for objects in memory,
-//! the only ones that can be named today. A store over HTTP needs a tokio runtime to run its requests on, and a search that
-//! asks for many ranges at once: a cold one reads each group of rows with a request of its own.
+//! Waiting for an answer blocks the thread, so that the rest of the room is without futures. A cold search that does not
+//! find room in memory reads each group of rows with a request of its own.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
