@@ -117,7 +117,15 @@ impl<'a> Precedents<'a> {
             });
             let near = || {
                 let places = if is_root { Vec::new() } else { archive.alive(objects, &change.base)? };
-                let near = neighbours(archive, embedder, change, &examined, &places)?;
+                let wants = wants(change, |at| examined[at]);
+                let asked = wants.iter().flatten().count();
+                let near = match asked {
+                    0 => vec![Vec::new(); change.nodes.len()],
+                    _ => {
+                        let open = if asked > MANY_QUESTIONS { VectorIndex::load } else { VectorIndex::open };
+                        neighbours(archive, &open(archive.store())?, embedder, change, &wants, &places)?
+                    }
+                };
                 Ok::<_, PipelineError>((places, near))
             };
             let near = near();
@@ -156,20 +164,20 @@ fn examined(traces: &[Vec<&EditRow>]) -> Vec<bool> {
     examined
 }
 
-fn neighbours(
+/// For each changed node, in order, the tokens of those that are wanted and worth comparing.
+pub(crate) fn wants(change: &Change, wanted: impl Fn(usize) -> bool) -> Vec<Option<Bag>> {
+    change.nodes.iter().enumerate().map(|(at, node)| comparable(node).filter(|_| wanted(at))).collect()
+}
+
+/// The nearest of some places for each changed node whose tokens are given.
+pub(crate) fn neighbours(
     archive: &Archive,
+    index: &VectorIndex,
     embedder: &dyn Embedder,
     change: &Change,
-    examined: &[bool],
+    wants: &[Option<Bag>],
     places: &[Place],
 ) -> Result<Vec<Vec<Neighbour>>, PipelineError> {
-    let wants: Vec<Option<Bag>> =
-        change.nodes.iter().zip(examined).map(|(node, examined)| comparable(node).filter(|_| *examined)).collect();
-    if wants.iter().all(Option::is_none) {
-        return Ok(vec![Vec::new(); change.nodes.len()]);
-    }
-    let asked = wants.iter().flatten().count();
-    let index = if asked > MANY_QUESTIONS { VectorIndex::load } else { VectorIndex::open }(archive.store())?;
     let touched: HashSet<(&str, &str)> = change
         .nodes
         .iter()
@@ -186,7 +194,7 @@ fn neighbours(
     let wanted: Vec<(usize, &Piece)> = change
         .nodes
         .iter()
-        .zip(&wants)
+        .zip(wants)
         .enumerate()
         .filter_map(|(at, (node, bag))| bag.as_ref().and(node.after.as_ref()).map(|(_, piece)| (at, piece)))
         .collect();
@@ -214,7 +222,7 @@ fn neighbours(
         .collect();
     Ok(found
         .iter()
-        .zip(&wants)
+        .zip(wants)
         .map(|(found, bag)| {
             let mut near: Vec<Neighbour> = found
                 .iter()

@@ -188,7 +188,7 @@ pub(crate) struct EvalArguments {
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u64,
 
-    /// The tree to search, and with message-search the last commit [default: HEAD]
+    /// The tree to search, and with message-search and copies the last commit [default: HEAD]
     #[arg(long, value_name = "REV")]
     pub(crate) as_of: Option<String>,
 
@@ -239,6 +239,8 @@ pub(crate) enum EvalTask {
     Questions,
     /// How often what the checks say was judged to be right
     Checks,
+    /// The near-copies that reviews of the last `--queries` steps would have shown, for readers to judge; one a line, as JSON
+    Copies,
 }
 
 /// Tell the life of one node or file, newest first

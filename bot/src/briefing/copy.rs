@@ -3,11 +3,11 @@
 use precedent_pipeline::lineage::last_name;
 use precedent_pipeline::syntax::Kind;
 
-use crate::change::Change;
+use crate::change::{Change, ChangedNode};
 use crate::companions::features::is_test;
 use crate::evidence::Evidence;
 use crate::finding::{Fact, FactKind, NodeName};
-use crate::precedent::Precedents;
+use crate::precedent::{Neighbour, Precedents};
 use crate::render::code;
 
 /// Shared tokens from which a candidate is listed, and from which people see it.
@@ -21,16 +21,26 @@ const MIN_SHOWN_LINES: u32 = 8;
 
 /// Living nodes that are like a changed one.
 pub(super) fn facts(change: &Change, precedents: &Precedents<'_>, evidence: &Evidence<'_>) -> Vec<Fact> {
+    of(change, &precedents.neighbours, evidence)
+}
+
+/// Whether a near-copy of a node is worth a look.
+pub(crate) fn may_be_shown(node: &ChangedNode) -> bool {
+    let Some((path, piece)) = &node.after else { return false };
+    // The same resemblance before this change is no news.
+    let is_new = node.before.is_none();
+    let is_long = piece.end_line + 1 - piece.start_line >= MIN_SHOWN_LINES;
+    // Tests repeat each other so that each can be read alone.
+    is_new && is_long && piece.kind == Kind::Function && !is_test(piece.kind.as_str(), path)
+}
+
+/// The same from the neighbours of each changed node.
+pub(crate) fn of(change: &Change, neighbours: &[Vec<Neighbour>], evidence: &Evidence<'_>) -> Vec<Fact> {
     let mut facts = Vec::new();
-    for (node, neighbours) in change.nodes.iter().zip(&precedents.neighbours) {
+    for (node, neighbours) in change.nodes.iter().zip(neighbours) {
         let Some((path, piece)) = &node.after else { continue };
-        // The same resemblance before this change is no news.
-        let is_new = node.before.is_none();
         let is_pattern = neighbours.iter().filter(|near| near.overlap >= PATTERN_OVERLAP).count() > 1;
-        let is_long = piece.end_line + 1 - piece.start_line >= MIN_SHOWN_LINES;
-        // Tests repeat each other so that each can be read alone.
-        let is_worth_a_look =
-            is_new && !is_pattern && is_long && piece.kind == Kind::Function && !is_test(piece.kind.as_str(), path);
+        let is_worth_a_look = may_be_shown(node) && !is_pattern;
         for (at, near) in neighbours.iter().filter(|near| near.overlap >= MIN_LISTED_OVERLAP).enumerate() {
             let place = &near.place;
             let Some(citation) = evidence.cite(&change.base, &place.path, place.start_line, place.end_line) else {

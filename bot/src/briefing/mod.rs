@@ -4,7 +4,7 @@
 //! minute of a reviewer's time, nothing is shown.
 
 mod companion;
-mod copy;
+pub(crate) mod copy;
 mod life;
 mod returns;
 mod review;
@@ -24,7 +24,7 @@ use crate::precedent::Precedents;
 
 /// Lines open at the most, by kind: a dozen in all, the rest folded.
 const MAX_COMPANIONS: usize = 5;
-const MAX_COPIES: usize = 3;
+pub(crate) const MAX_COPIES: usize = 3;
 const MAX_LIVES: usize = 4;
 const MAX_RETURNS: usize = 3;
 const MAX_TESTS: usize = 2;

@@ -3,6 +3,7 @@
 //! `docs/replay.md` defines every figure. Steps are taken in order; each is asked about before anything is learned from
 //! it, so what is said of a step can only come from the steps before it.
 
+mod copies;
 mod figures;
 mod outcome;
 
@@ -25,6 +26,7 @@ use crate::companions::ranking::{Weights, mailmap};
 use crate::companions::texts::AllTexts;
 use crate::finding::{self, Finding};
 
+pub use copies::{Looked, NearCopy, near_copies};
 pub use figures::{Figure, Figures};
 pub use outcome::Outcome;
 

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use precedent_bot::render::visible;
+use precedent_bot::replay::{self, NearCopy};
 use precedent_pipeline::eval::{self, EvalOptions, EvalReport, Figure, Figures, Judged, Question};
 use precedent_pipeline::history::Repository;
 use precedent_pipeline::shard::ObjectId;
@@ -29,6 +30,9 @@ pub(crate) fn run(settings: &Settings, options: &EvalArguments) -> Result<ExitCo
         Some(revision) => place.repository.resolve(revision)?,
         None => place.repository.head()?,
     };
+    if options.task == EvalTask::Copies {
+        return copies(settings, &place, &commit, options.queries as usize);
+    }
     let drawn = EvalOptions {
         queries: options.queries as usize,
         seed: options.seed,
@@ -48,7 +52,7 @@ pub(crate) fn run(settings: &Settings, options: &EvalArguments) -> Result<ExitCo
         (EvalTask::MessageSearch, _) => place.with_archive(settings, &[commit], |archive, embedder| {
             Ok(eval::message_search(archive, embedder, &place.repository.objects(), &commit, &drawn)?)
         })?,
-        (EvalTask::Checks, _) => unreachable!("because it has returned"),
+        (EvalTask::Checks | EvalTask::Copies, _) => unreachable!("because it has returned"),
         (EvalTask::Questions, Some(file)) => {
             let (commit, questions) = read(&place.repository, file)?;
             let embedder = chosen()?;
@@ -66,7 +70,7 @@ pub(crate) fn run(settings: &Settings, options: &EvalArguments) -> Result<ExitCo
             EvalTask::DocSearch => "no function is documented by a sentence that does not hold its name",
             EvalTask::MessageSearch => "no commit changes a few functions and says so in at least three words",
             EvalTask::Questions => "no question is about a commit of this repository",
-            EvalTask::Checks => "there are no labels",
+            EvalTask::Checks | EvalTask::Copies => "there are no labels",
         }));
     }
     if let Some(file) = &options.judged {
@@ -78,6 +82,18 @@ pub(crate) fn run(settings: &Settings, options: &EvalArguments) -> Result<ExitCo
         false => shown(&name, &report),
     };
     screen::print(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints the near-copies, and how many steps were looked at.
+fn copies(settings: &Settings, place: &Place, tip: &ObjectId, last: usize) -> Result<ExitCode, Failure> {
+    let (lines, looked) = place.with_archive(settings, &[*tip], |archive, embedder| {
+        let mut lines = String::new();
+        let each = |copy: &NearCopy| lines.push_str(&json_line(copy));
+        let looked = replay::near_copies(&place.repository, archive, embedder, tip, last, each)?;
+        Ok((lines, looked.unwrap_or_default()))
+    })?;
+    screen::print(&(lines + &json_line(&looked)))?;
     Ok(ExitCode::SUCCESS)
 }
 
