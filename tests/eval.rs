@@ -111,3 +111,36 @@ fn questions_are_answered_at_their_commit() {
         assert!(ran.stderr.contains(said) && ran.code == expected, "{}: {}", ran.code, ran.stderr);
     }
 }
+
+/// A near-copy is listed at the step that brought it, beside what stood at its base; that the pattern has grown since, and that
+/// its original is gone, is not known then.
+#[test]
+fn near_copies_are_those_that_a_review_of_the_step_would_show() {
+    let fixture = Fixture::empty();
+    fixture.git(&["init", "--quiet", "--initial-branch", "main"]);
+    let function = |name: &str, divisor: u32| {
+        format!(
+            "pub fn {name}(list: &[u32]) -> u32 {{\n    let mut sum = 0;\n    let mut most = 0;\n    for item in list {{\n        \
+             if *item > most {{\n            most = *item;\n        }}\n        sum += *item / {divisor};\n    }}\n    \
+             if sum > most {{\n        return sum - most;\n    }}\n    most\n}}\n"
+        )
+    };
+    fixture.commit("src/pears.rs", &function("weigh_pears", 3), "Weigh pears");
+    fixture.commit("src/plums.rs", &function("price_plums", 5), "Price plums");
+    fixture.commit("src/words.rs", "pub fn short() -> u32 {\n    7\n}\n", "Add what is too short");
+    fixture.commit("src/figs.rs", &function("count_figs", 7), "Count figs");
+    fixture.commit("src/pears.rs", "\n", "Take pears out");
+    let lines = fixture.json_lines(&["eval", "copies", "--queries", "50"]);
+    let (summary, copies) = lines.split_last().expect("a summary");
+    assert_eq!(
+        (&summary["steps"], &summary["asked"], &summary["shown"]),
+        (&5.into(), &2.into(), &1.into()),
+        "of figs there were two already: {lines:?}"
+    );
+    let [copy] = copies else { panic!("{copies:?}") };
+    assert_eq!(copy["about"]["symbol"], "price_plums");
+    assert_eq!((&copy["like"]["path"], &copy["like"]["symbol"]), (&"src/pears.rs".into(), &"weigh_pears".into()));
+    assert_eq!(copy["commit"].as_str(), Some(fixture.git(&["rev-parse", "HEAD~3"]).trim()));
+    assert_eq!(copy["base"].as_str(), Some(fixture.git(&["rev-parse", "HEAD~4"]).trim()));
+    assert_eq!((copy["lines"][0].as_u64(), copy["like_lines"][1].as_u64()), (Some(1), Some(14)));
+}

@@ -39,13 +39,20 @@ impl Citation {
             return None;
         }
         let content = objects.content(commit, path)?;
-        let mut lines = content.split(|byte| *byte == b'\n').skip(start as usize - 1);
-        let first = lines.next()?;
-        // The last line of the range must exist as well; a final newline makes no line.
+        let mut breaks = memchr::memchr_iter(b'\n', &content);
+        let begin = match start {
+            1 => 0,
+            _ => breaks.nth(start as usize - 2)? + 1,
+        };
+        let until = breaks.next();
+        // The last line of the range must exist as well.
         if end > start {
-            lines.nth((end - start) as usize - 1)?;
+            until?;
         }
-        Some(Citation::quoting(commit, path, [start, end], first))
+        if end > start + 1 {
+            breaks.nth((end - start) as usize - 2)?;
+        }
+        Some(Citation::quoting(commit, path, [start, end], &content[begin..until.unwrap_or(content.len())]))
     }
 
     /// A place whose first line was read elsewhere.

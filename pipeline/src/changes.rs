@@ -100,21 +100,32 @@ fn read(
         .collect()
 }
 
-/// Gives every commit that the tips reach, parents first, with the files that it changed: the first stage of a run alone.
+/// Gives every commit that the tips reach, parents first, with the files that it changed: the first stage of a run, but for
+/// what the commits say.
 ///
 /// # Errors
 /// History that cannot be read.
 pub fn each_change(
     repository: &Repository,
     tips: &[ObjectId],
-    mut each: impl FnMut(&Commit, &[FileChange]),
+    mut each: impl FnMut(&ObjectId, &[FileChange]),
 ) -> Result<(), PipelineError> {
-    let walk = Walk::new(repository, tips, &HashSet::new())?;
-    let objects = Pool::new(repository, Objects::for_trees);
-    for ids in walk.order.chunks(1024) {
-        for (commit, changes) in read(repository, &objects, ids)? {
-            each(&commit, &changes);
-        }
+    let commits = Walk::linked(repository, tips, &HashSet::new())?;
+    let trees: FxHashMap<ObjectId, ObjectId> = commits.iter().map(|commit| (commit.id, commit.tree)).collect();
+    let pool = Pool::new(repository, Objects::for_trees);
+    for commits in commits.chunks(1024) {
+        let changes: Vec<Vec<FileChange>> = commits
+            .par_iter()
+            .with_min_len(16)
+            .map_init(
+                || pool.take(),
+                |objects, commit| {
+                    let parents = commit.parents.iter().map(|parent| trees[parent]).collect();
+                    objects.changes_of_trees(parents, commit.tree)
+                },
+            )
+            .collect::<Result<_, HistoryError>>()?;
+        commits.iter().zip(&changes).for_each(|(commit, changes)| each(&commit.id, changes));
     }
     Ok(())
 }

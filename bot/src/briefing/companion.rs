@@ -5,11 +5,12 @@
 //! changed node that it belongs to most: by the lower end of Wilson's interval for "of the steps that changed this, how
 //! many changed that". Tests are a kind of their own.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use precedent_pipeline::shard::{Change as Edit, EditRow, ObjectId};
 use precedent_pipeline::syntax::Kind;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::change::{Change, ChangedNode};
 use crate::evidence::Evidence;
@@ -83,7 +84,7 @@ fn counts(kind: &str) -> bool {
 
 /// The steps that are small enough to tell.
 struct Steps<'a> {
-    edits: HashMap<u32, &'a [&'a EditRow]>,
+    edits: FxHashMap<u32, &'a [&'a EditRow]>,
 }
 
 impl<'a> Steps<'a> {
@@ -93,9 +94,10 @@ impl<'a> Steps<'a> {
             .all()
             .iter()
             .filter(|(_, edits)| {
-                let files: HashSet<&str> =
-                    edits.iter().filter(|edit| edit.symbol.is_none()).map(|edit| &*edit.path).collect();
-                files.len() <= MAX_FILES_IN_STEP
+                let files = edits.iter().filter(|edit| edit.symbol.is_none()).map(|edit| &*edit.path);
+                // Mostly there are no more rows than that.
+                files.clone().count() <= MAX_FILES_IN_STEP
+                    || files.collect::<HashSet<&str>>().len() <= MAX_FILES_IN_STEP
             })
             .map(|(unit, edits)| (*unit, edits.as_slice()))
             .collect();
@@ -131,11 +133,11 @@ fn node_companions<'a>(node: &ChangedNode, trace: &[&EditRow], ground: &Ground<'
     let all: HashSet<u32> = trace.iter().filter_map(|edit| precedents.units.of(edit.commit)).collect();
     let own: Vec<u32> = all.iter().copied().filter(|unit| steps.edits.contains_key(unit)).collect();
     let about = node.name();
-    let own_names: HashSet<(&str, Option<&str>)> =
+    let own_names: FxHashSet<(&str, Option<&str>)> =
         trace.iter().map(|edit| (&*edit.path, edit.symbol.as_deref())).collect();
-    let mut together: HashMap<(&Arc<str>, &Arc<str>), Vec<&EditRow>> = HashMap::new();
+    let mut together: FxHashMap<(&Arc<str>, &Arc<str>), Vec<&EditRow>> = FxHashMap::default();
     for unit in &own {
-        let mut seen = HashSet::new();
+        let mut seen = FxHashSet::default();
         for edit in steps.edits[unit].iter().rev() {
             let Some(symbol) = &edit.symbol else { continue };
             let is_self = own_names.contains(&(&*edit.path, Some(&**symbol)))
@@ -170,9 +172,9 @@ fn file_companions<'a>(path: &Arc<str>, ground: &Ground<'a>) -> Found<'a> {
     let own_paths: HashSet<&str> = trace.iter().map(|edit| &*edit.path).collect();
     let all: HashSet<u32> = trace.iter().filter_map(|edit| precedents.units.of(edit.commit)).collect();
     let own: Vec<u32> = all.iter().copied().filter(|unit| steps.edits.contains_key(unit)).collect();
-    let mut together: HashMap<&Arc<str>, Vec<&EditRow>> = HashMap::new();
+    let mut together: FxHashMap<&Arc<str>, Vec<&EditRow>> = FxHashMap::default();
     for unit in &own {
-        let mut seen = HashSet::new();
+        let mut seen = FxHashSet::default();
         for edit in steps.edits[unit].iter().rev() {
             if edit.symbol.is_none()
                 && edit.path != *path

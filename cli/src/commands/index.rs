@@ -56,8 +56,9 @@ pub(crate) fn run(settings: &Settings, options: &IndexArguments) -> Result<ExitC
 fn list_changes(place: &Place, tips: &[ObjectId]) -> Result<ExitCode, Failure> {
     let mut lines = String::new();
     precedent_pipeline::each_change(&place.repository, tips, |commit, changes| {
+        let commit = commit.to_string();
         for change in changes {
-            lines.push_str(&format!("{}\t{}\n", commit.id, change.path));
+            lines.extend([&commit, "\t", &change.path, "\n"]);
         }
     })?;
     screen::print(&lines)?;

@@ -63,12 +63,19 @@ impl Objects {
     /// # Errors
     /// [`HistoryError::Missing`] when a tree that must be compared is not there.
     pub fn changes(&self, commit: &Commit) -> Result<Vec<FileChange>, HistoryError> {
-        if commit.parents.is_empty() {
-            return self.difference(None, &commit.tree);
+        let trees = commit.parents.iter().map(|parent| self.tree_of(parent)).collect::<Result<_, _>>()?;
+        self.changes_of_trees(trees, commit.tree)
+    }
+
+    /// The same of a commit's tree and those of its parents.
+    ///
+    /// # Errors
+    /// As [`Objects::changes`].
+    pub fn changes_of_trees(&self, parents: Vec<ObjectId>, tree: ObjectId) -> Result<Vec<FileChange>, HistoryError> {
+        if parents.is_empty() {
+            return self.difference(None, &tree);
         }
-        let trees: Vec<_> =
-            commit.parents.iter().map(|parent| self.tree_of(parent).map(Some)).collect::<Result<_, _>>()?;
-        self.combined(trees, Some(commit.tree))
+        self.combined(parents.into_iter().map(Some).collect(), Some(tree))
     }
 
     /// The paths that differ between two trees, sorted; `None` is the empty tree.

@@ -17,7 +17,7 @@ pub(crate) use attributes::attribute_directory;
 pub use attributes::{AttributeFiles, AttributeRules, Attributes};
 pub use changes::{Entry, FileChange, Mode};
 pub use repository::{HistoryError, Objects, Pool, Pooled, Repository};
-pub use walk::{Commit, Walk};
+pub use walk::{Commit, Linked, Walk};
 pub use write::{NewCommit, NewEntry, WriteError};
 
 /// A path as text: valid UTF-8 as it is, every other byte as `\xNN`.

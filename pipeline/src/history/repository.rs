@@ -19,6 +19,8 @@ use crate::shard::ObjectId;
 const OBJECT_CACHE_BYTES: usize = 32 << 20;
 /// Bytes of objects that each thread keeps as bases of deltas. Versions of one file are stored as deltas of each other.
 const DELTA_CACHE_BYTES: usize = 32 << 20;
+/// The same of trees and commits, which are small.
+const TREE_DELTA_CACHE_BYTES: usize = 8 << 20;
 /// Bytes of files' contents that a handle keeps, from which on it forgets them.
 const CONTENT_BYTES: usize = 32 << 20;
 
@@ -287,6 +289,7 @@ impl Objects {
     pub fn for_trees(repository: &Repository) -> Objects {
         let mut repo = repository.inner.to_thread_local();
         repo.object_cache_size(OBJECT_CACHE_BYTES);
+        repo.objects.set_pack_cache(|| Box::new(MemoryCappedHashmap::new(TREE_DELTA_CACHE_BYTES)));
         Objects { repo, tree_buffers: RefCell::default(), contents: RefCell::default() }
     }
 

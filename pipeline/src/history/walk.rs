@@ -47,8 +47,19 @@ pub struct Walk {
 /// The bits of a commit's time that a commit-graph keeps.
 const TIME_BITS: u64 = (1 << 34) - 1;
 
+/// A commit in the graph of a walk.
+#[derive(Debug, Clone)]
+pub struct Linked {
+    /// Its id.
+    pub id: ObjectId,
+    /// Its root tree.
+    pub tree: ObjectId,
+    /// Its parents in order, each once; empty for a root, and where a shallow clone ends.
+    pub parents: Vec<ObjectId>,
+}
+
 struct Visited {
-    id: ObjectId,
+    commit: Linked,
     time: u64,
     missing_parents: usize,
     children: Vec<usize>,
@@ -65,6 +76,19 @@ impl Walk {
     /// # Errors
     /// [`HistoryError::Missing`] when a commit is not there although the clone is not cut off at it.
     pub fn new(repository: &Repository, tips: &[ObjectId], known: &HashSet<ObjectId>) -> Result<Walk, HistoryError> {
+        let order = Walk::linked(repository, tips, known)?.into_iter().map(|commit| commit.id).collect();
+        Ok(Walk { order })
+    }
+
+    /// The same commits in the same order, each with its tree and its parents.
+    ///
+    /// # Errors
+    /// As [`Walk::new`].
+    pub fn linked(
+        repository: &Repository,
+        tips: &[ObjectId],
+        known: &HashSet<ObjectId>,
+    ) -> Result<Vec<Linked>, HistoryError> {
         let objects = repository.objects();
         let graph = objects.commit_graph(repository);
         let mut visited: Vec<Visited> = Vec::new();
@@ -79,11 +103,11 @@ impl Walk {
             let at = match seen {
                 Some(at) => at,
                 None => {
-                    let (time, parents) = read_links(repository, &objects, graph.as_ref(), &id, &mut buffer)?;
+                    let (time, commit) = read_links(repository, &objects, graph.as_ref(), &id, &mut buffer)?;
                     let at = visited.len();
                     index.insert(id, at);
-                    visited.push(Visited { id, time, missing_parents: 0, children: Vec::new() });
-                    pending.extend(parents.into_iter().rev().map(|parent| (parent, Some(at))));
+                    pending.extend(commit.parents.iter().rev().map(|parent| (*parent, Some(at))));
+                    visited.push(Visited { commit, time, missing_parents: 0, children: Vec::new() });
                     at
                 }
             };
@@ -92,7 +116,7 @@ impl Walk {
                 visited[child].missing_parents += 1;
             }
         }
-        Ok(Walk { order: parents_first(visited) })
+        Ok(parents_first(visited))
     }
 }
 
@@ -102,7 +126,7 @@ fn read_links(
     graph: Option<&CommitGraph>,
     id: &ObjectId,
     buffer: &mut Vec<u8>,
-) -> Result<(u64, Vec<ObjectId>), HistoryError> {
+) -> Result<(u64, Linked), HistoryError> {
     if let Some(links) = graph.and_then(|graph| graph_links(graph, id)) {
         return Ok(links);
     }
@@ -117,14 +141,18 @@ fn read_links(
     } else {
         distinct(commit.parents().map(|parent| from_gix(&parent)))
     };
-    Ok((time, parents))
+    Ok((time, Linked { id: *id, tree: from_gix(&commit.tree()), parents }))
 }
 
 /// The same from Git's own cache of it; `None` for a commit that is too new to be in it.
-fn graph_links(graph: &CommitGraph, id: &ObjectId) -> Option<(u64, Vec<ObjectId>)> {
+fn graph_links(graph: &CommitGraph, id: &ObjectId) -> Option<(u64, Linked)> {
     let commit = graph.commit_by_id(to_gix(id))?;
     let parents = commit.iter_parents().map(|at| at.map(|at| from_gix(graph.id_at(at)))).collect::<Result<Vec<_>, _>>();
-    Some((commit.committer_timestamp() & TIME_BITS, distinct(parents.ok()?.into_iter())))
+    let tree = from_gix(commit.root_tree_id());
+    Some((
+        commit.committer_timestamp() & TIME_BITS,
+        Linked { id: *id, tree, parents: distinct(parents.ok()?.into_iter()) },
+    ))
 }
 
 /// A commit may name one parent twice; an edge is counted once.
@@ -134,20 +162,21 @@ fn distinct(parents: impl Iterator<Item = ObjectId>) -> Vec<ObjectId> {
 }
 
 /// Kahn's algorithm; among the commits that are ready, the oldest first, then by id.
-fn parents_first(mut visited: Vec<Visited>) -> Vec<ObjectId> {
+fn parents_first(mut visited: Vec<Visited>) -> Vec<Linked> {
     let mut ready: BinaryHeap<Reverse<(u64, ObjectId, usize)>> = visited
         .iter()
         .enumerate()
         .filter(|(_, commit)| commit.missing_parents == 0)
-        .map(|(at, commit)| Reverse((commit.time, commit.id, at)))
+        .map(|(at, visited)| Reverse((visited.time, visited.commit.id, at)))
         .collect();
     let mut order = Vec::with_capacity(visited.len());
     while let Some(Reverse((_, id, at))) = ready.pop() {
-        order.push(id);
+        let Linked { tree, .. } = visited[at].commit;
+        order.push(Linked { id, tree, parents: std::mem::take(&mut visited[at].commit.parents) });
         for child in std::mem::take(&mut visited[at].children) {
             visited[child].missing_parents -= 1;
             if visited[child].missing_parents == 0 {
-                ready.push(Reverse((visited[child].time, visited[child].id, child)));
+                ready.push(Reverse((visited[child].time, visited[child].commit.id, child)));
             }
         }
     }
@@ -200,11 +229,13 @@ mod tests {
     #[test]
     fn a_child_never_precedes_its_parent_even_when_clocks_run_backwards() {
         // 0 is the child of 1, and claims to be older.
+        let commit = |byte| Linked { id: id(byte), tree: id(0), parents: Vec::new() };
         let visited = vec![
-            Visited { id: id(9), time: 5, missing_parents: 1, children: vec![] },
-            Visited { id: id(1), time: 50, missing_parents: 0, children: vec![0] },
-            Visited { id: id(2), time: 7, missing_parents: 0, children: vec![] },
+            Visited { commit: commit(9), time: 5, missing_parents: 1, children: vec![] },
+            Visited { commit: commit(1), time: 50, missing_parents: 0, children: vec![0] },
+            Visited { commit: commit(2), time: 7, missing_parents: 0, children: vec![] },
         ];
-        assert_eq!(parents_first(visited), [id(2), id(1), id(9)]);
+        let order: Vec<ObjectId> = parents_first(visited).into_iter().map(|commit| commit.id).collect();
+        assert_eq!(order, [id(2), id(1), id(9)]);
     }
 }

@@ -26,6 +26,9 @@ use super::store::Store;
 
 /// Rows that are decoded at a time.
 const BATCH_ROWS: usize = 8192;
+/// The same where rows are picked out. Parquet decodes all that lies between those of a batch where they lie closer than some
+/// thirty rows, so a batch of thousands holds the texts of the whole shard.
+const SELECTED_ROWS: usize = 128;
 /// Rows that room is made for because a manifest states them.
 const MOST_RESERVED: u64 = 1 << 21;
 
@@ -441,8 +444,10 @@ fn batches(
     let levels = parquet_to_arrow_field_levels(columns, mask, Some(&table.read_fields(dimension))).map_err(words)?;
     let groups = CheckedRowGroups { file: Arc::new(file), metadata: Arc::new(metadata) };
     // Room for a whole batch is made and cleared before the first row is read, so none is made for rows that are not there.
-    let rows = part.rows.as_ref().map_or(shard.rows as usize, RowSelection::row_count);
-    let batch = rows.clamp(1, BATCH_ROWS);
+    let batch = match &part.rows {
+        Some(selected) => selected.row_count().clamp(1, SELECTED_ROWS),
+        None => (shard.rows as usize).clamp(1, BATCH_ROWS),
+    };
     ParquetRecordBatchReader::try_new_with_row_groups(&levels, &groups, batch, part.rows).map_err(words)
 }
 

@@ -289,7 +289,8 @@ fn stretches(file: &ShardBytes, entry: &ShardEntry, dimension: u32) -> Result<[V
 fn column_stretches(metadata: &ParquetMetaData, column: usize, width: u64, bytes: u64) -> Result<Vec<Stretch>, String> {
     let misplaced = || format!("column {column} has a page that is not where its index says");
     let index = metadata.offset_index().ok_or_else(|| "it has no offset index".to_owned())?;
-    let (mut stretches, mut group_first) = (Vec::new(), 0_u64);
+    // No page lies over another, so that there are no more rows than the file has bytes for.
+    let (mut stretches, mut group_first, mut free_from) = (Vec::new(), 0_u64, 0_u64);
     for (group, pages) in metadata.row_groups().iter().zip(index) {
         if group.column(column).compression() != Compression::UNCOMPRESSED {
             return Err(format!("column {column} is compressed"));
@@ -307,9 +308,10 @@ fn column_stretches(metadata: &ParquetMetaData, column: usize, width: u64, bytes
             let values = rows.checked_mul(width).ok_or_else(misplaced)?;
             let end = begin.checked_add(size).filter(|end| *end <= bytes).ok_or_else(misplaced)?;
             let header = size.checked_sub(values).filter(|header| *header <= HEADER_BYTES).ok_or_else(misplaced)?;
-            if begin + header + values != end || (at == 0 && first != 0) {
+            if begin + header + values != end || begin < free_from || (at == 0 && first != 0) {
                 return Err(misplaced());
             }
+            free_from = end;
             stretches.push(Stretch { first_row: group_first + first, rows, offset: begin + header });
         }
         group_first += group_rows;
@@ -320,6 +322,10 @@ fn column_stretches(metadata: &ParquetMetaData, column: usize, width: u64, bytes
 
 #[cfg(test)]
 mod tests {
+    use arrow_array::{ArrayRef, RecordBatch, UInt32Array};
+    use parquet::arrow::ArrowWriter;
+    use parquet::file::properties::{EnabledStatistics, WriterProperties};
+
     use super::super::Generation;
     use super::super::store::Settings;
     use super::*;
@@ -399,6 +405,28 @@ mod tests {
         assert!(row(7).unwrap_err().to_string().contains("row 7"));
         assert!(shard.check_codes().unwrap_err().to_string().contains("row 7"));
         assert!(store.verify(shard).unwrap_err().to_string().contains("hash"));
+    }
+
+    /// Two pages in one place would be more rows than the file has bytes for.
+    #[test]
+    fn pages_that_lie_over_each_other_are_refused() {
+        let values: ArrayRef = Arc::new(UInt32Array::from_iter_values(0..8));
+        let batch = RecordBatch::try_from_iter([("chunk", values)]).unwrap();
+        let properties = WriterProperties::builder().set_dictionary_enabled(false).set_data_page_row_count_limit(4);
+        let properties = properties.set_write_batch_size(4).set_statistics_enabled(EnabledStatistics::None).build();
+        let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties)).unwrap();
+        writer.write(&batch).unwrap();
+        let file = bytes::Bytes::from(writer.into_inner().unwrap());
+        let reader = ParquetMetaDataReader::new().with_offset_index_policy(PageIndexPolicy::Required);
+        let metadata = reader.parse_and_finish(&file).unwrap();
+        let found = column_stretches(&metadata, 0, 4, file.len() as u64).unwrap();
+        assert_eq!(found.iter().map(|stretch| stretch.rows).collect::<Vec<_>>(), [4, 4]);
+        let mut index = metadata.offset_index().unwrap().clone();
+        let [first, second] = &mut index[0][0].page_locations[..] else { panic!("two pages") };
+        assert_eq!(first.compressed_page_size, second.compressed_page_size);
+        second.offset = first.offset;
+        let overlapping = metadata.into_builder().set_offset_index(Some(index)).build();
+        assert!(column_stretches(&overlapping, 0, 4, file.len() as u64).is_err());
     }
 
     #[test]

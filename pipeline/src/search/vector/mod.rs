@@ -29,6 +29,9 @@ pub use scan::Effort;
 /// The shards that were whole when they were looked at.
 const CHECKED: &str = "checked.json";
 
+/// Vectors that are read at a time.
+const READ_ROWS: u32 = 2048;
+
 /// The vectors of a store.
 pub struct VectorIndex {
     dimension: usize,
@@ -129,17 +132,24 @@ impl VectorIndex {
     pub fn load(store: &Store) -> Result<VectorIndex, StoreError> {
         let index = VectorIndex::open(store)?;
         let (mut memory, mut codes) = (Memory::default(), Vec::new());
+        index.shards.iter().try_for_each(|shard| store.verify(shard))?;
+        // Room for all at once, which those files hold, and what is read in between in parts: memory that is used once costs
+        // as much as reading it does.
+        memory.values.reserve_exact(index.len() * index.dimension);
+        codes.reserve_exact(index.len() * index.dimension.div_ceil(8));
+        let mut bytes = Vec::new();
         for shard in &index.shards {
-            store.verify(shard)?;
             let rows = 0..shard.rows();
             memory.chunk.extend(words(shard, Column::Chunk, rows.clone())?.map(u32::from_le_bytes));
             memory.norm.extend(words(shard, Column::Norm, rows.clone())?.map(f32::from_le_bytes));
             memory.scale.extend(words(shard, Column::Scale, rows.clone())?.map(f32::from_le_bytes));
             memory.step.extend(words(shard, Column::Step, rows.clone())?.map(f32::from_le_bytes));
             shard.read(Column::Code, rows.clone(), &mut codes)?;
-            let mut bytes = Vec::new();
-            shard.read(Column::Vector, rows, &mut bytes)?;
-            memory.values.extend(bytes.iter().map(|byte| *byte as i8));
+            for first in rows.clone().step_by(READ_ROWS as usize) {
+                bytes.clear();
+                shard.read(Column::Vector, first..rows.end.min(first.saturating_add(READ_ROWS)), &mut bytes)?;
+                memory.values.extend(bytes.iter().map(|byte| *byte as i8));
+            }
         }
         memory.codes = Blocks::new(&codes, index.dimension.div_ceil(8));
         Ok(VectorIndex { memory: Some(memory), ..index })
