@@ -1,6 +1,7 @@
 //! Copy: existing code that a new or edited node is nearly the same as.
 
 use precedent_pipeline::lineage::last_name;
+use precedent_pipeline::search::stands_apart;
 use precedent_pipeline::syntax::Kind;
 
 use crate::change::{Change, ChangedNode};
@@ -16,22 +17,47 @@ const MIN_SHOWN_OVERLAP: f32 = 0.85;
 /// From this overlap on a candidate is of the same pattern. One more of a pattern that stands there several times, as
 /// `get_u16` beside `get_u8`, `get_u32` and `get_u64`, is no news.
 const PATTERN_OVERLAP: f32 = 0.75;
-/// A shorter node is quicker written than shared, in lines.
-const MIN_SHOWN_LINES: u32 = 8;
+/// Lines of a copy that are code, for one that stands in another file, for one there that is the same but for a word or two,
+/// and for one in the same file, whose author has seen the other. What is shorter is quicker written than shared.
+const MIN_LINES: usize = 10;
+const MIN_LINES_OF_SAME: usize = 7;
+const MIN_LINES_IN_FILE: usize = 25;
+const SAME_OVERLAP: f32 = 0.95;
 
 /// Living nodes that are like a changed one.
 pub(super) fn facts(change: &Change, precedents: &Precedents<'_>, evidence: &Evidence<'_>) -> Vec<Fact> {
     of(change, &precedents.neighbours, evidence)
 }
 
-/// Whether a near-copy of a node is worth a look.
+/// Whether a near-copy of a node may be worth a look, wherever it stands.
 pub(crate) fn may_be_shown(node: &ChangedNode) -> bool {
     let Some((path, piece)) = &node.after else { return false };
-    // The same resemblance before this change is no news.
-    let is_new = node.before.is_none();
-    let is_long = piece.end_line + 1 - piece.start_line >= MIN_SHOWN_LINES;
-    // Tests repeat each other so that each can be read alone.
-    is_new && is_long && piece.kind == Kind::Function && !is_test(piece.kind.as_str(), path)
+    // The same resemblance before this change is no news, and tests, examples and benchmarks repeat each other so that each
+    // can be read alone.
+    node.before.is_none()
+        && piece.kind == Kind::Function
+        && lines_of_code(&piece.text) >= MIN_LINES_OF_SAME
+        && !is_test(piece.kind.as_str(), path)
+        && !stands_apart(piece.kind.as_str(), path, &piece.container)
+}
+
+/// Lines that are neither blank nor comments.
+fn lines_of_code(text: &str) -> usize {
+    let is_code = |line: &&str| {
+        let line = line.trim_start();
+        !line.is_empty() && !["//", "#", "/*", "*", "--"].iter().any(|start| line.starts_with(start))
+    };
+    text.lines().filter(is_code).count()
+}
+
+/// Whether a copy of so many lines, so like the other, is worth a look.
+fn is_long(lines: usize, is_same_file: bool, overlap: f32) -> bool {
+    let least = match is_same_file {
+        true => MIN_LINES_IN_FILE,
+        false if overlap >= SAME_OVERLAP => MIN_LINES_OF_SAME,
+        false => MIN_LINES,
+    };
+    lines >= least
 }
 
 /// The same from the neighbours of each changed node.
@@ -41,6 +67,7 @@ pub(crate) fn of(change: &Change, neighbours: &[Vec<Neighbour>], evidence: &Evid
         let Some((path, piece)) = &node.after else { continue };
         let is_pattern = neighbours.iter().filter(|near| near.overlap >= PATTERN_OVERLAP).count() > 1;
         let is_worth_a_look = may_be_shown(node) && !is_pattern;
+        let lines = lines_of_code(&piece.text);
         for (at, near) in neighbours.iter().filter(|near| near.overlap >= MIN_LISTED_OVERLAP).enumerate() {
             let place = &near.place;
             let Some(citation) = evidence.cite(&change.base, &place.path, place.start_line, place.end_line) else {
@@ -57,11 +84,39 @@ pub(crate) fn of(change: &Change, neighbours: &[Vec<Neighbour>], evidence: &Evid
                 about: NodeName { path: path.to_string(), symbol: piece.symbol.clone() },
                 text: format!("{:.0} % like {}, by the tokens of both", near.overlap * 100.0, code(&place.symbol)),
                 score: f64::from(near.overlap),
-                shown: at == 0 && is_worth_a_look && !is_boilerplate && near.overlap >= MIN_SHOWN_OVERLAP,
+                shown: at == 0
+                    && is_worth_a_look
+                    && !is_boilerplate
+                    && near.overlap >= MIN_SHOWN_OVERLAP
+                    && !stands_apart("", &place.path, &place.container)
+                    && is_long(lines, *place.path == **path, near.overlap),
                 here: None,
                 citations: vec![citation],
             });
         }
     }
     facts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn code_is_what_is_neither_blank_nor_a_comment() {
+        assert_eq!(
+            lines_of_code(
+                "/// Adds.\n#[inline]\nfn add() {\n\n    // one\n    1 * 2\n    /* two\n     * three */\n}\n"
+            ),
+            3
+        );
+        assert_eq!(lines_of_code(""), 0);
+    }
+
+    #[test]
+    fn a_copy_in_the_same_file_or_a_loose_one_must_be_longer() {
+        assert!(is_long(7, false, 0.97) && !is_long(6, false, 1.0));
+        assert!(is_long(10, false, 0.86) && !is_long(9, false, 0.86));
+        assert!(is_long(25, true, 0.86) && !is_long(24, true, 1.0));
+    }
 }

@@ -108,7 +108,9 @@ pub(crate) fn signals(question: &Question, candidates: &[Candidate], told: Optio
             share_of(question, &candidate.container),
             // What the rest of the file adds.
             (of_file[&*candidate.path] - base(at)) / most,
-            f32::from(u8::from(!question.about_tests && stands_apart(candidate))),
+            f32::from(u8::from(
+                !question.about_tests && stands_apart(&candidate.kind, &candidate.path, &candidate.container),
+            )),
             f32::from(u8::from(&*candidate.kind == "function")),
             (1.0 + candidate.lines as f32).ln() / 8.0,
             said,
@@ -249,7 +251,7 @@ fn path_words(path: &str) -> &str {
 }
 
 /// Whether a node is a test, an example, a benchmark or the like, by its kind, its path or its container.
-fn stands_apart(candidate: &Candidate) -> bool {
+pub fn stands_apart(kind: &str, path: &str, container: &str) -> bool {
     const FOLDERS: [&str; 22] = [
         "__tests__",
         "bench",
@@ -277,17 +279,17 @@ fn stands_apart(candidate: &Candidate) -> bool {
     let is_folder = |part: &str| {
         FOLDERS.contains(&part) || part.ends_with("-tests") || part.ends_with("-test") || part.ends_with("_tests")
     };
-    let path = candidate.path.to_lowercase();
-    let (folders, file) = path.rsplit_once('/').unwrap_or(("", &path));
+    let lower = path.to_lowercase();
+    let (folders, file) = lower.rsplit_once('/').unwrap_or(("", &lower));
     let stem = file.split_once('.').map_or(file, |(stem, _)| stem);
-    &*candidate.kind == "test"
+    kind == "test"
         || folders.split('/').any(is_folder)
         || is_folder(stem)
         || stem.starts_with("test_")
         || ["_test", "_tests", "_spec", "_bench", "-test"].iter().any(|end| stem.ends_with(end))
         || [".test.", ".spec."].iter().any(|part| file.contains(part))
-        || candidate.container.split("::").any(|part| matches!(part, "tests" | "test" | "bench" | "benches"))
-        || ["Test", "Tests", "TestCase"].iter().any(|end| stem_of(&candidate.path).ends_with(end))
+        || container.split("::").any(|part| matches!(part, "tests" | "test" | "bench" | "benches"))
+        || ["Test", "Tests", "TestCase"].iter().any(|end| stem_of(path).ends_with(end))
 }
 
 fn stem_of(path: &str) -> &str {
@@ -394,7 +396,8 @@ mod tests {
     #[test]
     fn what_stands_apart_is_known_by_its_place() {
         let check = |path: &str, symbol: &str, expected: bool| {
-            assert_eq!(stands_apart(&candidate(path, symbol, 0.0, 0.0)), expected, "{path} {symbol}");
+            let Candidate { kind, path, container, .. } = candidate(path, symbol, 0.0, 0.0);
+            assert_eq!(stands_apart(&kind, &path, &container), expected, "{path} {symbol}");
         };
         for path in [
             "tests/a.rs",
