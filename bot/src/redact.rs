@@ -3,7 +3,10 @@
 //! A secret is looked for as it stands, and in disguise: in base64 or hexadecimal digits, in percent or backslash escapes or
 //! character references, as a list of bytes, and put together from pieces of text. Lines stay where they are, so that what is said of a line is still true.
 
+mod named;
+mod password;
 mod rules;
+mod tables;
 
 use std::ops::Range;
 
@@ -33,7 +36,7 @@ pub fn redacted(text: &str) -> (String, usize) {
 
 /// Where the secrets of a text are.
 fn secrets(text: &str, depth: usize) -> Vec<Range<usize>> {
-    let mut found = rules::spans(text);
+    let mut found = rules::spans(text, true);
     if depth < MAX_DEPTH {
         found.extend(encoded_runs(text, depth));
         found.extend(byte_lists(text, depth));
@@ -259,7 +262,7 @@ fn in_pieces(text: &str, depth: usize) -> Vec<Range<usize>> {
         let next = seams.partition_point(|seam| *seam <= span.start);
         seams.get(next).is_some_and(|seam| *seam <= span.end)
     };
-    let found = rules::spans(&whole).into_iter().chain(encoded_runs(&whole, depth));
+    let found = rules::spans(&whole, false).into_iter().chain(encoded_runs(&whole, depth));
     found.filter(crosses).map(|span| places[span.start].start..places[span.end - 1].end).collect()
 }
 

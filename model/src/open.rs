@@ -63,7 +63,7 @@ impl Source {
             return Ok(Source::Repository {
                 name: preset.name.to_owned(),
                 repository: preset.repository.to_owned(),
-                revision: None,
+                revision: preset.revision.map(str::to_owned),
                 settings: Box::default(),
             });
         }
@@ -250,6 +250,12 @@ mod tests {
         assert_eq!(Source::parse(".").ok(), Some(Source::Directory(".".into())));
         let minilm = repository("ALL-minilm-l6-v2").expect("a preset");
         assert_eq!(minilm.0, "sentence-transformers/all-MiniLM-L6-v2");
+        for name in ["all-MiniLM-L6-v2", "Qwen2.5-Coder-1.5B-Instruct"] {
+            assert!(
+                repository(name).is_some_and(|(_, revision)| revision.is_some()),
+                "{name} is asked for as it is pinned"
+            );
+        }
         assert_eq!(repository("owner/name@v1"), Some(("owner/name".into(), Some("v1".into()))));
         for wrong in ["no-such-model", "a/b/c", "../x", "/no/such/place", "", "owner/", "owner/name@"] {
             assert!(matches!(Source::parse(wrong), Err(EmbedError::Unknown { .. })), "{wrong}");

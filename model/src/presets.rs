@@ -39,7 +39,7 @@ pub const PRESETS: [Preset; 8] = [
     Preset {
         name: "potion-base-8M",
         repository: "minishlab/potion-base-8M",
-        revision: None,
+        revision: Some("bf8b056651a2c21b8d2565580b8569da283cab23"),
         licence: "MIT",
         commercial: true,
         millions: 8,
@@ -52,7 +52,7 @@ pub const PRESETS: [Preset; 8] = [
     Preset {
         name: "potion-retrieval-32M",
         repository: "minishlab/potion-retrieval-32M",
-        revision: None,
+        revision: Some("6fc8051fab2a1e0ee76689cf08c853792ac285e7"),
         licence: "MIT",
         commercial: true,
         millions: 32,
@@ -149,6 +149,8 @@ pub struct Decoder {
     pub name: &'static str,
     /// The repository on the hub.
     pub repository: &'static str,
+    /// The commit in it; `None` where it is recorded at the first fetch.
+    pub revision: Option<&'static str>,
     /// The graph in it: weights of eight bits, which run on a CPU.
     pub graph: &'static str,
     /// The licence, by its SPDX name.
@@ -166,6 +168,7 @@ pub const DECODERS: [Decoder; 2] = [
     Decoder {
         name: "deepseek-coder-1.3b-instruct",
         repository: "onnx-community/deepseek-coder-1.3b-instruct-ONNX",
+        revision: None,
         graph: "onnx/model_int8.onnx",
         // Commercial use is allowed; some uses are not.
         licence: "LicenseRef-DeepSeek",
@@ -176,6 +179,7 @@ pub const DECODERS: [Decoder; 2] = [
     Decoder {
         name: "Qwen2.5-Coder-1.5B-Instruct",
         repository: "onnx-community/Qwen2.5-Coder-1.5B-Instruct",
+        revision: Some("9493f20a97d52b45bd0d0092bc3651c162e14ee9"),
         graph: "onnx/model_int8.onnx",
         licence: "Apache-2.0",
         commercial: true,
@@ -213,12 +217,16 @@ impl Preset {
 mod tests {
     use super::*;
 
+    /// The hub takes whole commits only.
+    fn is_whole(revision: &str) -> bool {
+        revision.len() == 40 && revision.bytes().all(|byte| byte.is_ascii_hexdigit())
+    }
+
     #[test]
     fn presets_have_names_of_their_own_and_whole_revisions() {
         for preset in &PRESETS {
             assert_eq!(Preset::named(&preset.name.to_lowercase()).map(|found| found.name), Some(preset.name));
-            let digits = |revision: &str| revision.len() == 40 && revision.bytes().all(|c| c.is_ascii_hexdigit());
-            assert!(preset.revision.is_none_or(digits), "{}", preset.name);
+            assert!(preset.revision.is_none_or(is_whole), "{}", preset.name);
             assert_eq!(preset.commercial, !preset.licence.contains("-NC-"), "{}", preset.name);
         }
         assert!(Preset::named("no-such-model").is_none());
@@ -229,6 +237,7 @@ mod tests {
         for preset in &DECODERS {
             assert_eq!(Decoder::named(&preset.name.to_uppercase()).map(|found| found.name), Some(preset.name));
             assert!(Preset::named(preset.name).is_none(), "{}", preset.name);
+            assert!(preset.revision.is_none_or(is_whole), "{}", preset.name);
             assert!(preset.repository.contains('/') && preset.graph.ends_with("_int8.onnx"), "{}", preset.name);
             assert!(preset.context_tokens >= 8_192 && (1_000..2_000).contains(&preset.millions), "{}", preset.name);
         }

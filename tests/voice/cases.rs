@@ -191,7 +191,12 @@ fn case_11_no_planted_secret_reaches_the_request_log() {
         format!("fn assigned_{at}() {{}}\n{}\n", line.replace("{}", secret))
     };
     let assigned_text = assignments.iter().enumerate().map(function).collect();
-    let texts: Vec<String> = texts.into_iter().chain([kinds_text, assigned_text]).collect();
+    let shorts = planted::short_passwords();
+    let function = |(at, (line, secret)): (usize, &(&str, &str))| {
+        format!("fn short_{at}() {{}}\n{}\n", line.replace("{}", secret))
+    };
+    let short_text = shorts.iter().enumerate().map(function).collect();
+    let texts: Vec<String> = texts.into_iter().chain([kinds_text, assigned_text, short_text]).collect();
     let names: Vec<String> = (0..texts.len()).map(|disguise| format!("src/{disguise}.rs")).collect();
     let files: Vec<(&str, &str, &str)> =
         names.iter().zip(&texts).map(|(name, text)| (&**name, "\n", &**text)).collect();
@@ -217,6 +222,12 @@ fn case_11_no_planted_secret_reaches_the_request_log() {
     for (at, (line, secret)) in assignments.iter().enumerate() {
         assert!(log.contains(&format!("assigned_{at}()")), "{line} was not sent");
         assert!(!log.contains(secret), "{line}: {secret}");
+    }
+    // A short word may stand elsewhere, so that the line is looked for that gives it away.
+    for (at, (line, secret)) in shorts.iter().enumerate() {
+        assert!(log.contains(&format!("short_{at}()")), "{line} was not sent");
+        let giving = line.lines().find(|part| part.contains("{}")).expect("the line").trim().replace("{}", secret);
+        assert!(!log.contains(&giving), "{giving}");
     }
     assert!(secrets.len() * count >= 200 && kinds.len() >= 200);
 }
@@ -249,7 +260,7 @@ fn case_14_what_the_model_is_told_comes_from_the_base() {
 #[test]
 fn case_32_and_34_a_model_that_fails_takes_nothing_with_it() {
     type Script = fn(&Value) -> Option<Response>;
-    let scripts: [(&str, Script, &[&str], &str); 12] = [
+    let scripts: [(&str, Script, &[&str], &str); 13] = [
         (
             "slow",
             |body| {
@@ -265,6 +276,15 @@ fn case_32_and_34_a_model_that_fails_takes_nothing_with_it() {
             |_| Some(Response { status: 200, headers: vec![], body: b"<html>hello</html>".to_vec() }),
             &[],
             "a page for people",
+        ),
+        (
+            "a page of a proxy",
+            |_| {
+                let page = Response { status: 503, headers: vec![], body: b"<!doctype html><p>busy".to_vec() };
+                Some(page.with("retry-after", "0"))
+            },
+            &[],
+            "503: a page for people",
         ),
         (
             "refused",

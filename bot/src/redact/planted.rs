@@ -338,6 +338,55 @@ pub(crate) fn assignments() -> Vec<(&'static str, &'static str)> {
     ]
 }
 
+/// Passwords that are short, of plain words or parted by spaces, each in one of the ways in which code gives a text to a name.
+pub(crate) fn short_passwords() -> Vec<(&'static str, &'static str)> {
+    vec![
+        ("let password = \"{}\";", "letmein"),
+        ("const DB_PASSWORD: &str = \"{}\";", "hunter2"),
+        ("static PASSPHRASE: &[u8] = b\"{}\";", "abc"),
+        ("let secret = String::from(\"{}\");", "rosebud"),
+        ("password: Some(String::from(\"{}\")),", "swordfish"),
+        ("password: \"{}\".to_owned(),", "swordfish"),
+        ("self.password = '{}'", "qwerty"),
+        ("db = connect(user=\"app\", password=\"{}\")", "tiger"),
+        ("config[\"password\"] = \"{}\"", "monkey"),
+        ("$config['db_password'] = '{}';", "dragon"),
+        ("'password' => '{}',", "dragon"),
+        ("connect(:password => '{}')", "dragon"),
+        ("config.password = \"{}\"", "winter 2026"),
+        ("{ user: 'app', password: '{}' }", "Summer"),
+        ("const password = process.env.PASSWORD || '{}';", "postgres"),
+        ("const dbPass = opts.dbPass ?? `{}`", "postgres"),
+        ("var password string = \"{}\"", "gopher"),
+        ("password := \"{}\"", "gopher"),
+        ("String passwd = \"{}\";", "coffee"),
+        ("static const char kPassword[] = \"{}\";", "foo"),
+        ("wchar_t *password = L\"{}\";", "foobar"),
+        ("if password == \"{}\" {", "opensesame"),
+        ("\"password\": \"{}\",", "pa55"),
+        ("\"passphrase\": \"{}\",", "correct horse battery staple"),
+        ("passphrase = \"{}\"", "Correct Horse Battery Staple"),
+        ("password = \"{}\"", "pa\\\"ss word"),
+        ("password: \"{}\"", "1234"),
+        ("password: '{}'", "test1234"),
+        ("  password: {}", "hunter2"),
+        ("  password: {} # of the test server", "s3cret"),
+        ("DB_PASSWORD={}", "letmein"),
+        ("export PGPASSWORD='{}'", "letmein"),
+        ("ENV ADMIN_PASSWORD={}", "tomcat"),
+        ("password_prod = \"{}\"", "swordfish"),
+        ("PASSWORD_2 = \"{}\"", "swordfish"),
+        ("<password>{}</password>", "tomcat"),
+        ("<add key=\"Password\" value=\"{}\" />", "tomcat"),
+        ("mysqldump --password {} app", "pa55w0"),
+        ("app.config[\"SECRET_KEY\"] = \"{}\"", "dev"),
+        ("let password =\n    \"{}\";", "letmein"),
+        ("client_secret = \"{}\"", "shh-quiet"),
+        ("password = \"open\" + \"{}\"", "sesame"),
+        ("$password = 'open' . '{}';", "sesame"),
+    ]
+}
+
 /// Letters that look random: mixed, of one case, digits, or hexadecimal digits.
 fn letters(length: usize, which: char) -> String {
     const MIXED: &[u8] = b"q7Zt2KfXw9Lp4RvB8sNc1HdYg6JmT3aUe5";

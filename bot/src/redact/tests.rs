@@ -1,6 +1,6 @@
 //! Secrets of many kinds, in many disguises; and code that looks like one.
 
-use super::planted::{assignments, disguises, kinds, planted};
+use super::planted::{assignments, disguises, kinds, planted, short_passwords};
 use super::*;
 
 #[test]
@@ -45,6 +45,35 @@ fn code_is_left_alone() {
         "self.token = sha256.hexdigest",
         "connect(token=oauth2.token2)",
         "password: x509::Secret,",
+        "password = \"\"",
+        "let password = \"<password>\";",
+        "placeholder=\"password\" type=\"password\"",
+        "\"password\": \"string\"",
+        "\"password\": \"Your password\",",
+        "password: \"must have 8 characters\",",
+        "password_hint = \"letmein\"",
+        "password = os.getenv(\"DB_PASSWORD\", \"\")",
+        "password = getpass(\"Password: \")",
+        "password = \"${DB_PASSWORD}\"",
+        "password: \"{{ vault_password }}\"",
+        "password = f\"{user}:{word}\"",
+        "password_file = \"/run/pw\"",
+        "password: \"/run/secrets/db\"",
+        "password: \"********\"",
+        "PASSWORD_FIELD = \"password\"",
+        "fetch(url, { credentials: \"include\" })",
+        "cargo-credential = \"0.4\"",
+        "Kind::Secret => \"exp master\",",
+        "Secret => b\"derived\",",
+        "password: &str, other: u64",
+        "password: str = None",
+        "password: string;",
+        "password = input2()",
+        "DB_PASSWORD=$DB_PASSWORD",
+        "export DB_PASSWORD=changeme",
+        "SOURCE[tls13secretstest]=tls13secretstest.c",
+        "secrets: inherit",
+        "password: ${{ secrets.REGISTRY_PASSWORD }}",
         "[\"token\", \"clientSecret\", \"accessToken\"]",
         "(\"password\", \"username\", \"region2\")",
         "{\"kind\": \"password\", \"field_name2\": 1}",
@@ -163,7 +192,7 @@ fn no_planted_secret_is_left_in_any_disguise() {
 
 #[test]
 fn no_value_of_a_secrets_name_is_left() {
-    for (line, secret) in assignments() {
+    for (line, secret) in assignments().into_iter().chain(short_passwords()) {
         let source = format!("fn main() {{}}\n{}\nfn after() {{}}\n", line.replace("{}", secret));
         let (out, found) = redacted(&source);
         assert!(found > 0 && !out.contains(secret), "{source} -> {out}");

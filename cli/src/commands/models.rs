@@ -75,7 +75,7 @@ pub(crate) fn list(settings: &Settings) -> Result<ExitCode, Failure> {
             dimension: 0,
             max_tokens: preset.context_tokens,
             repository: preset.repository,
-            revision: None,
+            revision: preset.revision,
             fetched,
         }));
         let state = if fetched { "fetched" } else { "not fetched" };
