@@ -16,12 +16,12 @@ fn is_bare(letter: char) -> bool {
 }
 
 /// Values that are given to names of secrets: `api_key = "…"`, `"token": "…"`, `PASSWORD=…`, `AccountKey=…;`, `("token", "…")`,
-/// `token || "…"`. Passwords that nothing but their name tells are looked for only where the text is `as_written`: in one that is
+/// `token || "…"`, `.password("…")`. Passwords that nothing but their name tells are looked for only where the text is `as_written`: in one that is
 /// put together from pieces, what follows in a list would be part of them.
 pub(super) fn named(text: &str, as_written: bool) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut until = 0;
-    for (at, mark) in text.match_indices(['=', ':', ',', '|', '?']) {
+    for (at, mark) in text.match_indices(['=', ':', ',', '|', '?', '(']) {
         // What stands in a secret is part of it.
         if at < until {
             continue;
@@ -33,6 +33,8 @@ pub(super) fn named(text: &str, as_written: bool) -> Vec<Range<usize>> {
                 true => true,
                 false => continue,
             },
+            "(" if is_setter(before) => true,
+            "(" => continue,
             "|" | "?" if text[after..].starts_with(mark) => true,
             "|" | "?" => continue,
             _ => false,
@@ -131,6 +133,14 @@ fn all_pieces(value: &str, first_end: usize) -> usize {
         Some(start + end_of(&value[start..], quote))
     };
     std::iter::successors(Some(first_end), |end| next(*end)).take(MOST).last().unwrap_or(first_end)
+}
+
+/// Whether a call sets a password: `.password(`, `set_password(`, `withPassword(`.
+fn is_setter(before: &str) -> bool {
+    let name = before.trim_end_matches(is_token_letter);
+    let name = before[name.len()..].to_ascii_lowercase().replace('_', "");
+    let name = name.strip_prefix("set").or_else(|| name.strip_prefix("with")).unwrap_or(&name);
+    matches!(name, "password" | "passwd" | "passphrase")
 }
 
 /// Whether a name is a symbol of Ruby's: `:password`.

@@ -382,6 +382,8 @@ pub(crate) fn short_passwords() -> Vec<(&'static str, &'static str)> {
         ("app.config[\"SECRET_KEY\"] = \"{}\"", "dev"),
         ("let password =\n    \"{}\";", "letmein"),
         ("client_secret = \"{}\"", "shh-quiet"),
+        ("client.user(\"app\").password(\"{}\")", "letmein"),
+        ("options.setPassword('{}');", "letmein"),
         ("password = \"open\" + \"{}\"", "sesame"),
         ("$password = 'open' . '{}';", "sesame"),
     ]
