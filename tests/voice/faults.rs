@@ -167,6 +167,60 @@ fn an_answer_that_breaks_off_or_never_ends_is_left_out() {
     }
 }
 
+/// In front of a server: the first connection gets these bytes and then nothing, and stays open; the others are passed on.
+fn stalling_once(first: &'static [u8], server: String) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address").to_string();
+    std::thread::spawn(move || {
+        let mut held = None;
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            if held.is_none() {
+                let _ = stream.write_all(first);
+                held = Some(stream);
+                continue;
+            }
+            let Ok(behind) = TcpStream::connect(&server) else { return };
+            let pairs = [(stream.try_clone(), behind.try_clone()), (Ok(behind), Ok(stream))];
+            for (from, to) in pairs {
+                let (Ok(mut from), Ok(mut to)) = (from, to) else { return };
+                std::thread::spawn(move || {
+                    let _ = std::io::copy(&mut from, &mut to);
+                    let _ = to.shutdown(std::net::Shutdown::Write);
+                });
+            }
+        }
+    });
+    address
+}
+
+/// A connection on which nothing comes, or no more than the beginning, is given up for another one, and the review is whole.
+#[test]
+fn a_question_that_stalls_is_asked_again_on_another_connection() {
+    let half: &[u8] =
+        b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 4000\r\n\r\n{\"choices\":[{";
+    let review = |first: &'static [u8]| -> Value {
+        let fixture = one_file();
+        let model = Scripted::claiming(json!([claim()]));
+        let address = stalling_once(first, model.server.address().to_owned());
+        let ran = Ran::of(asking(&address, &fixture, &["--json", "--llm-seconds", "22"]).output().expect("the binary"));
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        assert_eq!(model.asked().len(), 2, "the question once more, and the second look");
+        serde_json::from_str(&ran.stdout).expect("JSON")
+    };
+    // Side by side, since each waits until the first attempt is given up.
+    let reviews = std::thread::scope(|scope| {
+        [&b""[..], half].map(|first| scope.spawn(move || review(first))).map(|run| run.join().expect("a review"))
+    });
+    for review in reviews {
+        assert_eq!(review["findings"].as_array().map(Vec::len), Some(1), "{review:#}");
+        assert_eq!((&review["skipped"], &review["partial"]), (&json!([]), &json!(false)), "{review:#}");
+        assert_eq!(review["llm"]["requests"], 3);
+        let read = review["llm"]["tokens"]["prompt"].as_u64().expect("a number");
+        assert!(read > 200 + 400, "the attempt that was given up counts in full: {read}");
+    }
+}
+
 /// A question that is never answered takes the time of no other, nor that of the second look.
 #[test]
 fn one_stalled_question_takes_no_finding_with_it() {

@@ -70,3 +70,34 @@ fn a_decoder_in_a_folder_reviews_a_change() {
         assert_eq!(again["llm"]["stated"], account["stated"]);
     }
 }
+
+/// Whatever is wrong with its files, the review comes out, and says what was not done.
+#[test]
+fn a_decoder_that_cannot_answer_takes_nothing_with_it() {
+    let Some(library) = library() else { return };
+    let fixture = repository(&[("src/a.rs", BEFORE, AFTER)]);
+    let plain = fixture.json(&["review", "main..topic", "--json"]);
+    let review = |folder: &str| -> Value {
+        let ran = run(&fixture, &library, folder, &["--json"]);
+        let review: Value = serde_json::from_str(&ran.stdout).expect("JSON");
+        assert_eq!((&review["briefing"], &review["findings"]), (&plain["briefing"], &plain["findings"]));
+        assert_eq!(review["partial"], true, "{review:#}");
+        review
+    };
+    let folder = decoder(&fixture, "qwen");
+    let config = Path::new(&folder).join("config.json");
+    let mut value: Value = serde_json::from_slice(&std::fs::read(&config).expect("a file")).expect("JSON");
+    value["max_position_embeddings"] = 512.into();
+    std::fs::write(&config, value.to_string()).expect("a file");
+    let small = review(&folder);
+    let unasked = small["llm"]["unasked"].to_string();
+    assert!(unasked.contains("src/a.rs") && unasked.contains("context is smaller than its hunks"), "{small:#}");
+    assert_eq!(small["llm"]["requests"], 0);
+    for name in ["tokenizer.json", "tokenizer_config.json"] {
+        let other = root().join("fixtures/models/writers/deepseek").join(name);
+        std::fs::copy(other, Path::new(&folder).join(name)).expect("a copy");
+    }
+    let mixed = review(&folder);
+    let skipped = mixed["skipped"].to_string();
+    assert!(skipped.contains("the language model") && skipped.contains("not of one model"), "{skipped}");
+}

@@ -28,8 +28,8 @@ const MAX_ATTEMPTS: u32 = 4;
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(10);
 /// Where more than this is left for a question, an attempt may take two thirds of it, so that one that is never answered can be
-/// made again.
-const ROOM_FOR_ANOTHER: Duration = Duration::from_secs(30);
+/// made again. As much is kept for the second look, so that a model that needs all of a shorter time has none for that.
+const ROOM_FOR_ANOTHER: Duration = Duration::from_secs(10);
 /// How often it is looked whether anybody still waits.
 const TICK: Duration = Duration::from_millis(50);
 /// Without a tokenizer at hand: few tokens of code are shorter than this, in bytes.
@@ -566,7 +566,7 @@ mod tests {
 
     #[test]
     fn an_attempt_leaves_time_for_another() {
-        for (left, time) in [(240, 160), (60, 40), (30, 30), (3, 3), (0, 0)] {
+        for (left, time) in [(240, 160), (60, 40), (30, 20), (12, 8), (10, 10), (3, 3), (0, 0)] {
             assert_eq!(attempt_time(Duration::from_secs(left)), Duration::from_secs(time), "{left}");
         }
     }
