@@ -6,6 +6,7 @@ mod budget;
 mod cases;
 mod faults;
 mod local;
+mod untrue;
 
 use std::process::Command;
 use std::sync::{Arc, Mutex};
