@@ -65,7 +65,7 @@ pub(super) fn is_password(value: &str) -> bool {
     let length = value.chars().count();
     let lower = value.to_lowercase();
     let has_digit = value.bytes().any(|byte| byte.is_ascii_digit());
-    let is_mask = value.chars().all(|letter| Some(letter) == value.chars().next());
+    let is_mask = value.chars().all(|letter| value.starts_with(letter));
     let is_none = || WAYS.contains(&&*lower) || PLACEHOLDERS.iter().any(|word| lower.starts_with(word));
     let is_label = || LABELS.iter().any(|word| lower.contains(word));
     (MIN_CHARS..=MAX_CHARS).contains(&length)
