@@ -104,6 +104,18 @@ def gguf_of(state, file, kind):
     out.close()
 
 
+def describe(folder, config):
+    """What stands beside a graph. Any tokenizer of the family will do, since the prompt is given as tokens, if it has as many."""
+    tiny = HERE.parents[1] / "fixtures/models/writers/deepseek"
+    shutil.copy(tiny / "tokenizer_config.json", folder)
+    tokenizer = json.loads((tiny / "tokenizer.json").read_text())
+    taken = [token["id"] for token in tokenizer["added_tokens"]]
+    tokenizer["model"]["vocab"] |= {f"<{at}>": at for at in range(max(taken) + 1, VOCABULARY)}
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
+    said = config | {"architectures": ["LlamaForCausalLM"], "eos_token_id": taken[-1]}
+    (folder / "config.json").write_text(json.dumps(said, default=str))
+
+
 def make(work):
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
@@ -125,11 +137,7 @@ def make(work):
     for kind in PAIRS:
         if kind != "fp32" and not (work / kind / "model.onnx").is_file():
             quantise(plain, work / kind, kind.removeprefix("blocks"))
-        # Any tokenizer of the family will do: the prompt is given as tokens.
-        for name in ("tokenizer.json", "tokenizer_config.json"):
-            shutil.copy(HERE.parents[1] / "fixtures/models/writers/deepseek" / name, work / kind / name)
-        said = config.to_dict() | {"architectures": ["LlamaForCausalLM"]}
-        (work / kind / "config.json").write_text(json.dumps(said, default=str))
+        describe(work / kind, config.to_dict())
 
 
 def llama(file, threads, prompt, tokens, repeat):
