@@ -10,7 +10,9 @@ bits, one scale for each column of a matrix; `blocks8` and `blocks4`: a scale fo
 
 `run` needs llama-cpp-python. PROGRAM is the example `write` of the model crate, built with --release, and ORT_DYLIB_PATH
 names the runtime. Each runs in a process of its own, on the same number of threads, in turns; a round reads a prompt and then
-writes tokens one by one, greedily. Peak memory is that of the process, with files that are mapped.
+writes tokens one by one, greedily. llama.cpp arranges weights for the processor that it finds; with those for AMX,
+llama-cpp-python 0.3.36 has been seen to crash on a prompt, and --plain does without. Peak memory is that of the process,
+with files that are mapped.
 """
 
 import argparse
@@ -140,11 +142,20 @@ def make(work):
         describe(work / kind, config.to_dict())
 
 
-def llama(file, threads, prompt, tokens, repeat):
+def llama(file, threads, prompt, tokens, repeat, is_plain):
     """Runs in a process of its own."""
     import llama_cpp
     import numpy as np
 
+    if is_plain:
+        usual = llama_cpp.llama_cpp.llama_model_default_params
+
+        def params():
+            made = usual()
+            made.use_extra_bufts = False
+            return made
+
+        llama_cpp.llama_cpp.llama_model_default_params = params
     model = llama_cpp.Llama(file, n_ctx=prompt + tokens + 8, n_threads=threads, n_threads_batch=threads, verbose=False)
     asked = (np.random.default_rng(SEED).integers(3, 503, prompt)).tolist()
 
@@ -174,6 +185,7 @@ def run(options):
         pair = PAIRS[kind]
         commands[f"llama.cpp {pair}"] = [
             sys.executable, __file__, "llama", str(options.work / f"{pair}.gguf"), threads, *shape,
+            str(int(options.plain)),
         ]
     seen = {name: [] for name in commands}
     peaks = {}
@@ -197,7 +209,7 @@ def run(options):
 
 def main():
     if sys.argv[1:2] == ["llama"]:
-        return llama(sys.argv[2], *map(int, sys.argv[3:7]))
+        return llama(sys.argv[2], *map(int, sys.argv[3:8]))
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=["make", "run"])
     parser.add_argument("work", type=pathlib.Path)
@@ -206,6 +218,7 @@ def main():
     parser.add_argument("--tokens", type=int, default=64)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--plain", action="store_true", help="keep llama.cpp from arranging weights for the processor")
     parser.add_argument("--kinds", default=",".join(PAIRS))
     options = parser.parse_args()
     make(options.work) if options.what == "make" else run(options)
