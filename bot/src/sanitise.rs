@@ -19,7 +19,11 @@ const MAX_DECODING: usize = 4;
 
 /// A paragraph. Code spans stay code; everything else that Markdown or GitHub would act on does not act.
 pub fn prose(text: &str) -> String {
-    let text: String = decoded(text).chars().take(MAX_PROSE_CHARS).collect();
+    let text = decoded(text);
+    let text = match text.char_indices().nth(MAX_PROSE_CHARS) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.trim().to_owned(),
+    };
     let text = visible(text.trim());
     let parts: Vec<&str> = text.split('`').collect();
     let mut out = String::with_capacity(text.len() + 16);

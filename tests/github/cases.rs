@@ -213,16 +213,14 @@ fn case_19_a_refusal_is_answered_once_with_a_review_without_comments() {
     assert!(github.state().reviews[0]["body"].as_str().is_some_and(|body| body.contains("title of a")));
     assert_eq!(github.state().log.iter().filter(|(_, path, _)| path.ends_with("/reviews")).count(), 2);
 
-    // And then fails clearly.
-    let (_, run) = {
-        let github = GitHub::new(HEAD);
-        let refused = Response::json(422, &json!({"message": "Unprocessable Entity"}));
-        let faults = (0..20).map(|number| (number, Fault::Instead(refused.clone()))).skip(5).collect();
-        let proxy = Proxy::new(github.address(), faults);
-        let run = post_to(&proxy.api(), HEAD, &report(HEAD, &[finding("a", 5)]));
-        (github, run)
-    };
+    // And then fails clearly, after five reads and these two.
+    let github = GitHub::new(HEAD);
+    let refused = Response::json(422, &json!({"message": "Unprocessable Entity"}));
+    let faults = (5..20).map(|number| (number, Fault::Instead(refused.clone()))).collect();
+    let proxy = Proxy::new(github.address(), faults);
+    let run = post_to(&proxy.api(), HEAD, &report(HEAD, &[finding("a", 5)]));
     assert!(run.error().contains("with its comments and without them"), "{}", run.error());
+    assert_eq!((proxy.seen(), github.state().count("POST")), (7, 0));
 }
 
 #[test]
@@ -288,6 +286,19 @@ fn case_25_pages_end_and_links_to_elsewhere_are_not_followed() {
     on_last["path"] = "src/3000.rs".into();
     let run = post_to(&github.api(), HEAD, &report(HEAD, &[on_last]));
     assert_eq!(run.posted().outcome, Outcome::NothingNew);
+    assert!(run.posted().notes.iter().any(|note| note.contains("first 3000 files")), "{:?}", run.posted().notes);
+    assert_eq!(github.state().log.iter().filter(|(_, path, _)| path.contains("/files")).count(), 30);
+
+    // One that is given again and again, full each time, ends as well.
+    let github = GitHub::new(HEAD);
+    github.state().files = (0..100).map(|number| file(&format!("src/{number}.rs"), Some(patch))).collect();
+    github.state().repeats_pages = true;
+    let mut on_first = finding("b", 1);
+    on_first["path"] = "src/7.rs".into();
+    let mut on_none = finding("c", 1);
+    on_none["path"] = "src/none.rs".into();
+    let run = post_to(&github.api(), HEAD, &report(HEAD, &[on_first, on_none]));
+    assert_eq!(run.posted().outcome, Outcome::Posted { comments: 1 });
     assert!(run.posted().notes.iter().any(|note| note.contains("first 3000 files")), "{:?}", run.posted().notes);
     assert_eq!(github.state().log.iter().filter(|(_, path, _)| path.contains("/files")).count(), 30);
 
@@ -431,7 +442,7 @@ fn case_30_a_pending_review_is_deleted_only_if_it_is_ours() {
 #[test]
 fn case_31_the_best_twenty_are_posted_and_long_bodies_cut() {
     let mut findings: Vec<Value> = (0..40).map(|key| finding(&format!("f{key}"), 5)).collect();
-    findings[0]["body"] = "word ".repeat(14_000).into();
+    findings[0]["body"] = "wörd `😀` ".repeat(8_000).into();
     let mut long = report(HEAD, &findings);
     let fact = long["briefing"][0].clone();
     long["briefing"] = (0..3_000)
@@ -447,6 +458,12 @@ fn case_31_the_best_twenty_are_posted_and_long_bodies_cut() {
     assert_eq!(run.posted().outcome, Outcome::Posted { comments: 20 });
     assert!(run.posted().notes.iter().any(|note| note.starts_with("20 more findings")));
     let state = github.state();
+    let body = |at: usize| state.comments[at]["body"].as_str().expect("a body");
+    for at in 0..20 {
+        assert!(body(at).contains(&format!("title of f{at}\n")), "they come best first: {}", body(at));
+    }
+    // Cut between two letters, and that is seen; what stands below it is there.
+    assert!(body(0).contains(" wörd") && body(0).contains("…\n\n`src/a.rs:1 at 9999999`\n"), "{}", body(0));
     let longest = state
         .comments
         .iter()

@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use serde_json::{Value, json};
 
-use super::http::{Request, Response, Server, header};
+use super::chain::Gate;
+use super::http::{Request, Response, header};
 use super::{git_data, graph};
 
 pub(crate) const REPOSITORY: &str = "octo/hello";
@@ -46,6 +47,8 @@ pub(crate) struct State {
     pub(crate) threads: Vec<(u64, Value)>,
     /// The repository whose objects are given.
     pub(crate) repository: Option<PathBuf>,
+    /// Whether every page of a list is its first, with a link to itself.
+    pub(crate) repeats_pages: bool,
     /// Whether a list of all trees is cut off.
     pub(crate) truncates: bool,
     /// Whether the token may write.
@@ -59,12 +62,21 @@ pub(crate) struct State {
 
 pub(crate) struct GitHub {
     state: Arc<Mutex<State>>,
-    server: Server,
+    gate: Gate,
 }
 
 impl GitHub {
     /// An open pull request with one file: lines 1 to 9, of which 5 is replaced.
     pub(crate) fn new(head: &str) -> GitHub {
+        Self::with(head, false)
+    }
+
+    /// The same without Prism before it, for tests whose requests are those of many others and that make thousands.
+    pub(crate) fn straight(head: &str) -> GitHub {
+        Self::with(head, true)
+    }
+
+    fn with(head: &str, straight: bool) -> GitHub {
         let state = State {
             head: head.to_owned(),
             pull_state: "open".into(),
@@ -78,6 +90,7 @@ impl GitHub {
             closed: Vec::new(),
             threads: Vec::new(),
             repository: None,
+            repeats_pages: false,
             truncates: false,
             may_write: true,
             refuses_comments: false,
@@ -86,12 +99,23 @@ impl GitHub {
         };
         let state = Arc::new(Mutex::new(state));
         let shared = Arc::clone(&state);
-        let server = Server::start(move |request| Some(shared.lock().expect("the state").handle(&request)));
-        GitHub { state, server }
+        let gate = Gate::new(straight, move |request| shared.lock().expect("the state").handle(request));
+        GitHub { state, gate }
     }
 
+    /// The address of its gate.
     pub(crate) fn address(&self) -> &str {
-        self.server.address()
+        self.gate.address()
+    }
+
+    /// Says that an answer, and no request, is not what GitHub's description has; a part of what is said against it.
+    pub(crate) fn plant(&self, part: &str) {
+        self.gate.plant(part);
+    }
+
+    /// Requests that were held against GitHub's description.
+    pub(crate) fn checked(&self) -> usize {
+        self.gate.checked()
     }
 
     pub(crate) fn api(&self) -> String {
@@ -208,11 +232,15 @@ impl State {
     fn page(&self, entries: &[Value], kind: &str, path: &str, query: &str) -> Response {
         let query: HashMap<&str, &str> = query.split('&').filter_map(|pair| pair.split_once('=')).collect();
         let number = |name: &str, default: usize| query.get(name).and_then(|v| v.parse().ok()).unwrap_or(default);
-        let (size, page) = (number("per_page", 30).min(100), number("page", 1));
+        let page = if self.repeats_pages { 1 } else { number("page", 1) };
+        let size = number("per_page", 30).min(100);
         let start = (page - 1) * size;
         let shown: Vec<Value> =
             entries.iter().skip(start).take(size).map(|entry| without_nulls(as_given(kind, entry))).collect();
         let response = Response::json(200, &shown.into());
+        if self.repeats_pages {
+            return response.with("link", &format!("<http://evil.example{path}?page=1>; rel=\"next\""));
+        }
         if start + size < entries.len() {
             // A link to another host, which nobody may follow.
             let link = format!("<http://evil.example{path}?per_page={size}&page={}>; rel=\"next\"", page + 1);
@@ -365,7 +393,7 @@ fn edit(entries: &mut [Value], id: &str, body: &Value, kind: &str) -> Response {
     match entries.iter_mut().find(|entry| is_called(entry, id)) {
         Some(entry) => {
             entry["body"] = body["body"].clone();
-            Response::json(200, &shaped(kind, entry.clone()))
+            Response::json(200, &without_nulls(shaped(kind, entry.clone())))
         }
         None => refusal(404, "Not Found"),
     }

@@ -170,7 +170,7 @@ fn a_run_keeps_what_conversations_tell_and_says_what_it_could_not_learn() {
     let told = fetched(&fixture, &runner);
     assert_eq!(told["heard"]["stale-doc"], json!({"taken_up": 1, "turned_down": 1, "open": 0}));
     assert_eq!(told["notes"], json!([]));
-    runner.variables.insert("GITHUB_GRAPHQL_URL".into(), format!("{}/elsewhere", github.api()));
+    runner.variables.insert("GITHUB_GRAPHQL_URL".into(), format!("{}/elsewhere/graphql", github.api()));
     let untold = fetched(&fixture, &runner);
     assert_eq!(untold["heard"]["stale-doc"], json!({"taken_up": 0, "turned_down": 0, "open": 2}));
     assert!(untold["notes"][0].as_str().is_some_and(|note| note.contains("404")), "{untold}");

@@ -89,7 +89,8 @@ fn answer(mut stream: TcpStream, handle: &dyn Fn(Request) -> Option<Response>) {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
         head.push_str(&format!("content-length: {}\r\nconnection: close\r\n\r\n", response.body.len()));
-        let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&response.body));
+        // In one piece: the second of two would wait until the first was acknowledged.
+        let _ = stream.write_all(&[head.as_bytes(), &response.body].concat());
     }
     let _ = stream.shutdown(Shutdown::Both);
 }
@@ -105,8 +106,7 @@ pub(crate) fn forward(address: &str, request: &Request) -> Option<Response> {
         }
     }
     head.push_str(&format!("content-length: {}\r\n\r\n", request.body.len()));
-    stream.write_all(head.as_bytes()).ok()?;
-    stream.write_all(&request.body).ok()?;
+    stream.write_all(&[head.as_bytes(), &request.body].concat()).ok()?;
     let (first, headers, body) = read_message(&mut stream, false)?;
     let status = first.split(' ').nth(1)?.parse().ok()?;
     let kept = |name: &str| !["connection", "content-length", "transfer-encoding", "keep-alive"].contains(&name);

@@ -1,11 +1,13 @@
 //! On GitHub: payloads, posting, and the hostile and faulty cases of docs/github.md by their numbers.
 //!
-//! The program talks to a fault proxy, which passes requests on to a small stateful GitHub. With `PRECEDENT_CONTRACT` set, a
-//! validating proxy with GitHub's own description of its API stands between the two; `just contract` starts it.
+//! The program talks to a fault proxy where faults are wanted, and then to the gate of a small stateful GitHub. With
+//! `PRECEDENT_CONTRACT` set, a validating proxy with GitHub's own description of its API stands behind every gate; see
+//! `chain.rs`. `just contract` installs it.
 
 mod action;
 mod anchors;
 mod cases;
+mod chain;
 mod contract;
 mod fake;
 mod faults;
@@ -16,7 +18,7 @@ pub(crate) mod http;
 mod objects;
 mod proxy;
 mod reviews;
-mod run;
+pub(crate) mod run;
 mod settle;
 mod shallow;
 mod workflows;

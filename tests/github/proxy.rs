@@ -1,11 +1,11 @@
 //! A proxy that does to chosen requests what networks and servers do.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 
 use super::fake::refusal;
-use super::http::{Request, Response, Server, forward};
+use super::http::{Response, Server, forward};
 
 #[derive(Debug, Clone)]
 pub(crate) enum Fault {
@@ -26,7 +26,6 @@ pub(crate) enum Fault {
 pub(crate) struct Proxy {
     server: Server,
     seen: Arc<AtomicUsize>,
-    violations: Arc<Mutex<Vec<String>>>,
 }
 
 impl Proxy {
@@ -34,26 +33,18 @@ impl Proxy {
     pub(crate) fn new(upstream: &str, faults: HashMap<usize, Fault>) -> Proxy {
         let upstream = upstream.to_owned();
         let seen = Arc::new(AtomicUsize::new(0));
-        let violations = Arc::new(Mutex::new(Vec::new()));
-        let (counter, noted) = (Arc::clone(&seen), Arc::clone(&violations));
+        let counter = Arc::clone(&seen);
         let server = Server::start(move |request| {
             let number = counter.fetch_add(1, Ordering::SeqCst);
-            let pass = |request: &Request| {
-                let response = forward(&upstream, request)?;
-                let named = response.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("sl-violations"));
-                let said = named.map(|(_, value)| format!("{} {}: {value}", request.method, request.target));
-                noted.lock().expect("the violations").extend(said);
-                Some(response)
-            };
             match faults.get(&number) {
-                None => pass(&request),
+                None => forward(&upstream, &request),
                 Some(Fault::BadGateway) => {
-                    pass(&request);
+                    forward(&upstream, &request);
                     Some(html(502))
                 }
                 Some(Fault::BadGatewayBefore) => Some(html(502)),
                 Some(Fault::Drop) => {
-                    pass(&request);
+                    forward(&upstream, &request);
                     None
                 }
                 Some(Fault::DropBefore) => None,
@@ -63,7 +54,7 @@ impl Proxy {
                 Some(Fault::Instead(response)) => Some(response.clone()),
             }
         });
-        Proxy { server, seen, violations }
+        Proxy { server, seen }
     }
 
     pub(crate) fn api(&self) -> String {
@@ -73,11 +64,6 @@ impl Proxy {
     /// Requests so far.
     pub(crate) fn seen(&self) -> usize {
         self.seen.load(Ordering::SeqCst)
-    }
-
-    /// Where a validating proxy behind this one said that a request or an answer is not GitHub's.
-    pub(crate) fn violations(&self) -> Vec<String> {
-        self.violations.lock().expect("the violations").clone()
     }
 }
 

@@ -9,13 +9,13 @@ use super::fake::{self, GitHub, REPOSITORY, TOKEN, file};
 use crate::support::{Fixture, Ran, precedent};
 
 /// A runner's files and variables.
-pub(super) struct Runner {
-    pub(super) directory: tempfile::TempDir,
-    pub(super) variables: HashMap<String, String>,
+pub(crate) struct Runner {
+    pub(crate) directory: tempfile::TempDir,
+    pub(crate) variables: HashMap<String, String>,
 }
 
 impl Runner {
-    pub(super) fn new(payload: &Value, api: &str) -> Runner {
+    pub(crate) fn new(payload: &Value, api: &str) -> Runner {
         let directory = tempfile::tempdir().expect("a directory");
         let path = |name: &str| directory.path().join(name).display().to_string();
         std::fs::write(path("event.json"), payload.to_string()).expect("a payload");
@@ -39,11 +39,11 @@ impl Runner {
         Runner { variables: variables.map(|(name, value)| (name.to_owned(), value)).into(), directory }
     }
 
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
-    pub(super) fn read(&self, name: &str) -> String {
+    pub(crate) fn read(&self, name: &str) -> String {
         std::fs::read_to_string(self.path(name)).unwrap_or_default()
     }
 
@@ -69,13 +69,13 @@ impl Runner {
         self.run(repository, &["post", &findings, "--json"])
     }
 
-    pub(super) fn findings(&self) -> Value {
+    pub(crate) fn findings(&self) -> Value {
         serde_json::from_str(&self.read("findings.json")).expect("JSON")
     }
 }
 
 /// The payload for `main..topic` of a fixture.
-pub(super) fn payload(fixture: &Fixture) -> Value {
+pub(crate) fn payload(fixture: &Fixture) -> Value {
     let head = fixture.git(&["rev-parse", "topic"]);
     json!({
         "action": "opened", "number": fake::NUMBER,
@@ -91,7 +91,7 @@ pub(super) fn payload(fixture: &Fixture) -> Value {
 }
 
 /// A GitHub whose pull request is `main..topic` of a fixture, with Git's own patches.
-pub(super) fn github_of(fixture: &Fixture) -> GitHub {
+pub(crate) fn github_of(fixture: &Fixture) -> GitHub {
     let github = GitHub::new(&fixture.git(&["rev-parse", "topic"]));
     let names = fixture.git(&["diff", "-z", "--name-only", "main...topic"]);
     github.state().files = names
@@ -463,6 +463,8 @@ fn case_23_and_24_refusals_end_with_four_and_say_why_in_the_step_summary() {
     let summary = runner.read("summary.md");
     assert!(summary.contains("posting failed") && summary.contains("Resource not accessible"), "{summary}");
 
+    // GitHub answers so, but does not describe it.
+    github.plant("Unable to match the returned status code");
     let wrong = "ghs_another0123456789abcdefgh";
     runner.variables.insert("GITHUB_TOKEN".into(), wrong.into());
     let posted = runner.post(&fixture.repo());
