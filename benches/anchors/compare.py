@@ -76,9 +76,13 @@ def expected(patch):
     # Only the line feed ends a line for Git; unidiff splits at others too unless they are taken away first.
     text = patch.decode("latin-1")
     text = re.sub("[\r\x0b\x0c\x1c\x1d\x1e\x85]", "?", text)
-    for file in unidiff.PatchSet(text):
-        # Git shows what a link points to, and the commit of a submodule, as a line; neither carries comments here.
-        if len(file) == 0 or re.search(r" 1[26]0000$", str(file.patch_info), re.M):
+    patches = list(unidiff.PatchSet(text))
+    name = lambda file: unquote(file.target_file) or unquote(file.source_file)
+    # Git shows what a link points to, and the commit of a submodule, as a line, and a file that becomes one as a file
+    # that is removed and one that is added. None of them carries comments here.
+    kinds = {name(file) for file in patches if re.search(r" 1[26]0000$", str(file.patch_info), re.M)}
+    for file in patches:
+        if len(file) == 0 or name(file) in kinds:
             continue
         added, removed, hunks = [], [], []
         for hunk in file:
