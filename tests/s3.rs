@@ -6,8 +6,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::support::{Fixture, Ran, precedent};
@@ -200,35 +200,41 @@ fn a_bucket_that_is_not_there_or_not_ours_is_said_in_a_sentence() {
     assert!(!ran.stderr.contains("panicked") && ran.stderr.lines().count() <= 3, "{}", ran.stderr);
 }
 
-/// Passes connections on, and cuts some of them: every third after the request was passed on, so that what it asked for
-/// may have happened.
-struct Cutter {
+/// What becomes of a request that somebody between a program and its bucket sees.
+enum Fate {
+    Passed,
+    /// It is passed on, and the answer is lost.
+    Cut,
+    /// It is answered as S3 does where a key may not do that.
+    Refused,
+}
+
+/// Somebody between a program and its bucket, until it is dropped.
+struct Between {
     address: String,
-    cut: Arc<AtomicUsize>,
     over: Arc<AtomicBool>,
 }
 
-impl Cutter {
-    fn start(upstream: &str) -> Cutter {
+impl Between {
+    fn start(upstream: &str, fate: impl Fn(&[u8]) -> Fate + Send + Sync + 'static) -> Between {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address").to_string();
-        let (cut, over) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
-        let (counter, ended, upstream) = (Arc::clone(&cut), Arc::clone(&over), upstream.to_owned());
-        let asked = Arc::new(Mutex::new(0_usize));
+        let over = Arc::new(AtomicBool::new(false));
+        let (ended, upstream, fate) = (Arc::clone(&over), upstream.to_owned(), Arc::new(fate));
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 if ended.load(Ordering::Relaxed) {
                     return;
                 }
-                let (asked, counter, upstream) = (Arc::clone(&asked), Arc::clone(&counter), upstream.clone());
-                std::thread::spawn(move || stream.ok().and_then(|stream| pass(&stream, &upstream, &asked, &counter)));
+                let (fate, upstream) = (Arc::clone(&fate), upstream.clone());
+                std::thread::spawn(move || stream.ok().and_then(|stream| pass(&stream, &upstream, &*fate)));
             }
         });
-        Cutter { address, cut, over }
+        Between { address, over }
     }
 }
 
-impl Drop for Cutter {
+impl Drop for Between {
     fn drop(&mut self) {
         self.over.store(true, Ordering::Relaxed);
         let _ = TcpStream::connect(&self.address);
@@ -236,24 +242,26 @@ impl Drop for Cutter {
 }
 
 /// Passes the requests of one connection on, one after the other.
-fn pass(client: &TcpStream, upstream: &str, asked: &Mutex<usize>, cut: &AtomicUsize) -> Option<()> {
+fn pass(client: &TcpStream, upstream: &str, fate: &dyn Fn(&[u8]) -> Fate) -> Option<()> {
     let mut requests = BufReader::new(client.try_clone().ok()?);
+    let mut client = client;
     loop {
         let request = message(&mut requests, true)?;
+        let fate = fate(&request);
+        if let Fate::Refused = fate {
+            let body = "<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>";
+            let head =
+                format!("HTTP/1.1 403 Forbidden\r\nContent-Type: application/xml\r\nContent-Length: {}", body.len());
+            client.write_all(format!("{head}\r\n\r\n{body}").as_bytes()).ok()?;
+            continue;
+        }
         let mut server = TcpStream::connect(upstream).ok()?;
         server.write_all(&request).ok()?;
         // The answer to a HEAD has a length and no body.
         let answer = message(&mut BufReader::new(server), !request.starts_with(b"HEAD "))?;
-        let at = {
-            let mut asked = asked.lock().expect("no panic");
-            *asked += 1;
-            *asked
-        };
-        if at % 3 == 0 {
-            cut.fetch_add(1, Ordering::Relaxed);
+        if let Fate::Cut = fate {
             return None;
         }
-        let mut client = client;
         client.write_all(&answer).ok()?;
     }
 }
@@ -285,13 +293,183 @@ fn message(stream: &mut impl BufRead, has_body: bool) -> Option<Vec<u8>> {
 fn answers_that_are_lost_lose_nothing() {
     let Some(program) = installed() else { return };
     let (server, fixture) = (Server::start(&program), Fixture::new("review"));
-    let cutter = Cutter::start(&server.address);
-    let ran = asking(&cutter.address, &fixture, &["index", "--json", "--store", STORE]).output().expect("the binary");
+    // Every third request is done, and nobody hears of it.
+    let (asked, cut) = (AtomicUsize::new(0), Arc::new(AtomicUsize::new(0)));
+    let counter = Arc::clone(&cut);
+    let between = Between::start(&server.address, move |_| {
+        let at = asked.fetch_add(1, Ordering::Relaxed) + 1;
+        if at % 3 > 0 {
+            return Fate::Passed;
+        }
+        counter.fetch_add(1, Ordering::Relaxed);
+        Fate::Cut
+    });
+    let ran = asking(&between.address, &fixture, &["index", "--json", "--store", STORE]).output().expect("the binary");
     let ran = Ran::of(ran);
-    assert!(cutter.cut.load(Ordering::Relaxed) > 3);
+    assert!(cut.load(Ordering::Relaxed) > 3);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     assert_eq!(server.json(&fixture, &["store", "check", "--json", "--store", STORE])["ok"], true);
     let folder = fixture.beside("folder").to_string_lossy().into_owned();
     let there = fixture.json(&["index", "--json", "--store", &folder]);
     assert_eq!(server.json(&fixture, &["index", "--json", "--store", STORE])["totals"], there["totals"]);
+}
+
+/// What all that is in the bucket is called, and which version it has.
+fn listed(server: &Server) -> String {
+    let mut stream = TcpStream::connect(&server.address).expect("the server");
+    let request = "GET /history?list-type=2 HTTP/1.1\r\nHost: s3\r\nConnection: close\r\n\r\n";
+    stream.write_all(request.as_bytes()).expect("a request");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    let entries = answer.split("<Contents>").skip(1);
+    entries.filter_map(|entry| entry.split("<StorageClass>").next()).collect()
+}
+
+#[test]
+fn a_key_that_may_only_read_reviews_with_an_index_that_is_behind() {
+    let Some(program) = installed() else { return };
+    let (server, fixture) = (Server::start(&program), Fixture::new("review"));
+    server.json(&fixture, &["index", "--tip", "main~3", "--json", "--store", STORE]);
+    let before = listed(&server);
+    assert!(before.contains("manifest.json") && before.contains("<ETag>"), "{before}");
+    let refused = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&refused);
+    let reading = Between::start(&server.address, move |request| {
+        if request.starts_with(b"GET ") || request.starts_with(b"HEAD ") {
+            return Fate::Passed;
+        }
+        counter.fetch_add(1, Ordering::Relaxed);
+        Fate::Refused
+    });
+    let ask = |arguments: &[&str]| {
+        let arguments = [arguments, &["--store", STORE]].concat();
+        Ran::of(asking(&reading.address, &fixture, &arguments).output().expect("the binary"))
+    };
+    // The same as with an index that is up to date.
+    let review = ["review", "main..topic", "--json"];
+    let here = fixture.run(&review);
+    let ran = ask(&review);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert_eq!(without_time_and_place(&ran.stdout), without_time_and_place(&here.stdout), "{}", ran.stderr);
+    assert!(ran.stderr.contains("s3://history/of/this/lock` cannot be written"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("kept in memory, for this run alone"), "{}", ran.stderr);
+    assert!(refused.load(Ordering::Relaxed) > 0);
+    // So are questions; and what is asked at what is indexed says nothing.
+    assert_eq!(ask(&["search", "connect", "--json"]).code, 0);
+    let known = ask(&["search", "connect", "--json", "--as-of", "main~3"]);
+    assert_eq!((known.code, known.stderr.as_str()), (0, ""));
+    // Who is to write is told that it cannot.
+    for arguments in [&["index"][..], &["store", "compact"], &["replay", "--last", "2", "--keep"]] {
+        let ran = ask(arguments);
+        assert_eq!(ran.code, 3, "{arguments:?}: {}", ran.stderr);
+        assert!(ran.stderr.contains("cannot write"), "{arguments:?}: {}", ran.stderr);
+    }
+    assert_eq!(listed(&server), before, "nothing was written");
+    // Where there is no index at all, one is made for the run.
+    let empty = [&review[..], &["--store", "s3://history/elsewhere"]].concat();
+    let ran = Ran::of(asking(&reading.address, &fixture, &empty).output().expect("the binary"));
+    assert_eq!(without_time_and_place(&ran.stdout), without_time_and_place(&here.stdout), "{}", ran.stderr);
+    assert_eq!(listed(&server), before, "nothing was written");
+}
+
+/// A nightly job may take long, and no review waits for it.
+#[test]
+fn while_another_process_writes_to_a_bucket_reviews_go_on() {
+    let Some(program) = installed() else { return };
+    let (server, fixture) = (Server::start(&program), Fixture::new("review"));
+    server.json(&fixture, &["index", "--tip", "main~3", "--json", "--store", STORE]);
+    // A writer that takes the lock, which it does at its second try since the lock is there and free, and from then on
+    // can do nothing, not even give it back.
+    let tries = AtomicUsize::new(0);
+    let between = Between::start(&server.address, move |request| {
+        let is_try = request.starts_with(b"PUT /history/of/this/lock");
+        let before = if is_try { tries.fetch_add(1, Ordering::SeqCst) } else { tries.load(Ordering::SeqCst) };
+        if before < 2 { Fate::Passed } else { Fate::Refused }
+    });
+    let writer = asking(&between.address, &fixture, &["index", "--store", STORE]).output().expect("the binary");
+    assert_eq!(Ran::of(writer).code, 3);
+    let before = listed(&server);
+    let here = fixture.run(&["review", "main..topic", "--json"]);
+    let ran = server.run(&fixture, &["review", "main..topic", "--json", "--store", STORE]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert_eq!(without_time_and_place(&ran.stdout), without_time_and_place(&here.stdout));
+    assert!(
+        ran.stderr.contains("lock` is held by another writer; what the index lacks is kept in memory"),
+        "{}",
+        ran.stderr
+    );
+    let ran = server.run(&fixture, &["index", "--store", STORE]);
+    assert_eq!(ran.code, 3, "{}", ran.stderr);
+    assert!(ran.stderr.contains("another"), "{}", ran.stderr);
+    assert_eq!(listed(&server), before, "nothing was written");
+}
+
+/// With a key that may only read, in a job of a pull request, whose step summary says how old the index is.
+#[test]
+fn a_pull_request_is_reviewed_with_a_key_that_may_only_read() {
+    use crate::github::run::{Runner, github_of, payload};
+    let Some(program) = installed() else { return };
+    let (server, fixture) = (Server::start(&program), Fixture::new("review"));
+    server.json(&fixture, &["index", "--tip", "main~3", "--json", "--store", STORE]);
+    let before = listed(&server);
+    let reading = Between::start(&server.address, |request| match request.starts_with(b"GET ") {
+        true => Fate::Passed,
+        false if request.starts_with(b"HEAD ") => Fate::Passed,
+        false => Fate::Refused,
+    });
+    let github = github_of(&fixture);
+    let runner = Runner::new(&payload(&fixture), &github.api());
+    let (event, out) = (runner.path("event.json"), runner.path("findings.json"));
+    let (event, out) = (event.to_string_lossy(), out.to_string_lossy());
+    let mut command =
+        asking(&reading.address, &fixture, &["review", "--event", &event, "--out", &out, "--store", STORE]);
+    let ran = Ran::of(command.envs(&runner.variables).output().expect("the binary"));
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert_eq!(runner.findings()["findings"][0]["check"], "stale-doc");
+    let summary = runner.read("summary.md");
+    assert!(summary.contains("The index held 5 commits, the newest of "), "{summary}");
+    assert!(summary.contains("; 3 were added for this review."), "{summary}");
+    assert_eq!(listed(&server), before, "nothing was written");
+}
+
+#[test]
+fn what_was_got_once_is_not_got_again_and_what_is_not_it_is_not_used() {
+    let Some(program) = installed() else { return };
+    let (server, fixture) = (Server::start(&program), Fixture::new("review"));
+    let there = fixture.json(&["review", "main..topic", "--json"]);
+    server.json(&fixture, &["index", "--json", "--store", STORE]);
+    let shelf = fixture.beside("cache/precedent/shards");
+    // On another machine nothing is on the shelf.
+    std::fs::remove_dir_all(&shelf).expect("what was written is on the shelf");
+    let got = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&got);
+    let between = Between::start(&server.address, move |request| {
+        let first = request.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        if first.starts_with(b"GET ") && String::from_utf8_lossy(first).contains(".parquet") {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+        Fate::Passed
+    });
+    let review = || {
+        got.store(0, Ordering::Relaxed);
+        let arguments = ["review", "main..topic", "--json", "--store", STORE];
+        let ran = Ran::of(asking(&between.address, &fixture, &arguments).output().expect("the binary"));
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        assert_eq!(without_time_and_place(&ran.stdout), without_time_and_place(&there.to_string()));
+        got.load(Ordering::Relaxed)
+    };
+    let first = review();
+    assert!(first >= 5, "{first} shards");
+    assert_eq!(review(), 0, "all of it is here");
+    let shards: Vec<PathBuf> =
+        std::fs::read_dir(&shelf).expect("the shelf").map(|entry| entry.expect("a file").path()).collect();
+    // Two threads that want the same one may both get it.
+    assert!((5..=first).contains(&shards.len()), "{shards:?}");
+    for shard in &shards {
+        let mut bytes = std::fs::read(shard).expect("a shard");
+        *bytes.last_mut().expect("a byte") ^= 1;
+        std::fs::write(shard, bytes).expect("a shard");
+    }
+    assert!(review() >= shards.len(), "what was changed is got again");
+    assert_eq!(review(), 0);
 }

@@ -15,6 +15,8 @@ use crate::{model, screen};
 
 /// Folder of the store inside the Git directory, and inside the user's cache.
 const FOLDER: &str = "precedent";
+/// Folder of shards from buckets, inside the one in the user's cache.
+const SHELF: &str = "shards";
 
 /// What the arguments say about places.
 #[derive(Debug, Clone)]
@@ -91,7 +93,7 @@ impl Place {
     ) -> Result<T, Failure> {
         let embedder = model::choose(self, None, model::device(None)?)?;
         let attempt = |options: &UpkeepOptions| {
-            let ready = self.bring_up(tips, options)?;
+            let ready = self.bring_up_to_read(tips, options)?;
             ready.announce(settings)?;
             work(ready.store, &*options.embedder)
         };
@@ -107,22 +109,36 @@ impl Place {
 
     /// Brings the store up to `tips`, in the user's cache if the first place cannot be written.
     pub(crate) fn bring_up(&self, tips: &[ObjectId], options: &UpkeepOptions) -> Result<Ready, Failure> {
-        let bar = Bar::new();
-        let (last, others) = self.locations.split_last().expect("because there is always a first place");
-        let try_in = |location: &Location| -> Result<Ready, PipelineError> {
-            let notice = |notice: precedent_pipeline::Notice| {
-                screen::tell(&format!("note: {}", notice.text));
-            };
-            let result = interruptible(|flag| {
-                bring_up(&self.repository, location, tips, options, &notice, &|step| bar.show(step), flag)
-            });
-            bar.finish();
-            let (store, report) = result?;
-            let model = options.embedder.name().to_owned();
-            Ok(Ready { store, report, model })
+        Ok(self.try_places(tips, options)?)
+    }
+
+    /// The same for who only reads: where no place can be written, or somebody else writes in a bucket just then, what
+    /// the store lacks is added in memory.
+    fn bring_up_to_read(&self, tips: &[ObjectId], options: &UpkeepOptions) -> Result<Ready, Failure> {
+        let last = self.locations.last().expect("because there is always a first place");
+        let error = match self.try_places(tips, options) {
+            Err(PipelineError::Store(error)) => error,
+            other => return Ok(other?),
         };
+        let why = match &error {
+            StoreError::Write { path, source } if is_out_of_reach(source) => {
+                format!("`{}` cannot be written", path.display())
+            }
+            // In a folder, the writer is on this machine and its user knows of it.
+            StoreError::Locked { path, .. } if last.path().is_none() => {
+                format!("`{}` is held by another writer", path.display())
+            }
+            _ => return Err(PipelineError::Store(error).into()),
+        };
+        screen::tell(&format!("note: {why}; what the index lacks is kept in memory, for this run alone"));
+        Ok(self.try_in(&last.draft(), tips, options)?)
+    }
+
+    /// The first place that can be written, or the last one's failure.
+    fn try_places(&self, tips: &[ObjectId], options: &UpkeepOptions) -> Result<Ready, PipelineError> {
+        let (last, others) = self.locations.split_last().expect("because there is always a first place");
         for location in others {
-            match try_in(location) {
+            match self.try_in(location, tips, options) {
                 Err(PipelineError::Store(StoreError::Write { path, source } | StoreError::Read { path, source }))
                     if is_out_of_reach(&source) =>
                 {
@@ -131,10 +147,24 @@ impl Place {
                         path.display()
                     ));
                 }
-                other => return Ok(other?),
+                other => return other,
             }
         }
-        Ok(try_in(last)?)
+        self.try_in(last, tips, options)
+    }
+
+    fn try_in(&self, location: &Location, tips: &[ObjectId], options: &UpkeepOptions) -> Result<Ready, PipelineError> {
+        let bar = Bar::new();
+        let notice = |notice: precedent_pipeline::Notice| {
+            screen::tell(&format!("note: {}", notice.text));
+        };
+        let result = interruptible(|flag| {
+            bring_up(&self.repository, location, tips, options, &notice, &|step| bar.show(step), flag)
+        });
+        bar.finish();
+        let (store, report) = result?;
+        let model = options.embedder.name().to_owned();
+        Ok(Ready { store, report, model })
     }
 }
 
@@ -170,7 +200,7 @@ pub(crate) fn shown_place(location: &Location) -> String {
 }
 
 fn location(store: &str) -> Result<Location, Failure> {
-    Location::parse(store).map_err(|error| match error {
+    Location::parse_with_shelf(store, user_cache().map(|cache| cache.join(SHELF))).map_err(|error| match error {
         LocationError::Empty => {
             Failure::new(Kind::Usage, "--store is empty").with_hint("leave it out for the default place")
         }

@@ -167,7 +167,7 @@ fn read_at(file: &File, mut out: &mut [u8], mut offset: u64) -> io::Result<()> {
 }
 
 /// Hash and length of a whole file.
-fn hash_file(file: &mut File) -> io::Result<(blake3::Hash, u64)> {
+pub(super) fn hash_file(file: &mut File) -> io::Result<(blake3::Hash, u64)> {
     let mut hasher = blake3::Hasher::new();
     // Large enough that blake3 hashes many blocks at a time, which is most of its speed.
     let mut buffer = vec![0; 1 << 18];

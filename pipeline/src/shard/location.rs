@@ -15,11 +15,13 @@ use object_store::memory::InMemory;
 use object_store::{ClientOptions, RetryConfig, UpdateVersion};
 
 use super::bytes::ShardBytes;
+use super::draft::Draft;
 use super::error::StoreError;
 use super::folder::Folder;
 use super::lock::Held;
 use super::manifest::ShardEntry;
 use super::objects::Objects;
+use super::shelf::{self, Shelf};
 use super::waiting::Waiting;
 
 /// Where a store is.
@@ -61,11 +63,16 @@ impl Location {
         Self::of(Objects::new(Arc::new(InMemory::new()), "", "memory://"))
     }
 
+    /// This place to be read, with what is written over it kept in memory, as long as the value and its clones are there.
+    pub fn draft(&self) -> Self {
+        Self::of(Draft::new(Arc::clone(&self.medium)))
+    }
+
     /// What stands under a prefix of a bucket of S3, or of a server that speaks its protocol and knows conditional
     /// writes. Who asks, where, and from which region is what the environment says in the variables that all tools read:
     /// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `AWS_REGION`, `AWS_ENDPOINT_URL`,
     /// `AWS_WEB_IDENTITY_TOKEN_FILE` with `AWS_ROLE_ARN`. Nothing is asked yet.
-    fn s3(url: &str, rest: &str) -> Result<Self, LocationError> {
+    fn s3(url: &str, rest: &str, shelf: Option<PathBuf>) -> Result<Self, LocationError> {
         let wrong = |why: &dyn fmt::Display| LocationError::Bucket(url.to_owned(), why.to_string());
         let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
         if bucket.is_empty() || bucket.contains(['?', '#', '@']) {
@@ -83,7 +90,11 @@ impl Location {
             .map_err(|error| wrong(&error))?;
         let prefix = prefix.trim_matches('/');
         let shown = if prefix.is_empty() { format!("s3://{bucket}/") } else { format!("s3://{bucket}/{prefix}/") };
-        Ok(Self::of(Objects::new(Arc::new(client), prefix, &shown).with_waiting(waiting)))
+        let objects = Objects::new(Arc::new(client), prefix, &shown).with_waiting(waiting);
+        Ok(Self::of(match shelf {
+            Some(folder) => objects.with_shelf(Shelf::new(folder, shelf::BYTES)),
+            None => objects,
+        }))
     }
 
     /// A path, a `file://` URL with an absolute path, `s3://BUCKET/PREFIX`, or `memory://`.
@@ -91,6 +102,14 @@ impl Location {
     /// # Errors
     /// [`LocationError`] where the text is nothing of these.
     pub fn parse(text: &str) -> Result<Self, LocationError> {
+        Self::parse_with_shelf(text, None)
+    }
+
+    /// The same, where shards from the network are kept in this folder until others need the room.
+    ///
+    /// # Errors
+    /// As [`Location::parse`].
+    pub fn parse_with_shelf(text: &str, shelf: Option<PathBuf>) -> Result<Self, LocationError> {
         match text.split_once("://") {
             None if text.is_empty() => Err(LocationError::Empty),
             None => Ok(Self::folder(text)),
@@ -100,7 +119,7 @@ impl Location {
                 let path = decode(path).filter(|path| Path::new(path).is_absolute());
                 path.map(Self::folder).ok_or_else(|| LocationError::File(text.to_owned()))
             }
-            Some(("s3", rest)) => Self::s3(text, rest),
+            Some(("s3", rest)) => Self::s3(text, rest, shelf),
             Some((scheme, _)) => Err(LocationError::Scheme(scheme.to_owned())),
         }
     }

@@ -148,11 +148,16 @@ pub(super) fn is_shard_name(name: &str) -> bool {
     name.strip_suffix(".parquet").is_some_and(|stem| stem.len() == NAME_DIGITS && stem.bytes().all(hexadecimal))
 }
 
+/// The name of a shard whose bytes have this hash.
+pub(super) fn shard_name(hash: &blake3::Hash) -> String {
+    format!("{}.parquet", &hash.to_hex()[..NAME_DIGITS])
+}
+
 impl ShardEntry {
     /// The entry of a file with this content.
     pub(super) fn new(table: &str, hash: blake3::Hash, rows: u64, bytes: u64) -> Self {
         let blake3 = hash.to_hex().to_string();
-        let name = format!("{}.parquet", &blake3[..NAME_DIGITS]);
+        let name = shard_name(&hash);
         Self { table: table.to_owned(), name, rows, bytes, blake3 }
     }
 

@@ -27,10 +27,12 @@ mod merge;
 
 mod bytes;
 mod disk;
+mod draft;
 mod folder;
 mod location;
 mod lock;
 mod objects;
+mod shelf;
 
 mod clusters;
 mod decode;

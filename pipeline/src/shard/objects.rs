@@ -1,7 +1,8 @@
 //! Objects: a store under a prefix of an object store.
 //!
-//! A shard is one object, got whole once and compared with its hash, then kept in memory while there is room, and read
-//! in ranges when there is none: a range costs a request, which takes longer than most shards. The manifest is replaced
+//! A shard is one object, got whole once and compared with its hash, then kept on a shelf of this machine and in memory
+//! while there is room, and read in ranges when there is none: a range costs a request, which takes longer than most
+//! shards. The manifest is replaced
 //! on condition that nobody else did, which alone keeps two writers from losing each other's work; the lock spares them
 //! the work. It is a lease, since nothing here ends with a process: whoever finds one that was not renewed for [`LEASE`]
 //! may take it over.
@@ -28,6 +29,7 @@ use super::location::{Listed, Medium, Version};
 use super::lock::{Held, LOCK};
 use super::manifest::{MANIFEST, ShardEntry};
 use super::schema::Table;
+use super::shelf::Shelf;
 use super::waiting::Waiting;
 
 /// How long a lock holds that its holder does not renew; every commit renews it. The longest step between two commits
@@ -46,17 +48,23 @@ pub(super) struct Objects {
     prefix: Path,
     shown: String,
     kept: Arc<Mutex<HashMap<String, Bytes>>>,
+    shelf: Option<Arc<Shelf>>,
 }
 
 impl Objects {
     pub(super) fn new(objects: Arc<dyn ObjectStore>, prefix: &str, shown: &str) -> Self {
         let (prefix, shown) = (Path::from(prefix), shown.to_owned());
-        Self { objects, waiting: Waiting::default(), prefix, shown, kept: Arc::default() }
+        Self { objects, waiting: Waiting::default(), prefix, shown, kept: Arc::default(), shelf: None }
     }
 
     /// The same, where answers have to be waited for in another way.
     pub(super) fn with_waiting(self, waiting: Waiting) -> Self {
         Self { waiting, ..self }
+    }
+
+    /// The same, with a shelf on this machine for shards.
+    pub(super) fn with_shelf(self, shelf: Shelf) -> Self {
+        Self { shelf: Some(Arc::new(shelf)), ..self }
     }
 
     fn path(&self, file: &str) -> Path {
@@ -125,6 +133,9 @@ impl Objects {
             Err(Error::NotFound { .. }) => return Ok(None),
             Err(error) => return Err(self.reading(file)(error)),
         };
+        if let Some(shelf) = &self.shelf {
+            shelf.put(file, &bytes);
+        }
         if self.has_room(bytes.len() as u64) {
             self.kept().insert(file.to_owned(), bytes.clone());
         }
@@ -182,7 +193,11 @@ impl Medium for Objects {
     }
 
     fn open(&self, file: &str, verified: bool) -> Result<Option<ShardBytes>, StoreError> {
-        if verified && !self.kept().contains_key(file) {
+        let is_kept = self.kept().contains_key(file);
+        if !is_kept && let Some(found) = self.shelf.as_ref().and_then(|shelf| shelf.take(file)) {
+            return Ok(Some(ShardBytes::File(found)));
+        }
+        if verified && !is_kept {
             let Some(meta) = self.head(file)? else { return Ok(None) };
             if self.has_room(meta.size) {
                 return Ok(self.whole(file)?.map(ShardBytes::Memory));
@@ -206,7 +221,11 @@ impl Medium for Objects {
         let mut bytes = Vec::new();
         let entry = write(&mut bytes).map_err(StoreError::write(self.name(table)))?;
         // Equal names are equal bytes. Putting them again makes the object young, so that nobody removes it as old.
-        self.put(&entry.file(), bytes.into(), PutMode::Overwrite)?;
+        let bytes = Bytes::from(bytes);
+        self.put(&entry.file(), bytes.clone(), PutMode::Overwrite)?;
+        if let Some(shelf) = &self.shelf {
+            shelf.put(&entry.file(), &bytes);
+        }
         Ok(entry)
     }
 

@@ -2,6 +2,7 @@
 
 mod crash;
 mod damage;
+mod draft;
 pub(super) mod fault;
 mod hostile;
 mod merge;
