@@ -41,8 +41,6 @@ pub struct Change {
     pub subject: String,
     /// The head's author.
     pub author: String,
-    /// Their address.
-    pub author_email: String,
     /// Every changed file, by path.
     pub files: Vec<ChangedFile>,
     /// Every changed node.
@@ -126,7 +124,11 @@ impl Change {
         Change::files_since(repository, base, base_tip, head)
     }
 
-    fn files_since(
+    /// The same without the nodes, where the merge base is known.
+    ///
+    /// # Errors
+    /// History that cannot be read.
+    pub fn files_since(
         repository: &Repository,
         base: ObjectId,
         base_tip: ObjectId,
@@ -180,7 +182,6 @@ impl Change {
             head,
             subject: commit.message.lines().next().unwrap_or("").to_owned(),
             author: commit.author,
-            author_email: commit.author_email,
             files,
             nodes: Vec::new(),
         })

@@ -114,7 +114,7 @@ pub fn review_with(
     let started = Instant::now();
     let objects = repository.objects();
     let mut skipped = change.skipped();
-    let precedents = Precedents::gather(archive, embedder, &objects, &change)?;
+    let precedents = Precedents::gather(archive, embedder, repository, &objects, &change)?;
     if archive.number(&change.base_tip).is_none() && change.base != change::empty_tree(&change.head) {
         skipped.push(Left { what: "the past of everything".into(), why: "the base is not indexed".into() });
     }

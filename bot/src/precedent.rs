@@ -1,13 +1,13 @@
 //! Precedent: for each changed node, what history knew of it at the base.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use precedent_model::{Document, Embedder};
 use precedent_pipeline::archive::{Archive, Known, Place, Units};
-use precedent_pipeline::history::{Mode, Objects};
+use precedent_pipeline::history::{Commit, Mode, Objects, Repository};
 use precedent_pipeline::search::{Rows, Scored, VectorIndex};
-use precedent_pipeline::shard::{ChunkId, EditRow, ReviewRow};
+use precedent_pipeline::shard::{ChunkId, EditRow, ObjectId, ReviewRow};
 use precedent_pipeline::syntax::{Bag, Kind, similarity};
 use precedent_pipeline::{Piece, PipelineError};
 use rustc_hash::FxHashMap;
@@ -29,6 +29,9 @@ const MANY_QUESTIONS: usize = 24;
 const MAX_EXAMINED: usize = 200;
 /// Files of one change that are looked up, for the same reason.
 pub const MAX_FILES: usize = 200;
+
+/// Commits of one change whose authors are asked for.
+const MAX_COMMITS: usize = 1_000;
 
 /// Comments of reviewers considered for each changed node, and the least cosine similarity of the code that they are about.
 const COMMENTS: usize = 8;
@@ -86,6 +89,7 @@ impl<'a> Precedents<'a> {
     pub fn gather(
         archive: &'a Archive,
         embedder: &dyn Embedder,
+        repository: &Repository,
         objects: &Objects,
         change: &Change,
     ) -> Result<Self, PipelineError> {
@@ -106,6 +110,7 @@ impl<'a> Precedents<'a> {
         let is_root = change.base == empty_tree(&change.head);
         let mailmap = ranking::mailmap(objects, &change.base_tip);
         let authors = Authors::new(mailmap.clone());
+        let commits = brought(repository, objects, archive, &known, &change.head);
         let units_of = &units;
         // What changed with what, and what stands in the tree, have nothing in common.
         let (ranked, near) = std::thread::scope(|scope| {
@@ -113,7 +118,7 @@ impl<'a> Precedents<'a> {
                 let Some(tip) = number else { return Ok(Default::default()) };
                 let line = Line::with(archive, units_of, tip);
                 let ledger = ranking::ledger(archive, &line, mailmap);
-                Ranking::of(archive, &ledger, &Weights::built_in(), change).map(|ranking| (line, ranking))
+                Ranking::of(archive, &ledger, &Weights::built_in(), change, &commits).map(|ranking| (line, ranking))
             });
             let near = || {
                 let places = if is_root { Vec::new() } else { archive.alive(objects, &change.base)? };
@@ -152,6 +157,26 @@ impl<'a> Precedents<'a> {
             ranking,
         })
     }
+}
+
+/// The commits of a change, the head first: what the head reaches and the base does not know. What cannot be read is left out.
+fn brought(
+    repository: &Repository,
+    objects: &Objects,
+    archive: &Archive,
+    known: &Known,
+    head: &ObjectId,
+) -> Vec<Commit> {
+    let mut commits: Vec<Commit> = Vec::new();
+    let mut seen: HashSet<ObjectId> = HashSet::from([*head]);
+    let mut pending = VecDeque::from([*head]);
+    while let Some(id) = pending.pop_front().filter(|_| commits.len() < MAX_COMMITS) {
+        let is_known = archive.number(&id).is_some_and(|number| known.has(number));
+        let Some(commit) = objects.commit(repository, &id).ok().filter(|_| !is_known) else { continue };
+        pending.extend(commit.parents.iter().filter(|parent| seen.insert(**parent)));
+        commits.push(commit);
+    }
+    commits
 }
 
 fn examined(traces: &[Vec<&EditRow>]) -> Vec<bool> {

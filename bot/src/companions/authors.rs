@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 
 use precedent_pipeline::archive::Archive;
+use precedent_pipeline::history::Commit;
 use precedent_pipeline::shard::CommitRow;
 
 /// Numbers for people.
@@ -23,20 +24,14 @@ impl Authors {
 
     /// The number of whoever wrote a commit; `None` for a bot.
     pub fn of(&mut self, commit: &CommitRow) -> Option<u32> {
-        let identity = self.identity(commit)?;
+        let identity = self.identity(&commit.author, &commit.author_email)?;
         let next = self.numbers.len() as u32;
         Some(*self.numbers.entry(identity).or_insert(next))
     }
 
     /// The number of whoever wrote a commit, if they are known.
     pub fn known(&self, commit: &CommitRow) -> Option<u32> {
-        self.numbers.get(&self.identity(commit)?).copied()
-    }
-
-    /// The number of a person by name and address, if they are known.
-    pub fn named(&self, name: &str, email: &str) -> Option<u32> {
-        let (_, email) = self.mailmap.resolve(name, email);
-        self.numbers.get(&email.to_lowercase()).copied()
+        self.numbers.get(&self.identity(&commit.author, &commit.author_email)?).copied()
     }
 
     /// Whoever wrote a commit, by their proper name; `None` for a bot.
@@ -45,8 +40,8 @@ impl Authors {
         (!is_bot(name, email)).then_some(name)
     }
 
-    fn identity(&self, commit: &CommitRow) -> Option<String> {
-        let (name, email) = self.mailmap.resolve(&commit.author, &commit.author_email);
+    fn identity(&self, name: &str, email: &str) -> Option<String> {
+        let (name, email) = self.mailmap.resolve(name, email);
         (!is_bot(name, email)).then(|| email.to_lowercase())
     }
 
@@ -66,20 +61,33 @@ impl Authors {
         authors
     }
 
+    /// The same of commits that are under review and in no store.
+    pub fn known_of_change(&self, commits: &[Commit]) -> Vec<u32> {
+        let written = commits.iter().filter(|commit| is_written(commit.parents.len(), commits.len()));
+        let known = written
+            .filter_map(|commit| self.numbers.get(&self.identity(&commit.author, &commit.author_email)?).copied());
+        let mut authors: Vec<u32> = known.collect();
+        authors.sort_unstable();
+        authors.dedup();
+        authors
+    }
+
     /// Whether nobody but bots wrote what a step brought.
     pub fn is_of_bots(&self, archive: &Archive, commits: &[u32]) -> bool {
-        written(archive, commits).all(|commit| self.identity(commit).is_none())
+        written(archive, commits).all(|commit| self.identity(&commit.author, &commit.author_email).is_none())
     }
 }
 
 /// The commits of a step that somebody wrote: all but the merges that bring others.
 fn written<'a>(archive: &'a Archive, commits: &'a [u32]) -> impl Iterator<Item = &'a CommitRow> {
-    let is_merge = |commit: u32| archive.commit(commit).parents.len() > 1;
-    commits
-        .iter()
-        .copied()
-        .filter(move |commit| commits.len() == 1 || !is_merge(*commit))
-        .map(|commit| archive.commit(commit))
+    let rows = commits.iter().map(|commit| archive.commit(*commit));
+    rows.filter(|commit| is_written(commit.parents.len(), commits.len()))
+}
+
+/// Whether somebody wrote a commit, given how many parents it has and how many commits the step brought. The author of a merge
+/// that brings others is an integrator.
+fn is_written(parents: usize, commits: usize) -> bool {
+    commits == 1 || parents < 2
 }
 
 /// Names that no person has.
@@ -150,6 +158,8 @@ impl Mailmap {
 
 #[cfg(test)]
 mod tests {
+    use precedent_pipeline::shard::ObjectId;
+
     use super::*;
 
     #[test]
@@ -171,6 +181,33 @@ mod tests {
         let map = Mailmap::parse("Ada <ada@x.example> <bob@x.example>\nBob <bob@x.example> <ada@x.example>\n");
         assert_eq!(map.resolve("A", "ada@x.example"), ("Bob", "bob@x.example"));
         assert_eq!(map.resolve("B", "bob@x.example"), ("Ada", "ada@x.example"));
+    }
+
+    #[test]
+    fn a_change_has_the_authors_of_its_commits_but_no_integrators_and_no_bots() {
+        let commit = |name: &str, email: &str, parents: usize| Commit {
+            id: ObjectId::from_hex(&"1".repeat(40)).expect("an id"),
+            tree: ObjectId::from_hex(&"2".repeat(40)).expect("an id"),
+            parents: vec![ObjectId::from_hex(&"3".repeat(40)).expect("an id"); parents],
+            boundary: false,
+            author: name.into(),
+            author_email: email.into(),
+            author_time: 0,
+            commit_time: 0,
+            message: String::new(),
+        };
+        let mut authors = Authors::new(Mailmap::parse("<ada@x.example> <ada@laptop>\n"));
+        authors.numbers = [("ada@x.example".to_owned(), 4), ("bob@x.example".to_owned(), 2)].into();
+        authors.numbers.insert("dependabot@x.example".into(), 7);
+        let check = |commits: &[Commit], expected: &[u32]| assert_eq!(authors.known_of_change(commits), expected);
+        let merge = commit("Bob", "bob@x.example", 2);
+        let (ada, laptop) = (commit("Ada", "Ada@X.example", 1), commit("Ada", "ada@laptop", 1));
+        check(&[merge.clone(), ada.clone(), laptop], &[4]);
+        check(&[commit("Bob", "bob@x.example", 1), ada.clone()], &[2, 4]);
+        // A merge alone is somebody's work.
+        check(&[merge], &[2]);
+        check(&[commit("dependabot[bot]", "dependabot@x.example", 1), ada, commit("New", "new@x", 1)], &[4]);
+        check(&[], &[]);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 use precedent_pipeline::archive::Archive;
-use precedent_pipeline::history::Objects;
+use precedent_pipeline::history::{Commit, Objects};
 use precedent_pipeline::shard::{ObjectId, StoreError};
 
 use super::authors::{Authors, Mailmap};
@@ -79,12 +79,18 @@ pub fn ledger(archive: &Archive, line: &Line<'_>, mailmap: Mailmap) -> Ledger {
 }
 
 impl Ranking {
-    /// Ranks what might belong to a change.
+    /// Ranks what might belong to a change that some commits make up.
     ///
     /// # Errors
     /// A shard that cannot be read.
-    pub fn of(archive: &Archive, ledger: &Ledger, weights: &Weights, change: &Change) -> Result<Ranking, StoreError> {
-        let question = question(ledger, change);
+    pub fn of(
+        archive: &Archive,
+        ledger: &Ledger,
+        weights: &Weights,
+        change: &Change,
+        commits: &[Commit],
+    ) -> Result<Ranking, StoreError> {
+        let question = question(ledger, change, commits);
         let (tallies, files) = candidates(ledger, &question);
         let mut ranking = Ranking::default();
         if !tallies.ids.is_empty() {
@@ -115,7 +121,7 @@ fn shares(scores: &[f32]) -> Vec<f64> {
 const MAX_SEEN: usize = 200;
 
 /// The question that a change is.
-fn question(ledger: &Ledger, change: &Change) -> Question {
+fn question(ledger: &Ledger, change: &Change, commits: &[Commit]) -> Question {
     let seen = change
         .nodes
         .iter()
@@ -137,8 +143,7 @@ fn question(ledger: &Ledger, change: &Change) -> Question {
         .collect();
     let files =
         change.files.iter().take(MAX_SEEN).map(|file| (ledger.file_at(&file.path), file.path.clone())).collect();
-    let author = ledger.authors.named(&change.author, &change.author_email);
-    Question { authors: author.into_iter().collect(), seen, files, ..Question::default() }
+    Question { authors: ledger.authors.known_of_change(commits), seen, files, ..Question::default() }
 }
 
 /// The texts that one question needs.
