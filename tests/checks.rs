@@ -317,6 +317,34 @@ fn documentation_that_was_copied_with_its_function_is_claimed() {
 }
 
 #[test]
+fn lines_that_go_and_are_pointed_at_are_claimed_and_lines_that_move_are_not() {
+    let code = |names: &[&str]| -> String {
+        names.iter().map(|name| format!("pub fn {name}() -> u8 {{\n    1\n}}\n\n")).collect()
+    };
+    let whole = code(&["one", "two", "three", "four"]);
+    let docs = "The [second](../src/a.rs#L5-L7) and the [last](../src/a.rs#L13-L15).\n\nSee `src/a.rs:9-11`.\n";
+    let expected = [
+        "`docs/guide.md` points at lines 5 to 7 of `src/a.rs`, which this change removes",
+        "`docs/guide.md` points at lines 13 to 15 of `src/a.rs`, which has 12 lines after this change",
+    ];
+    let (fewer, moved) = (code(&["one", "three", "four"]), code(&["zero", "one", "two", "three", "four"]));
+    check(
+        &[("src/a.rs", &whole), ("docs/guide.md", docs)],
+        &[("src/a.rs", &fewer)],
+        &[("broken-lines", expected[0]), ("broken-lines", expected[1])],
+    );
+    check(&[("src/a.rs", &whole), ("docs/guide.md", docs)], &[("src/a.rs", &moved)], &[]);
+    // Where the change sees to it, or something else stands there now.
+    check(
+        &[("src/a.rs", &whole), ("docs/guide.md", docs)],
+        &[("src/a.rs", &fewer), ("docs/guide.md", "The [last](../src/a.rs#L9-L11).\n")],
+        &[],
+    );
+    let other = whole.replace("pub fn two() -> u8 {\n    1", "pub fn second() -> u16 {\n    2");
+    check(&[("src/a.rs", &whole), ("docs/guide.md", docs)], &[("src/a.rs", &other)], &[]);
+}
+
+#[test]
 fn doctor_says_which_checks_may_speak() {
     let fixture = Fixture::new("review");
     let voices = fixture.json(&["doctor", "--checks", "--json"]);
@@ -326,7 +354,9 @@ fn doctor_says_which_checks_may_speak() {
         let speaks = check["low"].as_f64().expect("a bound") >= voices["speaks_from"].as_f64().expect("a bar");
         assert_eq!(check["speaks"], speaks, "{check}");
     }
-    assert_eq!(of("companion")["speaks"], false, "what nobody has judged is silent");
+    for unjudged in ["companion", "broken-lines"] {
+        assert_eq!(of(unjudged)["speaks"], false, "what nobody has judged is silent");
+    }
     let shown = fixture.run(&["doctor", "--checks"]).stdout;
     assert!(shown.contains("a check speaks from a lower bound of 0.60"), "{shown}");
 }

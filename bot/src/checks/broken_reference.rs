@@ -206,7 +206,7 @@ fn is_nearby(from: &str, root: &str) -> bool {
 }
 
 /// A line that this change wrote; a line that only moved is not.
-fn is_new(change: &Change, path: &str, line: u32, text: &str) -> bool {
+pub(super) fn is_new(change: &Change, path: &str, line: u32, text: &str) -> bool {
     let Some(file) = change.file(path) else { return false };
     let trimmed = text.lines().nth(line as usize - 1).unwrap_or_default().trim();
     file.diff.added.binary_search(&line).is_ok() && !file.before.lines().any(|line| line.trim() == trimmed)

@@ -8,6 +8,7 @@
 //! ```
 
 mod anchor;
+mod broken_lines;
 mod broken_reference;
 mod copied_doc;
 mod dead_name;
@@ -96,25 +97,27 @@ impl<'a> Scene<'a> {
 
 type Check = fn(&Scene<'_>) -> Vec<Finding>;
 
-/// All checks; one name may have several ways to come to a claim.
-const CHECKS: [Check; 7] = [
-    stale_doc::findings,
-    stale_words::findings,
-    features::findings,
-    dead_name::findings,
-    broken_reference::findings,
-    copied_doc::findings,
-    facts::findings,
+/// All checks, with the names that their claims are made under; one name may have several ways to come to a claim.
+const CHECKS: [(&[&str], Check); 8] = [
+    (&[stale_doc::NAME], stale_doc::findings),
+    (&[stale_doc::NAME], stale_words::findings),
+    (&[stale_doc::NAME], features::findings),
+    (&[dead_name::NAME], dead_name::findings),
+    (&[broken_reference::NAME], broken_reference::findings),
+    (&[broken_lines::NAME], broken_lines::findings),
+    (&[copied_doc::NAME], copied_doc::findings),
+    (&["duplicate", "companion", "untested", "undoes-a-fix"], facts::findings),
 ];
 
 /// What makes the claims; changes whenever a check's rules do.
-pub const FINGERPRINT: &str = "checks-1";
+pub const FINGERPRINT: &str = "checks-2";
 
 /// The names that claims are made under.
-pub const NAMES: [&str; 8] = [
+pub const NAMES: [&str; 9] = [
     stale_doc::NAME,
     dead_name::NAME,
     broken_reference::NAME,
+    broken_lines::NAME,
     copied_doc::NAME,
     "duplicate",
     "companion",
@@ -130,11 +133,18 @@ pub fn may_claim(scene: &Scene<'_>) -> bool {
         || elsewhere::may_speak(scene)
         || !features::findings(scene).is_empty()
         || !broken_reference::findings(scene).is_empty()
+        || !broken_lines::findings(scene).is_empty()
 }
 
 /// Every claim of every check, silent or not, gravest first, in the order of the diff among equals; each once.
 pub fn alarms(scene: &Scene<'_>) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = CHECKS.iter().flat_map(|check| check(scene)).collect();
+    alarms_of(scene, |_| true)
+}
+
+/// The same of the checks that are wanted, by name; the others are not run.
+fn alarms_of(scene: &Scene<'_>, wants: impl Fn(&str) -> bool) -> Vec<Finding> {
+    let wanted = CHECKS.iter().filter(|(names, _)| names.iter().any(|name| wants(name)));
+    let mut findings: Vec<Finding> = wanted.flat_map(|(_, check)| check(scene)).collect();
     // Without the list of files nobody knows what is there.
     if !findings.is_empty() && !scene.tree.is_listed() {
         return Vec::new();
@@ -160,7 +170,8 @@ pub fn alarms(scene: &Scene<'_>) -> Vec<Finding> {
 /// `standing` is what is known of a check in this repository.
 pub fn findings(scene: &Scene<'_>, config: &Config, standing: impl Fn(&str) -> Standing) -> Vec<Finding> {
     let scores = calibration::shipped(&NAMES);
-    let mut said: Vec<Finding> = alarms(scene)
+    let heard = heard(config, &standing);
+    let mut said: Vec<Finding> = alarms_of(scene, |name| heard.contains(&name))
         .into_iter()
         .filter_map(|finding| {
             let score = scores.iter().find(|score| score.check == finding.check)?;
