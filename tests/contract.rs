@@ -22,6 +22,7 @@ fn the_index_report_has_the_keys_that_were_promised() {
         "nodes",
         "partial",
         "peak_rss_bytes",
+        "replay",
         "readings",
         "schema",
         "seconds",

@@ -107,10 +107,112 @@ fn what_became_of_claims_is_told_and_kept() {
     let kept = manifest();
     let blob = &kept["blobs"][0];
     assert_eq!(blob["name"], "outcomes");
+    let ended = |at: usize| &blob["value"]["claims"][at]["ended"];
+    assert_eq!((&ended(0)["borne_out"], &ended(1)["borne_out"]), (&true.into(), &false.into()), "{blob}");
     assert_eq!(blob["value"]["replayed"]["stale-doc"]["claims"], 2);
     assert_eq!(blob["value"]["tip"].as_str(), Some(&*fixture.git(&["rev-parse", "HEAD"])));
     fixture.json(&["replay", "--last", "5", "--keep", "--json"]);
     assert_eq!(manifest()["generation"], kept["generation"], "what is there is not written again");
+}
+
+/// The value of the blob that holds what became of claims.
+fn kept(fixture: &Fixture) -> Value {
+    let text = std::fs::read_to_string(fixture.store().join("manifest.json")).expect("a manifest");
+    let manifest: Value = serde_json::from_str(&text).expect("JSON");
+    let blobs = manifest["blobs"].as_array().expect("a list");
+    blobs.iter().find(|blob| blob["name"] == "outcomes").map_or(Value::Null, |blob| blob["value"].clone())
+}
+
+/// Twenty-five claims that nobody comes back for, each followed by a change of what no claim points at.
+fn ignored_claims(fixture: &Fixture) -> String {
+    let code = |renamed: usize| -> String {
+        let function = |at: usize| {
+            let name = if at < renamed { "bound" } else { "limit" };
+            format!(
+                "/// Waits, at most `limit_{at}` seconds.\npub fn wait_{at}({name}_{at}: u64) -> u64 {{\n    let most = {name}_{at} * 2;\n    most + 1\n}}\n\n"
+            )
+        };
+        (0..26).map(function).collect()
+    };
+    fixture.git(&["init", "--quiet", "--initial-branch=main"]);
+    dated(fixture, 0, &[("lib.rs", &code(0)), ("notes.md", "none\n"), ("other.md", "none\n"), ("last.md", "none\n")]);
+    let mut fifth = String::new();
+    for at in 0..25 {
+        let text = format!("{at}\n");
+        dated(fixture, 20 * at + 1, &[("lib.rs", &code(at as usize + 1)), ("notes.md", &text)]);
+        if at == 5 {
+            fifth = fixture.git(&["rev-parse", "HEAD"]);
+        }
+        let text = format!("{at} and more\n");
+        dated(fixture, 20 * at + 2, &[("notes.md", &text), ("other.md", &text)]);
+    }
+    dated(fixture, 20 * 25 + 30, &[("last.md", "one\n")]);
+    fixture.git(&["checkout", "--quiet", "-b", "topic"]);
+    dated(fixture, 20 * 25 + 31, &[("lib.rs", &code(26))]);
+    fixture.git(&["checkout", "--quiet", "main"]);
+    fifth
+}
+
+#[test]
+fn outcomes_silence_a_check_as_of_each_base_and_not_before() {
+    let fixture = Fixture::empty();
+    let fifth = ignored_claims(&fixture);
+    let found = fixture.json(&["replay", "--last", "100%", "--json"]);
+    let stale = &found["replay"]["outcomes"]["stale-doc"];
+    assert_eq!((stale["alarms"].as_u64(), stale["borne_out"].as_u64()), (Some(25), Some(0)), "{stale}");
+    assert!(stale["base_rate"].as_f64() > Some(0.9), "{stale}");
+    // Of a claim it is known what became of it from the second claim after it on, and twenty silence.
+    assert_eq!(stale["told"].as_u64(), Some(21), "{stale}");
+
+    let claimed = |range: &str| {
+        let review = fixture.json(&["review", range, "--format", "json"]);
+        review["findings"].as_array().expect("a list").iter().filter(|found| found["check"] == "stale-doc").count()
+    };
+    assert_eq!(claimed("main..topic"), 1, "nothing is known of outcomes yet");
+    let indexed = fixture.json(&["index", "--json"]);
+    assert_eq!(indexed["replay"]["steps"].as_u64(), Some(52), "{indexed}");
+    assert_eq!(claimed("main..topic"), 0, "the claims were ignored");
+    let voices = fixture.json(&["doctor", "--checks", "--json"]);
+    let stale = voices["checks"].as_array().expect("a list").iter().find(|voice| voice["check"] == "stale-doc");
+    let stale = stale.expect("a check");
+    assert_eq!((&stale["speaks"], &stale["speaks_here"]), (&true.into(), &false.into()), "{stale}");
+    assert_eq!(stale["replayed"]["claims"], 25, "{stale}");
+    assert_eq!(claimed(&format!("{fifth}^..{fifth}")), 1, "that was not known then");
+}
+
+#[test]
+fn an_index_replays_new_steps_and_comes_to_what_one_replay_does() {
+    let fixture = Fixture::empty();
+    ignored_claims(&fixture);
+    let tip = fixture.git(&["rev-parse", "main"]);
+    let index = |more: &[&str]| fixture.json(&[&["index", "--json"], more].concat())["replay"].clone();
+    let state = |replay: &Value| (replay["steps"].as_u64(), replay["behind"].as_u64());
+    assert_eq!(index(&["--tip", "main~11", "--no-replay"]), Value::Null);
+    assert_eq!(kept(&fixture), Value::Null, "nothing is kept that was not asked for");
+    assert_eq!(state(&index(&["--tip", "main~11"])), (Some(41), Some(0)));
+    let first = kept(&fixture);
+    assert_eq!(first["changes"], 41);
+    assert!(first["claims"].as_array().expect("a list").iter().any(|claim| claim["ended"].is_null()), "{first}");
+    // A few are not worth it, and nothing is written.
+    assert_eq!(state(&index(&["--tip", "main~8"])), (Some(0), Some(3)));
+    assert_eq!(kept(&fixture), first);
+    assert_eq!(state(&index(&["--replay", "600"])), (Some(11), Some(0)));
+    let whole = kept(&fixture);
+    assert_eq!((whole["changes"].as_u64(), whole["tip"].as_str()), (Some(52), Some(&*tip)));
+    // What is kept goes beyond an older commit, and stays.
+    assert_eq!(state(&index(&["--tip", "main~20", "--replay", "600"])), (Some(0), Some(0)));
+    assert_eq!(kept(&fixture), whole);
+    fixture.json(&["replay", "--last", "100%", "--keep", "--json"]);
+    assert_eq!(kept(&fixture), whole, "a part at a time or at once");
+
+    // A rewritten branch has other steps from where it left.
+    fixture.git(&["reset", "--quiet", "--hard", "main~4"]);
+    dated(&fixture, 600, &[("last.md", "two\n")]);
+    assert_eq!(state(&index(&["--replay", "600"])), (Some(1), Some(0)));
+    let rewritten = kept(&fixture);
+    fixture.json(&["replay", "--last", "100%", "--keep", "--json"]);
+    assert_eq!(kept(&fixture), rewritten, "as if it had never been otherwise");
+    assert_ne!(rewritten["claims"], whole["claims"]);
 }
 
 #[test]

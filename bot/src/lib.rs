@@ -142,7 +142,7 @@ pub fn review_with(
     let tree = Tree::of(Some(repository), &objects, &library, &change.head);
     let scene = Scene::new(&change, &objects, &tree, Some(Past { precedents: &precedents, evidence: &evidence }))
         .with_facts(&briefing);
-    let outcomes = Outcomes::of(archive.store());
+    let outcomes = Outcomes::of(archive.store()).as_of(archive, &precedents.known);
     let claims = checks::findings(&scene, &config, |check| outcomes.standing(check));
     let (mut findings, unverified_claims) = finding::verified(claims, holds);
     let mut account = None;

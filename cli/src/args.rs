@@ -82,6 +82,15 @@ pub(crate) struct IndexArguments {
     #[arg(long, value_name = "MIB", default_value_t = 384, value_parser = clap::value_parser!(u32).range(32..=1_048_576))]
     pub(crate) memory: u32,
 
+    /// Afterwards review past changes as of then, for so many seconds at the most, until the last 500 are done
+    /// [default: 3 seconds, and only if there are 20 new ones]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    pub(crate) replay: Option<u32>,
+
+    /// Do not review past changes afterwards
+    #[arg(long, conflicts_with = "replay")]
+    pub(crate) no_replay: bool,
+
     /// Only list what each commit changed, one `COMMIT TAB PATH` a line, and index nothing
     #[arg(long, hide = true, conflicts_with = "json")]
     pub(crate) list_changes: bool,

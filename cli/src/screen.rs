@@ -71,21 +71,23 @@ pub(crate) fn bytes(count: u64) -> String {
     }
 }
 
+/// A stage of a run: what it did, and how long that took.
+pub(crate) fn line(label: &str, text: &str, seconds: f64) -> String {
+    let left = format!("  {label:<8}  {text}");
+    let gap = 72usize.saturating_sub(left.chars().count()).max(1);
+    format!("{left}{}{seconds:>5.1} s\n", " ".repeat(gap))
+}
+
 /// What an index run did, in a few lines.
 pub(crate) fn index_summary(report: &IndexReport, model: &str, store: &str) -> String {
-    let line = |label: &str, text: String, seconds: f64| {
-        let left = format!("  {label:<8}  {text}");
-        let gap = 72usize.saturating_sub(left.chars().count()).max(1);
-        format!("{left}{}{seconds:>5.1} s\n", " ".repeat(gap))
-    };
     let mut out = String::new();
     let history =
         format!("{}, {} of files", counted(report.commits, "commit"), counted(report.file_versions, "version"));
-    out.push_str(&line("history", history, report.seconds.history));
+    out.push_str(&line("history", &history, report.seconds.history));
     let syntax = format!("{}, {}", counted(report.nodes, "node"), counted(report.chunks, "new text"));
-    out.push_str(&line("syntax", syntax, report.seconds.syntax));
-    out.push_str(&line("embed", format!("{} ({model})", grouped(report.embedded)), report.seconds.embed));
-    out.push_str(&line("store", format!("{store}  {}", bytes(report.store_bytes)), report.seconds.write));
+    out.push_str(&line("syntax", &syntax, report.seconds.syntax));
+    out.push_str(&line("embed", &format!("{} ({model})", grouped(report.embedded)), report.seconds.embed));
+    out.push_str(&line("store", &format!("{store}  {}", bytes(report.store_bytes)), report.seconds.write));
     if !report.skipped.is_empty() {
         let reasons: Vec<String> =
             report.skipped.iter().map(|skip| format!("{} {}", grouped(skip.count), skip.reason)).collect();

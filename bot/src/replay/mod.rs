@@ -3,35 +3,37 @@
 //! `docs/replay.md` defines every figure. Steps are taken in order; each is asked about before anything is learned from
 //! it, so what is said of a step can only come from the steps before it.
 
+mod claims;
 mod copies;
 mod figures;
 mod outcome;
+mod upkeep;
 
 use std::collections::{BTreeMap, HashMap};
 
 use precedent_pipeline::PipelineError;
 use precedent_pipeline::archive::Archive;
-use precedent_pipeline::history::{Objects, Repository};
-use precedent_pipeline::shard::{CommitRow, ObjectId};
+use precedent_pipeline::history::Repository;
+use precedent_pipeline::shard::ObjectId;
 use serde::Serialize;
 
-use crate::change::Change;
-use crate::checks::tree::{Library, Tree};
-use crate::checks::{Scene, alarms, may_claim};
+use crate::checks::tree::Library;
 use crate::companions::authors::Authors;
 use crate::companions::features::{FILE_COLUMNS, NODE_COLUMNS};
 use crate::companions::ledger::{Ledger, Line};
 use crate::companions::protocol::{Query, file_queries, node_queries, walk};
 use crate::companions::ranking::{Weights, mailmap};
 use crate::companions::texts::AllTexts;
-use crate::finding::{self, Finding};
+use crate::outcomes::Claim;
 
 pub use copies::{Looked, NearCopy, near_copies};
 pub use figures::{Figure, Figures};
 pub use outcome::Outcome;
+pub use upkeep::{CaughtUp, Limits, REACH, catch_up, new_steps};
 
+use claims::claims;
 use figures::Scores;
-use outcome::Alarm;
+use outcome::{Alarm, Record};
 
 /// Steps before the first one that is scored, from which the repository's own weights are learned.
 const WARM_UP_STEPS: usize = 400;
@@ -77,6 +79,9 @@ pub struct Replay {
     pub files: Found,
     /// For each check, what happened next.
     pub outcomes: BTreeMap<&'static str, Outcome>,
+    /// Every claim of a check, oldest first, for [`crate::outcomes::Outcomes::with`].
+    #[serde(skip)]
+    pub claims: Vec<Claim>,
 }
 
 /// Replays the latest steps up to a commit.
@@ -102,7 +107,7 @@ pub fn replay(
     let mut ledger = Ledger::new(Authors::new(mailmap(&objects, tip)));
     let mut weights = Weights::built_in();
     let mut tasks = [Task::new(NODE_COLUMNS.len()), Task::new(FILE_COLUMNS.len())];
-    let mut alarms: Vec<Alarm> = Vec::new();
+    let mut record = Record::new();
     let library = Library::default();
     let mut failure = None;
     let wants = |at: usize| at + WARM_UP_STEPS >= first;
@@ -124,17 +129,23 @@ pub fn replay(
             }
         }
         if is_scored && failure.is_none() {
-            alarms.extend(Alarm::companions(asked));
+            record.settle(asked.ledger);
+            record.add(Alarm::companions(asked));
             let head = archive.commit(line.spine[asked.at]);
-            match claims(repository, &objects, &library, head) {
-                Ok(findings) => alarms.extend(Alarm::claims(asked, &findings, &head.id)),
+            let Some(parent) = head.parents.first() else { return };
+            match claims(repository, &objects, &library, *parent, head.id) {
                 Err(error) => failure = Some(error),
+                Ok(found) => {
+                    let alarms = found.iter().filter_map(|claimed| Alarm::claim(asked, claimed.check, &claimed.path));
+                    record.add(alarms.collect());
+                }
             }
         }
     });
     if let Some(error) = failure {
         return Err(error);
     }
+    record.settle(&ledger);
     let [nodes, files] = tasks;
     Ok(Some(Replay {
         steps,
@@ -142,29 +153,9 @@ pub fn replay(
         tip: tip.to_string(),
         nodes: nodes.found(),
         files: files.found(),
-        outcomes: outcome::outcomes(&ledger, &alarms),
+        outcomes: record.outcomes(),
+        claims: record.claims(archive, &ledger),
     }))
-}
-
-/// What the checks, silent or not, claim of the step that a commit is. They look at its tree and at nothing after it.
-fn claims(
-    repository: &Repository,
-    objects: &Objects,
-    library: &Library,
-    head: &CommitRow,
-) -> Result<Vec<Finding>, PipelineError> {
-    let Some(parent) = head.parents.first() else { return Ok(Vec::new()) };
-    // Beyond where a shallow clone ends there is nothing to compare with.
-    if !objects.contains(parent) {
-        return Ok(Vec::new());
-    }
-    let change = Change::of_files(repository, *parent, head.id)?;
-    let tree = Tree::of(None, objects, library, &head.id);
-    if !may_claim(&Scene::new(&change, objects, &tree, None)) {
-        return Ok(Vec::new());
-    }
-    let change = change.with_nodes();
-    Ok(finding::verified(alarms(&Scene::new(&change, objects, &tree, None)), |citation| citation.holds(objects)).0)
 }
 
 /// Simple rankings: their names, and the columns that they sort by, for nodes and for files.

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use precedent_bot::calibration::{self, Score};
+use precedent_bot::outcomes::{Heard, Outcomes, Replayed, Standing};
 use precedent_model::Table;
 use serde::Serialize;
 
@@ -90,14 +91,26 @@ struct Voice {
     precision: f64,
     low: f64,
     high: f64,
+    /// By the labels.
     speaks: bool,
+    /// By the labels and by what became of its claims in this repository.
+    speaks_here: bool,
+    replayed: Replayed,
+    heard: Heard,
 }
 
 /// Which checks may speak.
 fn checks(settings: &Settings) -> Result<ExitCode, Failure> {
+    // Without a repository or an index nothing is known of outcomes.
+    let store = Place::open(settings).ok().and_then(|place| place.existing().ok().flatten());
+    let outcomes = store.map(|store| Outcomes::of(&store)).unwrap_or_default();
     let voice = |score: Score| {
         let (low, high) = score.interval();
-        Voice { precision: score.precision(), low, high, speaks: score.speaks(), score }
+        let standing = outcomes.standing(&score.check);
+        let speaks_here = calibration::voice(&score, &standing).is_some();
+        let Standing { replayed, heard } = standing;
+        let (precision, speaks) = (score.precision(), score.speaks());
+        Voice { precision, low, high, speaks, speaks_here, replayed, heard, score }
     };
     let voices = Voices {
         speaks_from: calibration::SPEAKS_FROM,
@@ -111,13 +124,30 @@ fn checks(settings: &Settings) -> Result<ExitCode, Failure> {
 fn shown_voices(voices: &Voices) -> String {
     let mut out = format!("  {:<18}{:<9}{:<7}{:<11}{:<12}\n", "check", "judged", "right", "precision", "95 %");
     for voice in &voices.checks {
-        let Voice { score, precision, low, high, speaks } = voice;
-        let word = if *speaks { "speaks" } else { "silent" };
+        let Voice { score, precision, low, high, speaks, speaks_here, .. } = voice;
+        let word = match (speaks, speaks_here) {
+            (true, true) => "speaks",
+            (true, false) => "silent here",
+            (false, _) => "silent",
+        };
         let figures = match score.n {
             0 => format!("{:<23}", ""),
             _ => format!("{precision:<11.2}{:<12}", format!("{low:.2}-{high:.2}")),
         };
         out.push_str(&format!("  {:<18}{:<9}{:<7}{figures}{word}\n", score.check, score.n, score.right));
+    }
+    for Voice { score, replayed, heard, .. } in voices.checks.iter().filter(|voice| voice.speaks) {
+        if replayed.claims > 0 {
+            let Replayed { claims, borne_out, base_rate } = replayed;
+            out.push_str(&format!(
+                "\n  {}: {borne_out} of {claims} past claims here borne out, base rate {base_rate:.2}",
+                score.check
+            ));
+        }
+        if heard.taken_up + heard.turned_down > 0 {
+            let Heard { taken_up, turned_down, .. } = heard;
+            out.push_str(&format!("\n  {}: {taken_up} comments taken up, {turned_down} turned down", score.check));
+        }
     }
     out.push_str(&format!("\n  a check speaks from a lower bound of {:.2}\n", voices.speaks_from));
     out.push_str("  a repository can ask for a silent one: `speak = [\"copied-doc\"]` in precedent.toml\n");

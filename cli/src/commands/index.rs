@@ -8,6 +8,7 @@ use precedent_pipeline::{IndexOptions, UpkeepOptions};
 use serde::Serialize;
 
 use super::json_line;
+use super::upkeep::{self, Replayed};
 use crate::args::{IndexArguments, Reparse};
 use crate::failure::Failure;
 use crate::place::{Place, Settings, shown_place};
@@ -35,21 +36,33 @@ pub(crate) fn run(settings: &Settings, options: &IndexArguments) -> Result<ExitC
         memory: (options.memory as usize) << 20,
     };
     let embedder = model::choose(&place, options.model.as_deref(), model::device(options.device.as_deref())?)?;
-    let ready = place.bring_up(&tips, &UpkeepOptions { rebuild, embedder, index })?;
-    let report = &ready.report;
-    for caveat in screen::caveats(report) {
+    let mut ready = place.bring_up(&tips, &UpkeepOptions { rebuild, embedder, index })?;
+    for caveat in screen::caveats(&ready.report) {
         screen::tell(&format!("note: {caveat}"));
     }
+    let replay = match options.no_replay || ready.report.interrupted {
+        true => None,
+        false => Some(upkeep::replay(&place, &ready.store, &tips[0], options.replay)),
+    };
+    if let Some(generation) = replay.as_ref().and_then(|replay| replay.generation) {
+        ready.report.generation = generation;
+    }
+    let report = &ready.report;
     Runner::from_environment().note(&precedent_bot::github::summary::indexed(report));
     if settings.json {
-        screen::print(&json_line(&WithMemory { report, peak_rss_bytes: peak_rss_bytes() }))?;
+        let peak_rss_bytes = peak_rss_bytes();
+        screen::print(&json_line(&Whole { report, peak_rss_bytes, replay: replay.as_ref() }))?;
     } else if report.commits == 0 && !report.interrupted {
         let commits = screen::counted(report.totals.commits, "commit");
         screen::print(&format!("  nothing new since {} · {commits} indexed\n", short(&tips[0])))?;
     } else {
         screen::print(&screen::index_summary(report, &ready.model, &shown_place(ready.store.location())))?;
     }
-    if report.interrupted { Err(Failure::interrupted()) } else { Ok(ExitCode::SUCCESS) }
+    if let Some(replay) = replay.as_ref().filter(|_| !settings.json) {
+        screen::print(&replay.shown())?;
+    }
+    let interrupted = report.interrupted || replay.is_some_and(|replay| replay.interrupted);
+    if interrupted { Err(Failure::interrupted()) } else { Ok(ExitCode::SUCCESS) }
 }
 
 /// What benches compare with `git log --raw -c`.
@@ -66,11 +79,13 @@ fn list_changes(place: &Place, tips: &[ObjectId]) -> Result<ExitCode, Failure> {
 }
 
 #[derive(Serialize)]
-struct WithMemory<'a> {
+struct Whole<'a> {
     #[serde(flatten)]
     report: &'a precedent_pipeline::IndexReport,
     /// Null where the system does not tell.
     peak_rss_bytes: Option<u64>,
+    /// Null where past changes were not to be replayed.
+    replay: Option<&'a Replayed>,
 }
 
 /// The most memory this process has held, as Linux counts it.

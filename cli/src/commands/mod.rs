@@ -15,6 +15,7 @@ mod runtime;
 mod search;
 mod store;
 mod survey;
+mod upkeep;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

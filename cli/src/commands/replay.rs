@@ -28,7 +28,7 @@ pub(crate) fn run(settings: &Settings, options: &ReplayArguments) -> Result<Exit
             .with_hint("bring the index up to it: precedent index --tip REV"));
     };
     if options.keep {
-        keep(&place, &found)?;
+        keep(&super::store::existing(&place)?, |kept| kept.with(&tip, found.replayed, 0, found.claims.clone()))?;
     }
     let name = super::eval::name(&place.repository);
     let text = match settings.json {
@@ -51,14 +51,14 @@ pub(crate) fn run(settings: &Settings, options: &ReplayArguments) -> Result<Exit
     Ok(ExitCode::SUCCESS)
 }
 
-/// Puts what became of the claims into the store.
-fn keep(place: &Place, found: &Replay) -> Result<(), Failure> {
-    let store = super::store::existing(place)?;
+/// Puts what became of the claims into the store, and says which generation that is.
+pub(super) fn keep(store: &Store, outcomes: impl FnOnce(Outcomes) -> Outcomes) -> Result<Option<u64>, Failure> {
     let lock = store.lock()?;
-    let mut store = Store::open(store.location())?.unwrap_or(store);
-    let outcomes = Outcomes::of(&store).with(found);
+    // Another run may have written since; a store that is gone by now has nothing to keep.
+    let Some(mut store) = Store::open(store.location())? else { return Ok(None) };
+    let outcomes = outcomes(Outcomes::of(&store));
     store.put_blob(&lock, BLOB, outcomes.to_value())?;
-    Ok(())
+    Ok(Some(store.manifest().generation))
 }
 
 #[derive(Serialize)]
@@ -102,12 +102,15 @@ fn shown(name: &str, replay: &Replay) -> String {
     }
     if !replay.outcomes.is_empty() {
         out.push_str("\n  what happened next, within 14 days and by the same author\n");
-        out.push_str(&format!("  {:<16}{:>8}{:>12}{:>8}{:>11}\n", "", "alarms", "borne out", "rate", "base rate"));
+        out.push_str(&format!(
+            "  {:<16}{:>8}{:>8}{:>12}{:>8}{:>11}\n",
+            "", "alarms", "told", "borne out", "rate", "base rate"
+        ));
     }
     for (check, outcome) in &replay.outcomes {
         out.push_str(&format!(
-            "  {check:<16}{:>8}{:>12}{:>8.3}{:>11.3}\n",
-            outcome.alarms, outcome.borne_out, outcome.rate, outcome.base_rate
+            "  {check:<16}{:>8}{:>8}{:>12}{:>8.3}{:>11.3}\n",
+            outcome.alarms, outcome.told, outcome.borne_out, outcome.rate, outcome.base_rate
         ));
     }
     out
