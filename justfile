@@ -86,6 +86,12 @@ sarif: workflows
     cargo test --workspace sarif
     tests/sarif.sh target/workflows/bin/check-jsonschema
 
+# Look at the HTML report of a change in a headless Chromium, light and dark, narrow and by keyboard:
+# just page path/to/clone BASE..HEAD. Needs Chromium and npm; then look at target/page/pictures.
+page repo range:
+    cargo build
+    tests/page/run.sh {{repo}} {{range}}
+
 # Hold the lines that may carry a comment against `git diff`, read by an independent parser: just anchors path/to/clone...
 # Needs Python 3 with venv.
 anchors +repos:

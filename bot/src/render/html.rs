@@ -219,7 +219,13 @@ impl Page<'_> {
         out.push_str("<section id=\"diff\" aria-labelledby=\"diff-title\">\n<h2 id=\"diff-title\">Diff</h2>\n");
         let mut left = MAX_DIFF_LINES;
         let mut left_out = 0;
-        for file in self.review.change.shown_files() {
+        let mut files: Vec<&ChangedFile> = self.review.change.shown_files().collect();
+        let hunks = files.iter().flat_map(|file| &file.diff.hunks);
+        if hunks.map(|hunk| hunk.old_lines.max(hunk.new_lines) as usize).sum::<usize>() > MAX_DIFF_LINES {
+            // Where not all can be shown, claims have their places all the same.
+            files.sort_by_key(|file| !self.review.findings.iter().any(|finding| finding.path == *file.path));
+        }
+        for file in files {
             if left == 0 {
                 left_out += 1;
                 continue;
@@ -278,6 +284,10 @@ impl Page<'_> {
                     self.claims_at(file, Side::Right, at_new, out);
                     (at_old, at_new) = (at_old + 1, at_new + 1);
                 }
+            }
+            if at_old < old_end || at_new < new_end {
+                out.push_str("<tr class=\"at\"><td></td><td></td><td>The rest is left out here.</td></tr>\n");
+                break;
             }
         }
         out.push_str("</table></div></details>\n");
