@@ -79,7 +79,7 @@ fn a_store_is_a_path_a_file_url_or_memory() {
     let fixture = Fixture::new("review");
     let place = fixture.beside("a store");
     let url = format!("file://{}", place.display()).replace(' ', "%20");
-    assert_eq!(fixture.json(&["index", "--json", "--store", &url])["generation"], 1);
+    assert_eq!(fixture.json(&["index", "--json", "--no-replay", "--store", &url])["generation"], 1);
     let path = place.to_string_lossy();
     assert_eq!(fixture.json(&["index", "--json", "--store", &path])["commits"], 0);
     // Nothing is left of this one, and it answers all the same.
