@@ -83,7 +83,7 @@ pub(crate) struct IndexArguments {
     pub(crate) memory: u32,
 
     /// Afterwards review past changes as of then, for so many seconds at the most, until the last 500 are done
-    /// [default: 3 seconds, and only if there are 20 new ones]
+    /// [default: one second, and only if there are 20 new ones]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub(crate) replay: Option<u32>,
 

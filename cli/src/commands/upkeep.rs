@@ -15,7 +15,7 @@ use crate::progress::interruptible;
 use crate::screen;
 
 /// Seconds where none are given.
-const SECONDS: u32 = 3;
+const SECONDS: u32 = 1;
 /// New changes from which on they are replayed unasked: a few say nothing of a rate, and must not be waited for.
 const LEAST_NEW: usize = 20;
 
