@@ -24,6 +24,24 @@ const MIN_LINES_OF_SAME: usize = 7;
 const MIN_LINES_IN_FILE: usize = 25;
 const SAME_OVERLAP: f32 = 0.95;
 
+/// Whether two files stand for each other in two places, so that what is alike in them is alike on purpose: `locale/be/a.js` and
+/// `locale/ru/a.js`, whose paths differ in one directory alone, or `walk.rs` and `walk_async.rs` beside it.
+fn are_counterparts(one: &str, two: &str) -> bool {
+    let (one, two): (Vec<&str>, Vec<&str>) = (one.split('/').collect(), two.split('/').collect());
+    let mut differing = one.iter().zip(&two).enumerate().filter(|(_, (one, two))| one != two);
+    let (Some((at, (one_part, two_part))), None, true) = (differing.next(), differing.next(), one.len() == two.len())
+    else {
+        return false;
+    };
+    if at + 1 < one.len() {
+        return true;
+    }
+    let stem = |name: &str| name.split('.').next().unwrap_or_default().to_lowercase();
+    let (one, two) = (stem(one_part), stem(two_part));
+    let goes_on = |short: &str, long: &str| long.strip_prefix(short).is_some_and(|rest| rest.starts_with(['_', '-']));
+    goes_on(&one, &two) || goes_on(&two, &one)
+}
+
 /// Living nodes that are like a changed one.
 pub(super) fn facts(change: &Change, precedents: &Precedents<'_>, evidence: &Evidence<'_>) -> Vec<Fact> {
     of(change, &precedents.neighbours, evidence)
@@ -89,6 +107,7 @@ pub(crate) fn of(change: &Change, neighbours: &[Vec<Neighbour>], evidence: &Evid
                     && !is_boilerplate
                     && near.overlap >= MIN_SHOWN_OVERLAP
                     && !stands_apart("", &place.path, &place.container)
+                    && !are_counterparts(path, &place.path)
                     && is_long(lines, *place.path == **path, near.overlap),
                 here: None,
                 citations: vec![citation],
@@ -111,6 +130,27 @@ mod tests {
             3
         );
         assert_eq!(lines_of_code(""), 0);
+    }
+
+    #[test]
+    fn counterparts_are_told_by_their_paths() {
+        for (one, two) in [
+            ("src/locale/be/_lib/a.js", "src/locale/ru/_lib/a.js"),
+            ("src/commands/tag/delete.rs", "src/commands/bookmark/delete.rs"),
+            ("lib/walk.rs", "lib/walk_async.rs"),
+        ] {
+            assert!(are_counterparts(one, two) && are_counterparts(two, one), "{one} {two}");
+        }
+        for (one, two) in [
+            ("src/a.rs", "src/a.rs"),
+            ("src/retry.rs", "src/client.rs"),
+            ("src/a/one.rs", "src/b/two.rs"),
+            ("src/a/b/x.rs", "src/c/d/x.rs"),
+            ("src/walk.rs", "src/walker.rs"),
+            ("a.rs", "src/a.rs"),
+        ] {
+            assert!(!are_counterparts(one, two) && !are_counterparts(two, one), "{one} {two}");
+        }
     }
 
     #[test]

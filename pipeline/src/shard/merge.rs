@@ -242,18 +242,14 @@ fn by_level(shards: &[&ShardEntry], limits: Limits) -> Vec<Range<usize>> {
             groups.truncate(rest);
             groups.extend(joined);
         }
-        // What stands before a full one has no larger neighbour to wait for.
-        if let [before @ .., last] = &groups[..]
-            && limits.is_full(last)
-        {
-            let small = before.iter().rev().take_while(|group| !limits.is_full(group)).count();
+        // What stands before a full one has no larger neighbour to wait for. Joining may have made several, so each is looked at.
+        let mut until = groups.len();
+        while let Some(full) = groups[..until].iter().rposition(|group| limits.is_full(group)) {
+            let small = groups[..full].iter().rev().take_while(|group| !limits.is_full(group)).count();
+            until = full - small;
             if small > 1 {
-                let last = last.clone();
-                let rest = before.len() - small;
-                let joined = limits.joined(&before[rest..]);
-                groups.truncate(rest);
-                groups.extend(joined);
-                groups.push(last);
+                let joined = limits.joined(&groups[until..full]);
+                groups.splice(until..full, joined);
             }
         }
     }
@@ -346,6 +342,10 @@ mod tests {
         // More than half of what may be joined is full.
         assert_eq!(merged(&[151; 20]), [151; 20]);
         assert_eq!(merged(&[140, 140, 151]), [280, 151]);
+        // The full one that joining made is not the last one.
+        let limits = Limits { full_bytes: 2514, most_rows: 6000 };
+        let rows = [1000, 1000, 416, 707, 919, 982, 525, 2513];
+        assert_eq!(merged_within(&rows, limits), [2000, 3549, 2513]);
     }
 
     #[test]
