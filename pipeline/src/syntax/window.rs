@@ -355,7 +355,11 @@ impl Plan {
                     block.start <= lines.start && lines.end < block.end
                 };
                 let in_file = holder == file;
-                let open_left = unchanged(lines.start..run_lines.start) && (begins_alike || !in_file);
+                // What begins with its holder is next to what stands before that, such as a comment before the first item of
+                // a body in Ruby, which lies outside of the body.
+                let begins_with_holder = !in_file && run_lines.start <= lines.start;
+                let open_left =
+                    unchanged(lines.start..run_lines.start) && (begins_alike || !in_file) && !begins_with_holder;
                 let open_right = unchanged(run_lines.end..lines.end) && (ends_alike || !in_file) && ends_itself;
                 plan.run(past, run, open_left, open_right);
                 at += length;

@@ -246,3 +246,14 @@ fn parts_of_a_long_function_do_not_come_over_with_what_is_nested_in_it() {
     let readings = check("rust", &[source.clone(), source.replace("a();", "c();"), source.replace("b();", "d();")]);
     assert_eq!(readings[1..], [Reading::Windows, Reading::Windows]);
 }
+
+/// In Ruby a comment before the first item of a body lies outside of the body's node.
+#[test]
+fn a_comment_put_before_the_first_item_of_a_body_is_that_items() {
+    let before = "  module Helpers\n    class Session < Test\n      def env\n      end\n    end\n    extend Forwardable\n      \
+                  Session.new session(name)\n  end\n";
+    let after = before
+        .replace("    class", "    # A variant of session.\n    class")
+        .replace("      Session.new", "    #\n      Session.new");
+    check("ruby", &[before.to_owned(), after]);
+}
