@@ -19,7 +19,7 @@ const PROTOCOL: &str = "replay-2";
 /// What is known in one repository.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Outcomes {
-    /// What made and judged the claims, as [`fingerprint`] has it; what others made says nothing of ours.
+    /// What made and judged the claims, as `fingerprint` has it; what others made says nothing of ours.
     #[serde(default)]
     pub made_by: String,
     /// The commit up to which changes were replayed, in hexadecimal; empty where none were.
