@@ -81,6 +81,11 @@ workflows:
     target/workflows/bin/check-jsonschema --builtin-schema vendor.github-workflows workflows/*.yml .github/workflows/*.yml
     target/workflows/bin/check-jsonschema --builtin-schema vendor.github-actions action.yml
 
+# Look for generated inputs that fail, among others than `cargo test` draws: just inputs, or just inputs 20 500 shard::
+inputs seeds="10" cases="1000" filter="":
+    for seed in $(seq {{seeds}} | sed "s/^/$(date +%s)/"); do echo "PROPTEST_RNG_SEED=$seed"; PROPTEST_RNG_SEED=$seed \
+        PROPTEST_CASES={{cases}} cargo test --quiet --workspace --lib -- {{filter}} || exit 1; done
+
 # Hold SARIF against its schema. Needs Python 3 with venv.
 sarif: workflows
     cargo test --workspace sarif

@@ -177,7 +177,7 @@ fn check_text(node: &Node, lines: &[&str]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases / 4, ..ProptestConfig::default() })]
 
     #[test]
     fn no_line_is_lost_and_nothing_panics(source in prop_oneof![99 => source(), 1 => Just("public:".to_owned())]) {

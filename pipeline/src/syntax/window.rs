@@ -290,9 +290,14 @@ fn is_uneven(items: &[Item], inside: &[usize], lines: &Lines<'_>) -> bool {
 
 impl Past<'_> {
     /// Takes these items as changed. A statement depends on all of what it is in: whether that lists its statements at
-    /// all, and where they end.
+    /// all, and where they end. What they are in is not thinned again, since without its middle they did not come back.
     fn expose(&mut self, lost: &[usize]) {
         for &index in lost {
+            let mut around = Some(index);
+            while let Some(holder) = around.filter(|holder| !self.spans[*holder].exposed) {
+                self.spans[holder].exposed = true;
+                around = self.items[holder].within.map(|holder| holder as usize);
+            }
             let mut top = index;
             while let (Shape::Plain, Some(holder)) = (self.items[top].shape, self.items[top].within) {
                 top = holder as usize;
@@ -405,6 +410,9 @@ impl Plan {
     fn thin(&mut self, past: &Past<'_>, kept: usize) {
         let mut pending = vec![kept];
         while let Some(index) = pending.pop() {
+            if past.spans[index].exposed {
+                continue;
+            }
             if let Some(hollow) = past.hollow(index) {
                 let is_in = |inner: &usize| {
                     let lines = &past.spans[*inner].lines;
@@ -465,6 +473,8 @@ struct Span {
     can_shield: bool,
     /// Whether something in it did not parse.
     flawed: bool,
+    /// Whether it, or something in it, did not come back as a shield.
+    exposed: bool,
     /// Whether a bracket ends it, behind all that is in it. If not, it ends where its last part does, which must then be
     /// parsed.
     ends_itself: bool,
@@ -480,6 +490,7 @@ impl Span {
             can_shield: old.source[before.items[index].extent.clone()]
                 .starts_with(|letter: char| letter.is_alphanumeric() || "_#@\"'/".contains(letter)),
             flawed: false,
+            exposed: false,
             ends_itself: false,
             lines,
         }

@@ -155,7 +155,7 @@ fn expected(rows: &[VectorRow]) -> Vectors {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases / 4, ..ProptestConfig::default() })]
 
     #[test]
     fn every_table_comes_back(written in generation()) {
@@ -186,7 +186,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(32))]
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases / 8, ..ProptestConfig::default() })]
 
     #[test]
     fn reviews_take_the_place_of_those_of_their_number(runs in vec(vec(review(), 0..5), 1..4)) {

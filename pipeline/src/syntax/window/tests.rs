@@ -160,7 +160,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases / 4, ..ProptestConfig::default() })]
 
     /// The same of every grammar.
     #[test]
@@ -256,4 +256,14 @@ fn a_comment_put_before_the_first_item_of_a_body_is_that_items() {
         .replace("    class", "    # A variant of session.\n    class")
         .replace("      Session.new", "    #\n      Session.new");
     check("ruby", &[before.to_owned(), after]);
+}
+
+/// Without its body this is no function, so it does not come back. What it is in then has to be read with all that is in it.
+#[test]
+fn what_does_not_come_back_without_its_middle_is_read_whole() {
+    let source = crate::syntax::tests::SAMPLES.iter().find(|(name, _)| *name == "cpp").expect("because it has one").1;
+    let [first, second] = [source.replace(" public:", "namespace z {"), source.replace(" public:", " public:\n    }")];
+    let before = first + &second;
+    let at = before.rfind("/// c\n").expect("because the sample has one");
+    check("cpp", &[before.clone(), before[..at].to_owned() + &before[at + 6..]]);
 }
