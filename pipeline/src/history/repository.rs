@@ -23,6 +23,8 @@ const DELTA_CACHE_BYTES: usize = 32 << 20;
 const TREE_DELTA_CACHE_BYTES: usize = 8 << 20;
 /// Bytes of files' contents that a handle keeps, from which on it forgets them.
 const CONTENT_BYTES: usize = 32 << 20;
+/// Bytes that a handle keeps to decode the next blob into.
+const BLOB_BUFFER_BYTES: usize = 16 << 20;
 
 /// Why history could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -275,6 +277,8 @@ pub struct Objects {
     /// Trees that are compared are decoded into these, one a side.
     pub(super) tree_buffers: RefCell<Vec<Vec<u8>>>,
     contents: RefCell<Contents>,
+    /// What blobs are decoded into.
+    blob_buffer: RefCell<Vec<u8>>,
 }
 
 /// Contents of files that were asked for, by commit and path.
@@ -290,21 +294,37 @@ impl Objects {
         let mut repo = repository.inner.to_thread_local();
         repo.object_cache_size(OBJECT_CACHE_BYTES);
         repo.objects.set_pack_cache(|| Box::new(MemoryCappedHashmap::new(TREE_DELTA_CACHE_BYTES)));
-        Objects { repo, tree_buffers: RefCell::default(), contents: RefCell::default() }
+        Objects {
+            repo,
+            tree_buffers: RefCell::default(),
+            contents: RefCell::default(),
+            blob_buffer: RefCell::default(),
+        }
     }
 
     /// A handle that keeps what blobs are stored as differences from, and not the blobs.
     pub fn for_blobs(repository: &Repository) -> Objects {
         let mut repo = repository.inner.to_thread_local();
         repo.objects.set_pack_cache(|| Box::new(MemoryCappedHashmap::new(DELTA_CACHE_BYTES)));
-        Objects { repo, tree_buffers: RefCell::default(), contents: RefCell::default() }
+        Objects {
+            repo,
+            tree_buffers: RefCell::default(),
+            contents: RefCell::default(),
+            blob_buffer: RefCell::default(),
+        }
     }
 
     /// The bytes of a blob; `None` when it is missing or not a blob.
+    ///
+    /// Decoding takes up to three times as much room. That is used again for the next one, since new memory costs the kernel
+    /// more time than inflating into it.
     pub fn blob(&self, id: &ObjectId) -> Option<Vec<u8>> {
-        let mut buffer = Vec::new();
-        self.repo.objects.find_blob(&to_gix(id), &mut buffer).ok()?;
-        Some(buffer)
+        let mut buffer = self.blob_buffer.take();
+        let content = self.repo.objects.find_blob(&to_gix(id), &mut buffer).ok().map(|blob| blob.data.to_vec());
+        if buffer.capacity() <= BLOB_BUFFER_BYTES {
+            self.blob_buffer.replace(buffer);
+        }
+        content
     }
 
     /// What the file at `path` holds in the tree of `commit`; `None` when it is missing or no blob. What was asked for
