@@ -11,9 +11,13 @@ use crate::finding::{Fact, FactKind, NodeName};
 use crate::precedent::{Neighbour, Precedents};
 use crate::render::code;
 
-/// Shared tokens from which a candidate is listed, and from which people see it.
+/// Shared tokens from which a candidate is listed, and from which people see one of the same name. Who takes a function to
+/// another file under its name has copied it, and may go on to change it there.
 const MIN_LISTED_OVERLAP: f32 = 0.6;
 const MIN_SHOWN_OVERLAP: f32 = 0.85;
+/// From this overlap on two functions are the same but for a word or two, and people see it whatever their names are. Another
+/// name says that something else is meant, and what is less alike is mostly so by form: 8 of 25 that were judged were useful.
+const SAME_OVERLAP: f32 = 0.95;
 /// From this overlap on a candidate is of the same pattern. One more of a pattern that stands there several times, as
 /// `get_u16` beside `get_u8`, `get_u32` and `get_u64`, is no news.
 const PATTERN_OVERLAP: f32 = 0.75;
@@ -22,7 +26,6 @@ const PATTERN_OVERLAP: f32 = 0.75;
 const MIN_LINES: usize = 10;
 const MIN_LINES_OF_SAME: usize = 7;
 const MIN_LINES_IN_FILE: usize = 25;
-const SAME_OVERLAP: f32 = 0.95;
 
 /// Whether two files stand for each other in two places, so that what is alike in them is alike on purpose: `locale/be/a.js` and
 /// `locale/ru/a.js`, whose paths differ in one directory alone, or `walk.rs` and `walk_async.rs` beside it.
@@ -68,6 +71,11 @@ fn lines_of_code(text: &str) -> usize {
     text.lines().filter(is_code).count()
 }
 
+/// Whether a function is so like another, of the same name or not, that it was copied and not only formed alike.
+fn is_like(is_namesake: bool, overlap: f32) -> bool {
+    overlap >= if is_namesake { MIN_SHOWN_OVERLAP } else { SAME_OVERLAP }
+}
+
 /// Whether a copy of so many lines, so like the other, is worth a look.
 fn is_long(lines: usize, is_same_file: bool, overlap: f32) -> bool {
     let least = match is_same_file {
@@ -105,7 +113,7 @@ pub(crate) fn of(change: &Change, neighbours: &[Vec<Neighbour>], evidence: &Evid
                 shown: at == 0
                     && is_worth_a_look
                     && !is_boilerplate
-                    && near.overlap >= MIN_SHOWN_OVERLAP
+                    && is_like(is_namesake, near.overlap)
                     && !stands_apart("", &place.path, &place.container)
                     && !are_counterparts(path, &place.path)
                     && is_long(lines, *place.path == **path, near.overlap),
@@ -151,6 +159,12 @@ mod tests {
         ] {
             assert!(!are_counterparts(one, two) && !are_counterparts(two, one), "{one} {two}");
         }
+    }
+
+    #[test]
+    fn what_has_another_name_must_be_the_same_but_for_a_word_or_two() {
+        assert!(is_like(true, 0.86) && !is_like(true, 0.84));
+        assert!(is_like(false, 0.96) && !is_like(false, 0.94));
     }
 
     #[test]
