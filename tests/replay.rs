@@ -1,5 +1,8 @@
 //! `precedent replay`: the past asked about itself, and nothing later.
 
+use std::process::Stdio;
+use std::time::Duration;
+
 use serde_json::Value;
 
 use crate::support::{Fixture, keys, precedent};
@@ -213,6 +216,49 @@ fn an_index_replays_new_steps_and_comes_to_what_one_replay_does() {
     fixture.json(&["replay", "--last", "100%", "--keep", "--json"]);
     assert_eq!(kept(&fixture), rewritten, "as if it had never been otherwise");
     assert_ne!(rewritten["claims"], whole["claims"]);
+}
+
+/// Steps that take a while to look at: each takes a parameter away that documentation still names, in a large file.
+fn slow_steps(fixture: &Fixture, steps: u32) {
+    fixture.git(&["init", "--quiet", "--initial-branch=main"]);
+    for step in 0..steps {
+        let function = |at: u32| {
+            let name = if at < step { "bound" } else { "limit" };
+            format!(
+                "/// Waits, at most `limit_{at}` seconds.\npub fn wait_{at}({name}_{at}: u64) -> u64 {{\n    let most = {name}_{at} * 2;\n    most + 1\n}}\n\n"
+            )
+        };
+        fixture.commit("lib.rs", &(0..4_000).map(function).collect::<String>(), "Bound one wait");
+    }
+}
+
+#[test]
+fn a_replay_after_an_index_ends_at_its_time_and_at_ctrl_c_and_keeps_what_it_did() {
+    const STEPS: u64 = 60;
+    let fixture = Fixture::empty();
+    slow_steps(&fixture, STEPS as u32);
+    fixture.json(&["index", "--json", "--no-replay"]);
+    let timed = fixture.json(&["index", "--json", "--replay", "1"])["replay"].clone();
+    let (first, behind) = (timed["steps"].as_u64().expect("a count"), timed["behind"].as_u64().expect("a count"));
+    assert!(first > 0 && behind > 0 && first + behind == STEPS, "a second is not enough for all: {timed}");
+    assert_eq!(kept(&fixture)["changes"].as_u64(), Some(first));
+
+    let child = precedent(&fixture.repo(), &["index", "--json", "--replay", "600"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the binary");
+    // As long as what came before took, so that it is among its steps, and not at their end.
+    std::thread::sleep(Duration::from_secs_f64(timed["seconds"].as_f64().expect("seconds")));
+    let killed = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill");
+    assert!(killed.success());
+    let ran = child.wait_with_output().expect("an end");
+    assert_eq!(ran.status.code(), Some(130));
+    let report: Value = serde_json::from_slice(&ran.stdout).expect("what was done is told");
+    let stopped = &report["replay"];
+    let (second, behind) = (stopped["steps"].as_u64().expect("a count"), stopped["behind"].as_u64().expect("a count"));
+    assert!(second > 0 && behind > 0 && first + second + behind == STEPS, "{timed} {stopped}");
+    assert_eq!(kept(&fixture)["changes"].as_u64(), Some(first + second), "it goes on where it ended");
 }
 
 #[test]
