@@ -144,3 +144,57 @@ fn near_copies_are_those_that_a_review_of_the_step_would_show() {
     assert_eq!(copy["base"].as_str(), Some(fixture.git(&["rev-parse", "HEAD~4"]).trim()));
     assert_eq!((copy["lines"][0].as_u64(), copy["like_lines"][1].as_u64()), (Some(1), Some(14)));
 }
+
+/// A move is no copy, in a change that is so large that the file's old place was not looked into.
+#[test]
+fn a_function_that_a_large_change_moves_is_no_near_copy() {
+    // As many files as a change may have to be looked into, one in two places.
+    const FILES: usize = 1_001;
+    let fixture = Fixture::empty();
+    fixture.git(&["init", "--quiet", "--initial-branch", "main"]);
+    let old = fixture.repo().join("old");
+    std::fs::create_dir_all(&old).expect("a folder");
+    for at in 0..FILES {
+        std::fs::write(old.join(format!("{at:04}.txt")), format!("{at}\n")).expect("a file");
+    }
+    let sum: String = (0..9).map(|at| format!("    let part_{at} = list[{at}] * {at};\n")).collect();
+    let function = format!("pub fn weigh(list: &[u32]) -> u32 {{\n{sum}    part_0 + part_8\n}}\n");
+    fixture.commit("old/weigh.rs", &function, "Weigh");
+    fixture.git(&["mv", "old", "new"]);
+    fixture.git(&["commit", "--quiet", "--message", "Move everything"]);
+    fixture.commit("other/weigh.rs", &function, "Weigh elsewhere");
+    let lines = fixture.json_lines(&["eval", "copies", "--queries", "50"]);
+    let (summary, copies) = lines.split_last().expect("a summary");
+    assert_eq!((&summary["asked"], &summary["shown"]), (&2.into(), &1.into()), "{lines:?}");
+    assert_eq!(copies[0]["about"]["path"], "other/weigh.rs", "a copy is one");
+}
+
+/// What another name has must be the same but for a word or two, documentation is no code, and a bundle is nobody's work.
+#[test]
+fn a_near_copy_is_shown_by_its_name_its_code_and_its_place() {
+    let fixture = Fixture::empty();
+    fixture.git(&["init", "--quiet", "--initial-branch", "main"]);
+    let rust = |name: &str, most: &str| {
+        let sum: String = (0..8).map(|at| format!("    let {most}_{at} = list[{at}] * {at};\n")).collect();
+        format!(
+            "pub fn {name}(list: &[u32]) -> u32 {{\n{sum}    let left = list[8] * 8;\n    let right = list[9] * 9;\n    left + right\n}}\n"
+        )
+    };
+    let script = |lines: usize| -> String {
+        let sum: String = (0..lines).map(|at| format!("  const part{at} = list[{at}] * {at};\n")).collect();
+        format!("function weigh(list) {{\n{sum}  return part0 + part1;\n}}\n")
+    };
+    let python = "def weigh(items):\n    \"\"\"\n    Weighs all items,\n    one after the other,\n    as the scales have it.\n    \"\"\"\n    total = sum(item.weight * item.count for item in items)\n    most = max(item.weight * item.count for item in items)\n    return total - most\n";
+    fixture.commit("src/first.rs", &rust("weigh", "part"), "Weigh");
+    fixture.commit("src/scale.js", &script(12), "Weigh in a script");
+    fixture.commit("tools/scale.py", python, "Weigh in Python");
+    fixture.commit("src/renamed.rs", &rust("price", "share"), "Price, which is formed alike");
+    fixture.commit("web/dist/all.js", &script(12), "Build");
+    fixture.commit("more/short.py", python, "Weigh again in three lines");
+    let none = fixture.json_lines(&["eval", "copies", "--queries", "50"]);
+    assert_eq!(none.last().expect("a summary")["shown"], 0, "{none:?}");
+    fixture.commit("src/renamed.rs", "\n", "Take prices out");
+    fixture.commit("lib/second.rs", &rust("weigh", "share"), "Weigh elsewhere");
+    let lines = fixture.json_lines(&["eval", "copies", "--queries", "1"]);
+    assert_eq!(lines[0]["about"]["path"], "lib/second.rs", "{lines:?}");
+}

@@ -2,7 +2,7 @@
 
 use precedent_pipeline::lineage::last_name;
 use precedent_pipeline::search::stands_apart;
-use precedent_pipeline::syntax::Kind;
+use precedent_pipeline::syntax::{Kind, documented};
 
 use crate::change::{Change, ChangedNode};
 use crate::companions::features::is_test;
@@ -58,8 +58,21 @@ pub(crate) fn may_be_shown(node: &ChangedNode) -> bool {
     node.before.is_none()
         && piece.kind == Kind::Function
         && lines_of_code(&piece.text) >= MIN_LINES_OF_SAME
+        && own_lines(node) >= MIN_LINES_OF_SAME
+        && !is_built(path)
         && !is_test(piece.kind.as_str(), path)
         && !stands_apart(piece.kind.as_str(), path, &piece.container)
+}
+
+/// Whether a build wrote the file: a bundle holds its libraries, as the next one does.
+fn is_built(path: &str) -> bool {
+    path.split('/').any(|part| part == "dist")
+}
+
+/// Lines of a node as it stands that are code; a string that documents it, as in Python, is none.
+fn own_lines(node: &ChangedNode) -> usize {
+    let (_, piece) = node.now();
+    lines_of_code(&documented(node.language, &piece.text).code)
 }
 
 /// Lines that are neither blank nor comments.
@@ -93,7 +106,7 @@ pub(crate) fn of(change: &Change, neighbours: &[Vec<Neighbour>], evidence: &Evid
         let Some((path, piece)) = &node.after else { continue };
         let is_pattern = neighbours.iter().filter(|near| near.overlap >= PATTERN_OVERLAP).count() > 1;
         let is_worth_a_look = may_be_shown(node) && !is_pattern;
-        let lines = lines_of_code(&piece.text);
+        let lines = if is_worth_a_look { own_lines(node) } else { 0 };
         for (at, near) in neighbours.iter().filter(|near| near.overlap >= MIN_LISTED_OVERLAP).enumerate() {
             let place = &near.place;
             let Some(citation) = evidence.cite(&change.base, &place.path, place.start_line, place.end_line) else {
@@ -104,6 +117,8 @@ pub(crate) fn of(change: &Change, neighbours: &[Vec<Neighbour>], evidence: &Evid
             let has_home = [&*place.symbol, &*piece.symbol].iter().any(|symbol| *symbol != last_name(symbol));
             let is_for_one = piece.text.lines().any(|line| line.trim_start().starts_with("#[cfg("));
             let is_boilerplate = is_namesake && (has_home || is_for_one || *place.path == **path);
+            // What goes away was moved. Its nodes tell so themselves where the file was looked into.
+            let is_going = change.file(&place.path).is_some_and(|file| !file.exists);
             facts.push(Fact {
                 kind: FactKind::Copy,
                 node: NodeName { path: place.path.to_string(), symbol: place.symbol.to_string() },
@@ -113,6 +128,8 @@ pub(crate) fn of(change: &Change, neighbours: &[Vec<Neighbour>], evidence: &Evid
                 shown: at == 0
                     && is_worth_a_look
                     && !is_boilerplate
+                    && !is_going
+                    && !is_built(&place.path)
                     && is_like(is_namesake, near.overlap)
                     && !stands_apart("", &place.path, &place.container)
                     && !are_counterparts(path, &place.path)
@@ -138,6 +155,12 @@ mod tests {
             3
         );
         assert_eq!(lines_of_code(""), 0);
+    }
+
+    #[test]
+    fn a_bundle_is_known_by_its_folder() {
+        assert!(is_built(".github/actions/msi/dist/index.js") && is_built("dist/a.js"));
+        assert!(!is_built("src/dist.js") && !is_built("src/distance/a.js"));
     }
 
     #[test]
