@@ -59,14 +59,16 @@ pub(crate) fn may_be_shown(node: &ChangedNode) -> bool {
         && piece.kind == Kind::Function
         && lines_of_code(&piece.text) >= MIN_LINES_OF_SAME
         && own_lines(node) >= MIN_LINES_OF_SAME
-        && !is_built(path)
+        && !is_aside(path)
         && !is_test(piece.kind.as_str(), path)
         && !stands_apart(piece.kind.as_str(), path, &piece.container)
 }
 
-/// Whether a build wrote the file: a bundle holds its libraries, as the next one does.
-fn is_built(path: &str) -> bool {
-    path.split('/').any(|part| part == "dist")
+/// Whether a build wrote the file, or brought others' code in: a bundle holds its libraries, as the next one does. Or whether it
+/// tests, in a folder that is not called so.
+fn is_aside(path: &str) -> bool {
+    const FOLDERS: [&str; 5] = ["dist", "fuzz", "fuzzing", "regress", "vendors"];
+    path.rsplit_once('/').is_some_and(|(folders, _)| folders.split('/').any(|part| FOLDERS.contains(&part)))
 }
 
 /// Lines of a node as it stands that are code; a string that documents it, as in Python, is none.
@@ -129,7 +131,7 @@ pub(crate) fn of(change: &Change, neighbours: &[Vec<Neighbour>], evidence: &Evid
                     && is_worth_a_look
                     && !is_boilerplate
                     && !is_going
-                    && !is_built(&place.path)
+                    && !is_aside(&place.path)
                     && is_like(is_namesake, near.overlap)
                     && !stands_apart("", &place.path, &place.container)
                     && !are_counterparts(path, &place.path)
@@ -158,9 +160,9 @@ mod tests {
     }
 
     #[test]
-    fn a_bundle_is_known_by_its_folder() {
-        assert!(is_built(".github/actions/msi/dist/index.js") && is_built("dist/a.js"));
-        assert!(!is_built("src/dist.js") && !is_built("src/distance/a.js"));
+    fn what_is_built_or_tests_is_known_by_its_folder() {
+        assert!(is_aside(".github/actions/msi/dist/index.js") && is_aside("regress/hooks.sh"));
+        assert!(!is_aside("src/dist.js") && !is_aside("src/distance/a.js") && !is_aside("fuzz"));
     }
 
     #[test]
