@@ -160,13 +160,14 @@ fn a_function_that_a_large_change_moves_is_no_near_copy() {
     let sum: String = (0..9).map(|at| format!("    let part_{at} = list[{at}] * {at};\n")).collect();
     let function = format!("pub fn weigh(list: &[u32]) -> u32 {{\n{sum}    part_0 + part_8\n}}\n");
     fixture.commit("old/weigh.rs", &function, "Weigh");
-    fixture.git(&["mv", "old", "new"]);
+    std::fs::create_dir_all(fixture.repo().join("new")).expect("a folder");
+    fixture.git(&["mv", "old", "new/deep"]);
     fixture.git(&["commit", "--quiet", "--message", "Move everything"]);
-    fixture.commit("other/weigh.rs", &function, "Weigh elsewhere");
+    fixture.commit("other/scale.rs", &function, "Weigh elsewhere");
     let lines = fixture.json_lines(&["eval", "copies", "--queries", "50"]);
     let (summary, copies) = lines.split_last().expect("a summary");
     assert_eq!((&summary["asked"], &summary["shown"]), (&2.into(), &1.into()), "{lines:?}");
-    assert_eq!(copies[0]["about"]["path"], "other/weigh.rs", "a copy is one");
+    assert_eq!(copies[0]["about"]["path"], "other/scale.rs", "a copy is one");
 }
 
 /// What another name has must be the same but for a word or two, documentation is no code, and a bundle is nobody's work.
@@ -180,16 +181,14 @@ fn a_near_copy_is_shown_by_its_name_its_code_and_its_place() {
             "pub fn {name}(list: &[u32]) -> u32 {{\n{sum}    let left = list[8] * 8;\n    let right = list[9] * 9;\n    left + right\n}}\n"
         )
     };
-    let script = |lines: usize| -> String {
-        let sum: String = (0..lines).map(|at| format!("  const part{at} = list[{at}] * {at};\n")).collect();
-        format!("function weigh(list) {{\n{sum}  return part0 + part1;\n}}\n")
-    };
+    let push: String = (0..12).map(|at| format!("  out.push(rows.get('k{at}').price + base);\n")).collect();
+    let script = format!("function weigh(rows, base, out) {{\n{push}  return out.length;\n}}\n");
     let python = "def weigh(items):\n    \"\"\"\n    Weighs all items,\n    one after the other,\n    as the scales have it.\n    \"\"\"\n    total = sum(item.weight * item.count for item in items)\n    most = max(item.weight * item.count for item in items)\n    return total - most\n";
     fixture.commit("src/first.rs", &rust("weigh", "part"), "Weigh");
-    fixture.commit("src/scale.js", &script(12), "Weigh in a script");
+    fixture.commit("src/scale.js", &script, "Weigh in a script");
     fixture.commit("tools/scale.py", python, "Weigh in Python");
     fixture.commit("src/renamed.rs", &rust("price", "share"), "Price, which is formed alike");
-    fixture.commit("web/dist/all.js", &script(12), "Build");
+    fixture.commit("web/dist/all.js", &script, "Build");
     fixture.commit("more/short.py", python, "Weigh again in three lines");
     let none = fixture.json_lines(&["eval", "copies", "--queries", "50"]);
     assert_eq!(none.last().expect("a summary")["shown"], 0, "{none:?}");
