@@ -138,11 +138,12 @@ fn stored_examples_of_every_format_still_read() {
         let lines: Vec<String> = content(&folder).into_iter().filter(|line| !line.starts_with("vector ")).collect();
         let expected = std::fs::read_to_string(folder.join("content.txt")).expect("what it holds");
         assert!(lines.join("\n") == expected.trim_end(), "{}", folder.display());
+        assert_eq!(folder.file_name(), Some(format!("v{}", store.manifest().format).as_ref()), "{}", folder.display());
         assert_eq!(store.reviews().expect("readable"), said(store.manifest().tips[0]), "{}", folder.display());
         assert_eq!(store.manifest().reviews, told());
         formats += 1;
     }
-    assert!(formats > 0);
+    assert_eq!(formats, 2, "formats 2 and 3");
 }
 
 /// What the stored examples have in the table `reviews`, whose rows no fixture brings.

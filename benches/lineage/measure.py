@@ -290,9 +290,9 @@ def sample(options, git, store):
         meta, path = line.split("\t", 1)
         paths.setdefault(meta.split()[2], []).append(path)
     rows = duckdb.sql(
-        f"""SELECT DISTINCT lower(hex(blob)), symbol, start_line, end_line FROM '{store}/spans/*.parquet' AS spans
+        f"""SELECT DISTINCT lower(hex(blob)), symbol, start_line, start_line + lines - 1 FROM '{store}/spans/*.parquet' AS spans
         JOIN '{store}/chunks/*.parquet' AS chunks ON spans.chunk = chunks.number
-        WHERE kind = 'function' AND lang = 'rust' AND end_line >= start_line + 2"""
+        WHERE kind = 'function' AND lang = 'rust' AND lines >= 3"""
     ).fetchall()
     found = sorted((path, s, a, b) for blob, s, a, b in rows for path in paths.get(blob, []))
     names = collections.Counter((path, symbol) for path, symbol, _, _ in found)

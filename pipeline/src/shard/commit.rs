@@ -10,7 +10,7 @@ use super::folder::TEMPORARY;
 use super::ids::ObjectId;
 use super::location::{Location, Medium};
 use super::lock::WriteLock;
-use super::manifest::{MANIFEST, Manifest, Retired, ShardEntry, is_shard_name};
+use super::manifest::{FORMAT, MANIFEST, Manifest, Retired, ShardEntry, is_shard_name};
 use super::rows::{ChunkRow, CommitRow, EditRow, SpanRow, VectorRow};
 use super::schema::{Effort, Table};
 use super::store::Store;
@@ -108,6 +108,7 @@ impl Store {
     ) -> Result<Vec<Retired>, StoreError> {
         // Writing shards may have taken longer than a lease. Who took it over may have removed them, for no manifest names them.
         lock.renew()?;
+        next.format = FORMAT;
         let now = seconds_now();
         let over: Vec<Retired> = next.retired.extract_if(.., |file| file.is_over(now, grace)).collect();
         let path = self.medium().name(MANIFEST);

@@ -125,9 +125,8 @@ impl Decode for EditRow {
         let mut before_symbol = strings.column(batch, "before_symbol")?;
         let similarity: &Float32Array = column(batch, "similarity")?;
         let start_line: &UInt32Array = required(batch, "start_line")?;
-        let end_line: &UInt32Array = required(batch, "end_line")?;
-        let before_blob: &BinaryArray = column(batch, "before_blob")?;
-        let after_blob: &BinaryArray = column(batch, "after_blob")?;
+        let end_line = last_lines(batch, start_line)?;
+        let blobs = decode_blobs(batch)?;
         let mut skipped = strings.column(batch, "skipped")?;
         for i in 0..batch.num_rows() {
             out.push(Self {
@@ -142,9 +141,9 @@ impl Decode for EditRow {
                 before_symbol: before_symbol[i].take(),
                 similarity: similarity.is_valid(i).then(|| similarity.value(i)),
                 start_line: start_line.value(i),
-                end_line: end_line.value(i),
-                before_blob: before_blob.is_valid(i).then(|| object_id(before_blob.value(i))).transpose()?,
-                after_blob: after_blob.is_valid(i).then(|| object_id(after_blob.value(i))).transpose()?,
+                end_line: end_line[i],
+                before_blob: blobs[i][0],
+                after_blob: blobs[i][1],
                 skipped: skipped[i].take(),
             });
         }
@@ -172,7 +171,7 @@ impl Decode for SpanRow {
         let symbol = strings.required(batch, "symbol")?;
         let container = strings.required(batch, "container")?;
         let start_line: &UInt32Array = required(batch, "start_line")?;
-        let end_line: &UInt32Array = required(batch, "end_line")?;
+        let end_line = last_lines(batch, start_line)?;
         for (i, (symbol, container)) in symbol.into_iter().zip(container).enumerate() {
             out.push(Self {
                 blob: object_id(blob.value(i))?,
@@ -180,7 +179,7 @@ impl Decode for SpanRow {
                 symbol,
                 container,
                 start_line: start_line.value(i),
-                end_line: end_line.value(i),
+                end_line: end_line[i],
             });
         }
         Ok(())
@@ -271,6 +270,39 @@ pub(super) fn decode_chunk_ids(batch: &RecordBatch, out: &mut Vec<(u32, ChunkId)
     Ok(())
 }
 
+/// The last line of each row: its first line and how many there are, or, in format 2, the line itself.
+fn last_lines(batch: &RecordBatch, first: &UInt32Array) -> Result<Vec<u32>, String> {
+    if batch.column_by_name("lines").is_none() {
+        return Ok(required::<UInt32Array>(batch, "end_line")?.values().to_vec());
+    }
+    let lines: &UInt32Array = required(batch, "lines")?;
+    let last = |(first, lines): (&u32, &u32)| match (first, lines) {
+        (0, 0) => Ok(0),
+        (0, _) | (_, 0) => Err(format!("{lines} lines from line {first} on")),
+        _ => first.checked_add(lines - 1).ok_or_else(|| format!("{lines} lines from line {first} on")),
+    };
+    first.values().iter().zip(lines.values()).map(last).collect()
+}
+
+/// The blobs before and after each edit: in one column, or, in format 2, in one each.
+pub(super) fn decode_blobs(batch: &RecordBatch) -> Result<Vec<[Option<ObjectId>; 2]>, String> {
+    let some = |array: &BinaryArray, at: usize| array.is_valid(at).then(|| object_id(array.value(at))).transpose();
+    let rows = 0..batch.num_rows();
+    if batch.column_by_name("blobs").is_none() {
+        let (before, after): (&BinaryArray, &BinaryArray) =
+            (column(batch, "before_blob")?, column(batch, "after_blob")?);
+        return rows.map(|row| Ok([some(before, row)?, some(after, row)?])).collect();
+    }
+    let blobs: &ListArray = column(batch, "blobs")?;
+    let sides: &BinaryArray = blobs.values().as_any().downcast_ref().ok_or_else(|| mistyped("blobs"))?;
+    rows.map(|row| match (blobs.is_valid(row), blobs.value_offsets()[row] as usize, blobs.value_length(row)) {
+        (false, ..) => Ok([None, None]),
+        (true, at, 2) => Ok([some(sides, at)?, some(sides, at + 1)?]),
+        (true, _, length) => Err(format!("{length} blobs of an edit, which has two sides")),
+    })
+    .collect()
+}
+
 /// A column by name and type.
 pub(super) fn column<'a, A: 'static>(batch: &'a RecordBatch, name: &str) -> Result<&'a A, String> {
     let array = batch.column_by_name(name).ok_or_else(|| format!("column {name} is missing"))?;
@@ -294,4 +326,47 @@ fn mistyped(name: &str) -> String {
 
 fn null(name: &str) -> String {
     format!("column {name} has no value in some row")
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::ArrayRef;
+    use arrow_array::builder::{BinaryBuilder, ListBuilder};
+
+    use super::*;
+
+    #[test]
+    fn lines_that_no_file_has_are_refused() {
+        let read = |first: u32, lines: u32| {
+            let first = UInt32Array::from(vec![first]);
+            let columns: [(&str, ArrayRef); 1] = [("lines", Arc::new(UInt32Array::from(vec![lines])))];
+            last_lines(&RecordBatch::try_from_iter(columns).unwrap(), &first)
+        };
+        assert_eq!(read(0, 0), Ok(vec![0]));
+        assert_eq!((read(7, 1), read(7, 3)), (Ok(vec![7]), Ok(vec![9])));
+        assert_eq!(read(2, u32::MAX - 1), Ok(vec![u32::MAX]));
+        for (first, lines) in [(0, 1), (7, 0), (2, u32::MAX), (u32::MAX, 2)] {
+            assert!(read(first, lines).unwrap_err().contains(&format!("from line {first} on")), "{first} {lines}");
+        }
+    }
+
+    #[test]
+    fn an_edit_has_two_blobs_or_none() {
+        let id = ObjectId::from_bytes(&[7; 20]).unwrap();
+        let read = |sides: &[Option<&[u8]>]| {
+            let mut blobs = ListBuilder::new(BinaryBuilder::new());
+            blobs.append(false);
+            sides.iter().for_each(|side| blobs.values().append_option(*side));
+            blobs.append(true);
+            let columns: [(&str, ArrayRef); 1] = [("blobs", Arc::new(blobs.finish()))];
+            decode_blobs(&RecordBatch::try_from_iter(columns).unwrap())
+        };
+        let some: Option<&[u8]> = Some(&[7; 20]);
+        assert_eq!(read(&[some, None]), Ok(vec![[None, None], [Some(id), None]]));
+        assert_eq!(read(&[None, some]), Ok(vec![[None, None], [None, Some(id)]]));
+        for sides in [&[][..], &[some], &[some, None, None]] {
+            assert!(read(sides).unwrap_err().contains("two sides"), "{sides:?}");
+        }
+        assert!(read(&[Some(&[7; 3]), None]).is_err());
+    }
 }

@@ -12,8 +12,11 @@ use super::error::StoreError;
 use super::ids::ObjectId;
 use super::location::{Medium, Version};
 
-/// The format of the tables and of the manifest that this version reads and writes.
-pub const FORMAT: u64 = 2;
+/// The format of the tables and of the manifest that this version writes.
+pub const FORMAT: u64 = 3;
+/// The oldest format that it reads. A store of it has that of its writer as soon as one writes; its shards stay as they are
+/// until they are merged.
+pub(super) const OLDEST_FORMAT: u64 = 2;
 
 /// The manifest's file name.
 pub(super) const MANIFEST: &str = "manifest.json";
@@ -32,7 +35,7 @@ const HASH_DIGITS: usize = 64;
 /// The most rows a byte of a shard can hold. Real tables have a third of a row a byte (spans) or less; the bound is
 /// there so that a few stated bytes cannot ask for billions of rows.
 const MOST_ROWS_A_BYTE: u64 = 256;
-/// The most bytes that a byte of a shard can decompress to, beyond [`FREE_BYTES`]. Measured tables stay under 5.
+/// The most bytes that a byte of a shard can decompress to, beyond [`FREE_BYTES`]. Texts of many versions take a 26th.
 const MOST_EXPANSION: u64 = 1024;
 /// What any shard may decompress to, so that one long and repetitive text is no reason to refuse it.
 const FREE_BYTES: u64 = 256 << 20;
@@ -42,7 +45,7 @@ const FREE_BYTES: u64 = 256 << 20;
 pub struct Manifest {
     /// Version of this JSON object's shape, 1.
     pub schema: u32,
-    /// [`FORMAT`] of the store.
+    /// The format of the store: [`FORMAT`], or a former one that nothing was written to since.
     pub format: u64,
     /// Counts commits to the store, from 1; 0 is the empty store that was never written.
     pub generation: u64,
@@ -205,7 +208,7 @@ impl Manifest {
         }
         let damaged = |why: String| StoreError::damaged(MANIFEST, why);
         let header: Header = serde_json::from_slice(text).map_err(|error| damaged(error.to_string()))?;
-        if header.format != FORMAT {
+        if !(OLDEST_FORMAT..=FORMAT).contains(&header.format) {
             return Err(StoreError::Version { found: header.format, supported: FORMAT });
         }
         let manifest: Self = serde_json::from_slice(text).map_err(|error| damaged(error.to_string()))?;
@@ -307,9 +310,9 @@ mod tests {
 
     #[test]
     fn another_format_is_refused_whatever_its_shape() {
-        let error = Manifest::parse(br#"{"format": 3, "shards": "elsewhere"}"#).unwrap_err();
-        assert!(matches!(error, StoreError::Version { found: 3, supported: FORMAT }));
-        assert!(error.to_string().contains("format 3"));
+        let error = Manifest::parse(br#"{"format": 9, "shards": "elsewhere"}"#).unwrap_err();
+        assert!(matches!(error, StoreError::Version { found: 9, supported: FORMAT }));
+        assert!(error.to_string().contains("format 9"));
     }
 
     #[test]

@@ -15,10 +15,10 @@ use rayon::prelude::*;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::bytes::ShardBytes;
-use super::decode::{Decode, Strings, column, decode_chunk_heads, decode_chunk_ids, object_id, required};
+use super::decode::{Decode, Strings, decode_blobs, decode_chunk_heads, decode_chunk_ids, object_id, required};
 use super::error::StoreError;
 use super::ids::{ChunkId, ObjectId};
-use super::manifest::{MANIFEST, Manifest, ShardEntry, plausible};
+use super::manifest::{FORMAT, MANIFEST, Manifest, OLDEST_FORMAT, ShardEntry, plausible};
 use super::pages::CheckedRowGroups;
 use super::rows::{ChunkHead, ChunkRow, CommitRow, EditRow, SpanRow};
 use super::schema::Table;
@@ -71,13 +71,14 @@ impl Store {
     pub fn left_out(&self, reason: &str) -> Result<u64, StoreError> {
         let left_out = self.side_by_side(Table::Edits, |shard| {
             let (mut blobs, mut strings) = (Vec::new(), Strings::default());
-            let part = Part { columns: Some(&["before_blob", "after_blob", "skipped"]), rows: None, ..Part::default() };
+            let columns = ["blobs", "before_blob", "after_blob", "skipped"];
+            let part = Part { columns: Some(&columns), rows: None, ..Part::default() };
             self.read_shard(Table::Edits, shard, part, |batch| {
-                let sides: [&BinaryArray; 2] = [column(batch, "after_blob")?, column(batch, "before_blob")?];
                 let skipped = strings.column(batch, "skipped")?;
-                for row in (0..).zip(skipped).filter_map(|(row, why)| (why.as_deref() == Some(reason)).then_some(row)) {
-                    let blob = sides.iter().find(|side| side.is_valid(row)).map(|side| object_id(side.value(row)));
-                    blobs.extend(blob.transpose()?);
+                for ([before, after], why) in decode_blobs(batch)?.into_iter().zip(skipped) {
+                    if why.as_deref() == Some(reason) {
+                        blobs.extend(after.or(before));
+                    }
                 }
                 Ok(())
             })?;
@@ -434,14 +435,15 @@ fn batches(
 ) -> Result<ParquetRecordBatchReader, String> {
     let words = |error: parquet::errors::ParquetError| error.to_string();
     let metadata = ParquetMetaDataReader::new().parse_and_finish(&file).map_err(words)?;
-    check_columns(table, dimension, &metadata)?;
+    let format = check_columns(table, dimension, &metadata)?;
     check_counts(shard, &metadata)?;
     let columns = metadata.file_metadata().schema_descr();
     let mask = match part.columns {
         Some(names) => ProjectionMask::columns(columns, names.iter().copied()),
         None => ProjectionMask::all(),
     };
-    let levels = parquet_to_arrow_field_levels(columns, mask, Some(&table.read_fields(dimension))).map_err(words)?;
+    let levels =
+        parquet_to_arrow_field_levels(columns, mask, Some(&table.read_fields(format, dimension))).map_err(words)?;
     let groups = CheckedRowGroups { file: Arc::new(file), metadata: Arc::new(metadata) };
     // Room for a whole batch is made and cleared before the first row is read, so none is made for rows that are not there.
     let batch = match &part.rows {
@@ -451,9 +453,20 @@ fn batches(
     ParquetRecordBatchReader::try_new_with_row_groups(&levels, &groups, batch, part.rows).map_err(words)
 }
 
-/// The columns of the file are exactly those of the table.
-pub(super) fn check_columns(table: Table, dimension: u32, metadata: &ParquetMetaData) -> Result<(), String> {
-    let expected = ArrowSchemaConverter::new().convert(&table.schema(dimension)).map_err(|error| error.to_string())?;
+/// The columns of the file are exactly those of the table, in one of the formats that are read, which is returned: a store
+/// keeps shards of the former one until they are merged.
+pub(super) fn check_columns(table: Table, dimension: u32, metadata: &ParquetMetaData) -> Result<u64, String> {
+    let why = match check_columns_of(FORMAT, table, dimension, metadata) {
+        Ok(()) => return Ok(FORMAT),
+        Err(why) => why,
+    };
+    let mut former = (OLDEST_FORMAT..FORMAT).rev();
+    former.find(|format| check_columns_of(*format, table, dimension, metadata).is_ok()).ok_or(why)
+}
+
+fn check_columns_of(format: u64, table: Table, dimension: u32, metadata: &ParquetMetaData) -> Result<(), String> {
+    let schema = table.schema_of(format, dimension);
+    let expected = ArrowSchemaConverter::new().convert(&schema).map_err(|error| error.to_string())?;
     let found = metadata.file_metadata().schema_descr();
     for column in expected.columns() {
         let same = found.columns().iter().any(|other| {

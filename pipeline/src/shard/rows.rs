@@ -50,7 +50,7 @@ pub struct EditRow {
     pub before_path: Option<Arc<str>>,
     /// The symbol before the commit, where it differs from `symbol`.
     pub before_symbol: Option<Arc<str>>,
-    /// How alike the texts before and after are, from 0 to 1.
+    /// How alike the texts before and after are, from 0 to 1, to three decimals.
     pub similarity: Option<f32>,
     /// First line, 1-based, of the side after (for a removal, before); 0 for files.
     pub start_line: u32,

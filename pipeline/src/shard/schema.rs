@@ -9,10 +9,12 @@ use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
+use super::manifest::FORMAT;
+
 /// zstd's default level, for what is written while commits wait.
 const QUICK_LEVEL: i32 = 3;
 /// The level for what was merged, and will stay.
-const THOROUGH_LEVEL: i32 = 6;
+const THOROUGH_LEVEL: i32 = 9;
 /// Bytes of a page before compression, which is as far as zstd looks back for repetition.
 const PAGE_BYTES: usize = 1 << 20;
 /// The same for texts, of which a few are read at a time, each with its page. Twice that would save 8 % of the bytes and
@@ -62,8 +64,13 @@ impl Table {
         }
     }
 
-    /// The columns. `dimension` is the store's number of values a vector.
+    /// The columns that are written. `dimension` is the store's number of values a vector.
     pub(super) fn schema(self, dimension: u32) -> SchemaRef {
+        self.schema_of(FORMAT, dimension)
+    }
+
+    /// The columns as a format has them.
+    pub(super) fn schema_of(self, format: u64, dimension: u32) -> SchemaRef {
         let number = |name| Field::new(name, DataType::UInt32, false);
         let text = |name| Field::new(name, DataType::Utf8, false);
         let id = |name| Field::new(name, DataType::Binary, false);
@@ -81,7 +88,7 @@ impl Table {
                 Field::new("commit_time", time(), false),
                 text("message"),
             ],
-            Self::Edits => vec![
+            Self::Edits if format == 2 => vec![
                 number("commit"),
                 text("path"),
                 optional(text("symbol")),
@@ -98,6 +105,22 @@ impl Table {
                 optional(id("after_blob")),
                 optional(text("skipped")),
             ],
+            Self::Edits => vec![
+                number("commit"),
+                text("path"),
+                optional(text("symbol")),
+                optional(text("kind")),
+                text("change"),
+                optional(number("before")),
+                optional(number("after")),
+                optional(text("before_path")),
+                optional(text("before_symbol")),
+                optional(float("similarity")),
+                number("start_line"),
+                number("lines"),
+                Field::new("blobs", DataType::List(Arc::new(optional(id("element")))), true),
+                optional(text("skipped")),
+            ],
             Self::Chunks => {
                 vec![number("number"), fixed("id", 16), text("lang"), text("kind"), text("name"), text("text")]
             }
@@ -107,7 +130,7 @@ impl Table {
                 text("symbol"),
                 text("container"),
                 number("start_line"),
-                number("end_line"),
+                number(if format == 2 { "end_line" } else { "lines" }),
             ],
             Self::Vectors => vec![
                 number("chunk"),
@@ -145,7 +168,7 @@ impl Table {
 
     /// The columns as reading wants them: strings that repeat stay dictionaries, so that each is made once, and long
     /// ones get offsets of 64 bits, so that a batch of them cannot overflow.
-    pub(super) fn read_fields(self, dimension: u32) -> Fields {
+    pub(super) fn read_fields(self, format: u64, dimension: u32) -> Fields {
         let retyped = |field: &Arc<Field>| match (field.data_type(), field.name().as_str()) {
             (DataType::Utf8, "text" | "message" | "hunk" | "link") => {
                 Field::clone(field).with_data_type(DataType::LargeUtf8)
@@ -154,14 +177,25 @@ impl Table {
                 .with_data_type(DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))),
             _ => Field::clone(field),
         };
-        self.schema(dimension).fields().iter().map(retyped).collect()
+        self.schema_of(format, dimension).fields().iter().map(retyped).collect()
     }
 
     /// Columns whose values repeat: a dictionary in each row group, then indices in runs or packed bits.
     fn dictionaries(self) -> &'static [&'static str] {
         match self {
             Self::Commits => &["author", "author_email"],
-            Self::Edits => &["path", "symbol", "kind", "change", "before_path", "before_symbol", "skipped"],
+            // Both blobs of a row are in one column, for one dictionary: most stand before one edit and after another.
+            Self::Edits => &[
+                "path",
+                "symbol",
+                "kind",
+                "change",
+                "before_path",
+                "before_symbol",
+                "similarity",
+                "blobs.list.element",
+                "skipped",
+            ],
             Self::Chunks => &["lang", "kind", "name"],
             Self::Spans => &["blob", "symbol", "container"],
             Self::Clusters => &["shard"],
@@ -188,8 +222,8 @@ impl Table {
     /// Columns of numbers that are near to each other and repeat: the first bytes of all, then the second, and so on.
     fn splits(self) -> &'static [&'static str] {
         match self {
-            Self::Spans => &["chunk", "start_line", "end_line"],
-            Self::Edits => &["before", "start_line", "end_line"],
+            Self::Spans => &["chunk", "start_line", "lines"],
+            Self::Edits => &["before", "start_line", "lines"],
             Self::Commits | Self::Chunks | Self::Vectors | Self::Clusters | Self::Reviews => &[],
         }
     }
@@ -237,7 +271,8 @@ impl Table {
             .set_max_row_group_row_count(Some(if wide { WIDE_GROUP_ROWS } else { GROUP_ROWS }))
             .set_statistics_enabled(EnabledStatistics::Chunk);
         for column in self.dictionaries() {
-            properties = properties.set_column_dictionary_enabled(ColumnPath::from(*column), true);
+            let path: Vec<String> = column.split('.').map(str::to_owned).collect();
+            properties = properties.set_column_dictionary_enabled(ColumnPath::from(path), true);
         }
         for column in self.deltas() {
             properties = properties.set_column_encoding(ColumnPath::from(*column), Encoding::DELTA_BINARY_PACKED);

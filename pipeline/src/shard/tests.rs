@@ -4,6 +4,7 @@ mod crash;
 mod damage;
 mod draft;
 pub(super) mod fault;
+mod former;
 mod hostile;
 mod merge;
 mod objects;
@@ -53,7 +54,7 @@ fn sample(first: u32, count: u32) -> Generation {
         before_path: None,
         before_symbol: None,
         similarity: number.is_multiple_of(3).then_some(0.5),
-        start_line: number,
+        start_line: number + 1,
         end_line: number + 9,
         before_blob: None,
         after_blob: (number % 2 == 1).then(|| id(number)),

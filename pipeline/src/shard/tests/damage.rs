@@ -210,7 +210,7 @@ fn a_newer_format_is_refused_by_number() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = store_of(dir.path(), &[3]);
     let path = dir.path().join("manifest.json");
-    let text = fs::read_to_string(&path).unwrap().replace("\"format\": 2", "\"format\": 7");
+    let text = fs::read_to_string(&path).unwrap().replace("\"format\": 3", "\"format\": 7");
     fs::write(&path, &text).unwrap();
     assert!(matches!(Store::open(dir.path()), Err(StoreError::Version { found: 7, supported: FORMAT })));
     // Nor is it overwritten by a writer that was there before.

@@ -60,7 +60,7 @@ fn edit() -> impl Strategy<Value = EditRow> {
             before_symbol,
             similarity: similarity.filter(|value| !value.is_nan()),
             start_line: lines[1],
-            end_line: lines[2],
+            end_line: if lines[1] == 0 { 0 } else { lines[1].saturating_add(lines[2]) },
             before_blob: rest.1,
             after_blob: rest.2,
             skipped: rest.3,
@@ -86,7 +86,7 @@ fn span() -> impl Strategy<Value = SpanRow> {
         symbol,
         container,
         start_line: numbers[1],
-        end_line: numbers[2],
+        end_line: if numbers[1] == 0 { 0 } else { numbers[1].saturating_add(numbers[2]) },
     })
 }
 
