@@ -226,7 +226,7 @@ impl Rows<'_> {
             after: None,
             before_path: source.map(|source| source.path.clone()),
             before_symbol: None,
-            similarity: source.map(|source| source.similarity),
+            similarity: source.map(|source| thousandths(source.similarity)),
             start_line: 0,
             end_line: 0,
             before_blob: before,
@@ -234,6 +234,11 @@ impl Rows<'_> {
             skipped: skip.map(|skip| self.strings.intern(skip.as_str())),
         }
     }
+}
+
+/// A similarity as the store has it: what is beyond three decimals takes half of its bytes and says nothing.
+fn thousandths(similarity: f32) -> f32 {
+    (similarity * 1000.0).round() / 1000.0
 }
 
 fn version<'k>(side: &Option<(Entry, Class)>, needed: &'k Needed) -> Option<&'k Version> {
@@ -378,7 +383,7 @@ fn node_row(
         after: number(edit.after.as_ref()),
         before_path: before.filter(|(old, _)| old != path).map(|(old, _)| old.clone()),
         before_symbol: before.filter(|(_, old)| old.symbol != node.symbol).map(|(_, old)| old.symbol.clone()),
-        similarity: edit.similarity,
+        similarity: edit.similarity.map(thousandths),
         start_line: node.start_line,
         end_line: node.end_line,
         before_blob: None,
