@@ -138,7 +138,7 @@ fn stored_examples_of_every_format_still_read() {
         let lines: Vec<String> = content(&folder).into_iter().filter(|line| !line.starts_with("vector ")).collect();
         let expected = std::fs::read_to_string(folder.join("content.txt")).expect("what it holds");
         assert!(lines.join("\n") == expected.trim_end(), "{}", folder.display());
-        assert_eq!(folder.file_name(), Some(format!("v{}", store.manifest().format).as_ref()), "{}", folder.display());
+        assert!(folder.ends_with(format!("v{}", store.manifest().format)), "{}", folder.display());
         assert_eq!(store.reviews().expect("readable"), said(store.manifest().tips[0]), "{}", folder.display());
         assert_eq!(store.manifest().reviews, told());
         formats += 1;

@@ -236,9 +236,10 @@ impl Rows<'_> {
     }
 }
 
-/// A similarity as the store has it: what is beyond three decimals takes half of its bytes and says nothing.
+/// A similarity as the store has it: what is beyond three decimals takes half of its bytes and says nothing. One is kept for
+/// texts of the same words.
 fn thousandths(similarity: f32) -> f32 {
-    (similarity * 1000.0).round() / 1000.0
+    if similarity < 1.0 { ((similarity * 1000.0).round() / 1000.0).min(0.999) } else { similarity }
 }
 
 fn version<'k>(side: &Option<(Entry, Class)>, needed: &'k Needed) -> Option<&'k Version> {
