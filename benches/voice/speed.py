@@ -1,6 +1,6 @@
 """Compare the speed of writing with llama.cpp: a decoder of DeepSeek-Coder-1.3b's shape with random weights.
 
-    python benches/voice/speed.py make WORK
+    python benches/voice/speed.py make WORK [--kinds fp32,int8,...]
     python benches/voice/speed.py run WORK --write PROGRAM [--prompt N] [--tokens N] [--rounds N] [--kinds fp32,int8,...]
 
 `make` needs `training/tiny/requirements.txt` and `gguf`, 25 GB of disk and 14 GB of memory. It writes, with the same random
@@ -118,7 +118,7 @@ def describe(folder, config):
     (folder / "config.json").write_text(json.dumps(said, default=str))
 
 
-def make(work):
+def make(work, kinds):
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -128,7 +128,7 @@ def make(work):
                          num_key_value_heads=HEADS, vocab_size=VOCABULARY, max_position_embeddings=CONTEXT)
     model = LlamaForCausalLM(config).eval()
     state = model.state_dict()
-    for kind in sorted(set(PAIRS.values())):
+    for kind in sorted({PAIRS[kind] for kind in kinds}):
         file = work / f"{kind}.gguf"
         if not file.is_file():
             gguf_of(state, file, kind)
@@ -136,7 +136,7 @@ def make(work):
     if not (plain / "model.onnx").is_file():
         export(model, plain)
     del model, state
-    for kind in PAIRS:
+    for kind in kinds:
         if kind != "fp32" and not (work / kind / "model.onnx").is_file():
             quantise(plain, work / kind, kind.removeprefix("blocks"))
         describe(work / kind, config.to_dict())
@@ -221,7 +221,7 @@ def main():
     parser.add_argument("--plain", action="store_true", help="keep llama.cpp from arranging weights for the processor")
     parser.add_argument("--kinds", default=",".join(PAIRS))
     options = parser.parse_args()
-    make(options.work) if options.what == "make" else run(options)
+    make(options.work, options.kinds.split(",")) if options.what == "make" else run(options)
 
 
 if __name__ == "__main__":
