@@ -19,6 +19,9 @@ pub(super) enum Hazard {
     /// Macros that are called as a keyword or a type is, `try!(…)` and `str![…]`. tree-sitter-rust knows none of them, and
     /// its error recovery costs more time than the rest of the file; another name of the same length stands in.
     KeywordMacros,
+    /// An annotation in a last line that no line break ends. tree-sitter-kotlin-ng's scanner looks for space behind it, or for
+    /// a line break, and does not see that the file ends: it never comes back.
+    Annotations,
 }
 
 /// The names of such macros with the mark of a call, and what stands in.
@@ -31,6 +34,7 @@ impl Hazard {
             Hazard::None => Some(Cow::Borrowed(source)),
             Hazard::Heredocs if heredoc(source, 0).is_none() => Some(Cow::Borrowed(source)),
             Hazard::KeywordMacros => Some(without_keyword_macros(source)),
+            Hazard::Annotations => Some(without_last_annotation(source)),
             Hazard::Heredocs => without_heredocs(source).filter(|tame| heredoc(tame, 0).is_none()).map(Cow::Owned),
         }
     }
@@ -48,6 +52,14 @@ fn without_keyword_macros(source: &str) -> Cow<'_, str> {
     }
     // What was replaced and what replaces it are ASCII, so it is still UTF-8.
     tame.and_then(|tame| String::from_utf8(tame).ok()).map_or(Cow::Borrowed(source), Cow::Owned)
+}
+
+fn without_last_annotation(source: &str) -> Cow<'_, str> {
+    let last = source.rfind('\n').map_or(0, |end| end + 1);
+    match source[last..].contains('@') {
+        true => Cow::Owned(source[..last].to_owned() + &source[last..].replace('@', " ")),
+        false => Cow::Borrowed(source),
+    }
 }
 
 /// What may open a heredoc: `<<`, `-` or `~`, and a word or a string.
@@ -153,6 +165,31 @@ mod tests {
             |source| Hazard::KeywordMacros.tame(source).expect("because there is nothing to refuse").into_owned();
         assert_eq!(tame("try!(a); x(str![[b]], \"str!\")"), "tr_!(a); x(st_![[b]], \"str!\")");
         assert_eq!(tame("my_try!(a); r#try!(b); substr![c]; try {}"), "my_try!(a); r#try!(b); substr![c]; try {}");
+    }
+
+    #[test]
+    fn an_annotation_in_a_last_line_without_an_end_is_no_longer_one() {
+        let tame = |source| Hazard::Annotations.tame(source).expect("because there is nothing to refuse").into_owned();
+        assert_eq!(tame("@A\nclass B @C(\"@\")"), "@A\nclass B  C(\" \")");
+        assert_eq!(tame("@A\n"), "@A\n");
+    }
+
+    /// The scanner never came back from these.
+    #[test]
+    fn kotlin_may_end_in_an_annotation() {
+        let kotlin = crate::syntax::language("kotlin").expect("because the table has it");
+        for end in ["@D", "@D(", "@D(x)", "  @D(x, \"\")"] {
+            for source in [
+                format!("class A {{\n    val b = 1\n    {end}"),
+                format!("class A(\n    val b: Int\n)\n{end}"),
+                format!("val a = 1\n{end}"),
+            ] {
+                assert!(
+                    crate::syntax::nodes(kotlin, &source).iter().any(|node| node.text.contains(end.trim())),
+                    "{source}"
+                );
+            }
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::grammar::{Grammar, Shape, When, item};
 use super::{Language, Rules, SLASHES};
 use crate::syntax::Kind;
+use crate::syntax::guard::Hazard;
 
 pub(super) static KOTLIN: Language = Language {
     name: "kotlin",
@@ -31,5 +32,6 @@ static GRAMMAR: Grammar = Grammar {
     test_attributes: &["Test", "ParameterizedTest", "RepeatedTest", "TestFactory"],
     identifiers: &["identifier"],
     has_windows: false,
+    hazard: Hazard::Annotations,
     ..Grammar::of(|| tree_sitter_kotlin_ng::LANGUAGE.into())
 };
