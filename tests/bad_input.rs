@@ -127,7 +127,7 @@ fn a_store_of_another_maker_or_version_is_refused_and_can_be_rebuilt() {
     for (from, to, sentence) in [
         (embedder, "table-v0:0000", "was built with embedder `table-v0:0000`"),
         (precedent_pipeline::syntax::CHUNKER, "chunker-0", "was built with chunker `chunker-0`"),
-        ("\"format\": 2", "\"format\": 99", "has format 99"),
+        ("\"format\": 3", "\"format\": 99", "has format 99"),
     ] {
         let changed = good.replace(from, to);
         assert_ne!(changed, good, "{from}");

@@ -192,6 +192,21 @@ mod tests {
         }
     }
 
+    /// A scanner that does not see the end of a file never comes back.
+    #[test]
+    fn a_file_may_end_anywhere() {
+        for (name, source) in crate::syntax::tests::SAMPLES {
+            let language = crate::syntax::language(name).expect("because the table has it");
+            for (at, _) in source.char_indices() {
+                for end in ["", "@D(x", "\"", "`", "/*", "<<E"] {
+                    let cut = source[..at].to_owned() + end;
+                    let last = crate::syntax::nodes(language, &cut).into_iter().map(|node| node.end_line).max();
+                    assert!(last.unwrap_or(0) as usize <= cut.split('\n').count(), "{cut}");
+                }
+            }
+        }
+    }
+
     #[test]
     fn what_stays_dangerous_is_refused() {
         check_heredocs("<<<<A\nA\n", None);
