@@ -310,7 +310,7 @@ mod tests {
             name: "f".into(),
             text: text.to_owned(),
         };
-        let rows = [row(0, "fn f() {}"), row(1, "fn f() { g() }"), row(2, "fn f(a: u8) {}")];
+        let rows = [row(0, "fn f() {\n}"), row(1, "fn f() {\n    g()\n}"), row(2, "fn f(a: u8) {}")];
         for chunks in [rows[..2].to_vec(), rows[2..].to_vec()] {
             store.commit(&lock, Generation { chunks, ..Generation::default() }).expect("written");
         }
@@ -330,7 +330,7 @@ mod tests {
             }
             texts(&store, &gathered.finish(), &[2, 0, 1])
         };
-        let expected = ["fn f(a: u8) {}", "fn f() {}", "fn f() { g() }"];
+        let expected = ["fn f(a: u8) {}", "fn f() {\n}", "fn f() {\n    g()\n}"];
         assert_eq!(found(&[Some(0), Some(1), Some(2)]).expect("whole"), expected);
         assert_eq!(found(&[Some(0), None, Some(2)]).expect("whole"), expected, "by number");
         let error = found(&[Some(0), Some(0), Some(2)]).expect_err("row 0 is another text").to_string();
