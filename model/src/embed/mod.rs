@@ -12,6 +12,7 @@ mod engine;
 mod hashes;
 mod layout;
 mod onnx;
+mod packed;
 mod pieces;
 mod pooling;
 mod static_model;

@@ -6,10 +6,11 @@
 //! word it stands. A word that cannot be covered is one unknown token.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::ModelError;
+use super::packed::{Packed, PackedIndex};
+use super::words::Word;
 
 /// The token of every word that cannot be covered.
 pub(crate) const UNKNOWN: u32 = 1;
@@ -26,8 +27,8 @@ const PIECE_COST: u32 = 10_000;
 /// A vocabulary, arranged for looking tokens up. A token's number is its line, from 0.
 #[derive(Debug)]
 pub(crate) struct Pieces {
-    /// Pieces of up to 16 bytes: nearly all. Comparing them is one instruction or two.
-    short: HashMap<Packed, u32, BuildHasherDefault<PackedHasher>>,
+    /// Pieces of up to 16 bytes: nearly all.
+    short: PackedIndex,
     long: HashMap<Box<[u8]>, u32>,
     longest_bytes: usize,
     /// Per token.
@@ -68,14 +69,14 @@ impl Pieces {
     /// Reads a vocabulary: one token per line, the frequent first.
     pub(crate) fn parse(vocabulary: &str) -> Result<Pieces, ModelError> {
         let mut pieces = Pieces {
-            short: HashMap::default(),
+            short: PackedIndex::with_capacity(vocabulary.lines().count()),
             long: HashMap::default(),
             longest_bytes: 0,
             costs: Vec::new(),
             number: READ.fetch_add(1, Ordering::Relaxed),
         };
         for (token, line) in (0..).zip(vocabulary.lines()) {
-            if pieces.insert(line.as_bytes(), token) {
+            if !pieces.insert(line.as_bytes(), token) {
                 return Err(ModelError::Duplicate { token: line.to_owned() });
             }
             // Whole numbers add up the same in any order and on any machine.
@@ -93,18 +94,23 @@ impl Pieces {
         self.costs.len()
     }
 
-    /// Appends the tokens of one lower-cased word. `known` is that of this vocabulary.
+    /// Appends the tokens of one word. `known` is that of this vocabulary.
     #[inline]
-    pub(crate) fn encode(&self, word: &[u8], known: &mut KnownWords, tokens: &mut Vec<u32>) {
+    pub(crate) fn encode(&self, word: Word<'_>, known: &mut KnownWords, tokens: &mut Vec<u32>) {
         // Most words are a token of their own.
-        match self.get(word) {
+        let token = match word.packed {
+            Some(packed) => self.short.get(packed),
+            None => self.long.get(word.text).copied(),
+        };
+        match token {
             Some(token) => tokens.push(token),
             None => self.encode_in_known_parts(word, known, tokens),
         }
     }
 
-    fn encode_in_known_parts(&self, word: &[u8], known: &mut KnownWords, tokens: &mut Vec<u32>) {
-        let Some(packed) = Packed::new(word) else { return self.encode_in_parts(word, tokens) };
+    fn encode_in_known_parts(&self, word: Word<'_>, known: &mut KnownWords, tokens: &mut Vec<u32>) {
+        let Word { text: word, packed } = word;
+        let Some(packed) = packed else { return self.encode_in_parts(word, tokens) };
         if let Some((first, end)) = known.places.get(&packed) {
             return tokens.extend_from_slice(&known.tokens[*first as usize..*end as usize]);
         }
@@ -148,20 +154,18 @@ impl Pieces {
         tokens.push(UNKNOWN);
     }
 
-    /// Adds a token; true if it was there already.
+    /// Adds the next token; false if it was there already.
     fn insert(&mut self, piece: &[u8], token: u32) -> bool {
         self.longest_bytes = self.longest_bytes.max(piece.len());
-        let previous = match Packed::new(piece) {
-            Some(packed) => self.short.insert(packed, token),
-            None => self.long.insert(piece.into(), token),
-        };
-        previous.is_some()
+        let packed = Packed::new(piece);
+        let is_new = self.short.push(packed);
+        is_new && (packed.is_some() || self.long.insert(piece.into(), token).is_none())
     }
 
     #[inline]
     fn get(&self, piece: &[u8]) -> Option<u32> {
         match Packed::new(piece) {
-            Some(packed) => self.short.get(&packed).copied(),
+            Some(packed) => self.short.get(packed),
             None => self.long.get(piece).copied(),
         }
     }
@@ -182,78 +186,29 @@ fn is_too_long(word: &[u8]) -> bool {
     word.len() > LONGEST_WORD_CHARS && chars.count() > LONGEST_WORD_CHARS
 }
 
-/// Up to 16 bytes of text as one number, the first byte lowest. No text here has a zero byte.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Packed(u128);
-
-impl Packed {
-    /// None if the text is longer.
-    ///
-    /// Reads from both ends, which may overlap, so that there is no loop over the bytes.
-    #[inline]
-    fn new(text: &[u8]) -> Option<Packed> {
-        let len = text.len();
-        let (first, last, last_len) = if let (Some(first), Some(last)) = ends::<8>(text) {
-            (u64::from_le_bytes(*first), u64::from_le_bytes(*last), 8)
-        } else if let (Some(first), Some(last)) = ends::<4>(text) {
-            (u32::from_le_bytes(*first).into(), u32::from_le_bytes(*last).into(), 4)
-        } else if let (Some(first), Some(last)) = ends::<2>(text) {
-            (u16::from_le_bytes(*first).into(), u16::from_le_bytes(*last).into(), 2)
-        } else {
-            return Some(Packed(text.first().map_or(0, |&byte| byte.into())));
-        };
-        let shift = 8 * (len - last_len);
-        (len <= 16).then(|| Packed(u128::from(first) | u128::from(last) << shift))
-    }
-}
-
-#[inline]
-fn ends<const N: usize>(text: &[u8]) -> (Option<&[u8; N]>, Option<&[u8; N]>) {
-    (text.first_chunk(), text.last_chunk())
-}
-
-/// Two multiplications and a fold, in place of a hash that withstands chosen keys: the vocabulary
-/// is fixed, so nobody can choose them.
-#[derive(Default)]
-struct PackedHasher(u64);
-
-impl Hasher for PackedHasher {
-    /// Two odd constants with their bits well spread: the fractions of the golden ratio and of √3.
-    #[inline]
-    fn write_u128(&mut self, packed: u128) {
-        let low = (packed as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let high = ((packed >> 64) as u64).wrapping_mul(0xbb67_ae85_84ca_a73b);
-        self.0 = low ^ high.rotate_left(32);
-    }
-
-    /// Only packed text is hashed, so this is never the hot path.
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|&byte| self.write_u128(u128::from(self.0) << 8 | u128::from(byte)));
-    }
-
-    /// Multiplication mixes upwards, and the map reads the lowest bits first.
-    #[inline]
-    fn finish(&self) -> u64 {
-        self.0 ^ self.0 >> 32
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::{KnownWords, LONGEST_WORD_CHARS, Pieces, UNKNOWN};
     use crate::embed::ModelError;
+    use crate::embed::packed::Packed;
+    use crate::embed::words::Word;
 
     /// `map` is 2, `i` is 7 and `é` is 11.
     const VOCABULARY: &str = "[PAD]\n[UNK]\nmap\nis\nhas\nsqrt\nhash\ni\ns\nc\nlongpiecelongpiece\né\n";
+
+    fn encode(pieces: &Pieces, word: &str, known: &mut KnownWords, tokens: &mut Vec<u32>) {
+        let text = word.as_bytes();
+        pieces.encode(Word { text, packed: Packed::new(text) }, known.of(pieces), tokens);
+    }
 
     fn check(word: &str, expected: &[u32]) {
         let pieces = Pieces::parse(VOCABULARY).expect("the vocabulary is valid");
         let mut tokens = vec![77];
         let mut known = KnownWords::default();
-        pieces.encode(word.as_bytes(), known.of(&pieces), &mut tokens);
+        encode(&pieces, word, &mut known, &mut tokens);
         // A second time it is known.
         let first = tokens.len();
-        pieces.encode(word.as_bytes(), known.of(&pieces), &mut tokens);
+        encode(&pieces, word, &mut known, &mut tokens);
         assert_eq!(tokens.split_off(first), tokens[1..], "{word}");
         assert_eq!(tokens.split_off(1), expected, "tokens of {word:?}");
         assert_eq!(tokens, [77], "what was there before {word:?}");
@@ -280,7 +235,7 @@ mod tests {
         check("iss", &[3, 8]);
         let pieces = Pieces::parse("[PAD]\n[UNK]\nab\nc\na\nbc\n").expect("the vocabulary is valid");
         let mut tokens = Vec::new();
-        pieces.encode(b"abc", KnownWords::default().of(&pieces), &mut tokens);
+        encode(&pieces, "abc", &mut KnownWords::default(), &mut tokens);
         assert_eq!(tokens, [2, 3], "places 2 and 3 against 4 and 5");
     }
 
@@ -292,7 +247,7 @@ mod tests {
         let pieces = Pieces::parse(&vocabulary.join("\n")).expect("the vocabulary is valid");
         for (token, piece) in (0..).zip(vocabulary).skip(2) {
             let mut tokens = Vec::new();
-            pieces.encode(piece.as_bytes(), KnownWords::default().of(&pieces), &mut tokens);
+            encode(&pieces, piece, &mut KnownWords::default(), &mut tokens);
             assert_eq!(tokens, [token], "tokens of {piece:?}");
         }
     }
