@@ -64,6 +64,26 @@ fn each_signal_is_left_out_in_turn() {
     assert_eq!((gain("said"), gain("churn"), gain("recent")), (0.0, 0.0, 0.0));
     assert!(gain("meaning") != 0.0 || gain("words") != 0.0, "{report}");
     assert_eq!(report["metrics"], fixture.json(&["eval", "doc-search", "--json"])["metrics"]);
+    let shown = fixture.run(&["eval", "doc-search", "--ablate"]).stdout;
+    let told = |signal: &&str| shown.lines().any(|line| line.split_whitespace().next() == Some(signal));
+    assert!(signals.iter().all(told) && shown.lines().all(|line| line.len() <= 80), "{shown}");
+}
+
+/// Types, tests and sections are among what is searched if that is wanted, and asked for by nobody.
+#[test]
+fn functions_are_found_among_all_else() {
+    let fixture = Fixture::empty();
+    fixture.git(&["init", "--quiet", "--initial-branch", "main"]);
+    let source = "/// Counts the pears of every basket together\n\
+                  pub fn tally(list: &[u32]) -> u32 {\n    list.iter().sum()\n}\n\n\
+                  /// Holds plums of one size\n\
+                  pub struct Crate {\n    plums: u32,\n}\n";
+    fixture.commit("src/lib.rs", source, "Add a function");
+    fixture.commit("README.md", "# Fruit\n\nWhat weighs pears.\n", "Say what it is");
+    let of = |more: &[&str]| fixture.json(&[&["eval", "doc-search", "--json"], more].concat());
+    let (functions, all) = (of(&[]), of(&["--among-all"]));
+    assert_eq!((&functions["queries"], &functions["candidates"]), (&1.into(), &1.into()), "{functions}");
+    assert_eq!((&all["queries"], &all["candidates"]), (&1.into(), &3.into()), "{all}");
 }
 
 #[test]

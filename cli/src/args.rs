@@ -225,6 +225,10 @@ pub(crate) struct EvalArguments {
     #[arg(long)]
     pub(crate) ablate: bool,
 
+    /// Search everything in the tree, as `search` does: tests, code without a name and sections of documents too
+    #[arg(long)]
+    pub(crate) among_all: bool,
+
     /// For `message-search`: ask the whole message, and not its subject alone
     #[arg(long)]
     pub(crate) whole_messages: bool,

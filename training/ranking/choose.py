@@ -16,7 +16,7 @@ import sys
 import numpy as np
 
 SIGNALS = ["meaning", "words", "definition", "named", "called", "path", "container", "coherence", "apart", "callable",
-           "size", "said", "said-file", "churn", "churn-file", "recent", "recent-file", "mended", "private"]
+           "size", "said", "said-file", "churn", "churn-file", "recent", "recent-file", "mended", "private", "prose"]
 STEPS = 120
 RATE = 0.5
 # Candidates of a query that a fit looks at: right answers, and the best by meaning and words.

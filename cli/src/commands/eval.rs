@@ -38,6 +38,7 @@ pub(crate) fn run(settings: &Settings, options: &EvalArguments) -> Result<ExitCo
         seed: options.seed,
         ablate: options.ablate,
         keep: options.judged.is_some(),
+        among_all: options.among_all,
         whole_messages: options.whole_messages,
         ..EvalOptions::default()
     };
@@ -174,6 +175,13 @@ fn shown(name: &str, report: &EvalReport) -> String {
     for (way, Figures { mrr, ndcg, recall, success }) in ways {
         let [mrr, ndcg, recall, success] = [mrr, ndcg, recall, success].map(figure);
         out.push_str(&format!("  {way:<9}{mrr:<17}{ndcg:<17}{recall:<17}{success}\n"));
+    }
+    if let Some(gains) = &report.ablations {
+        out.push_str(&format!("\n  {:<13}{:<9}recall@10, what each signal adds\n", "", "MRR@10"));
+        for (signal, gains) in gains {
+            let (mrr, recall) = (gains.mrr.value, gains.recall.value);
+            out.push_str(&format!("  {signal:<13}{mrr:<+9.4}{recall:+.4}\n"));
+        }
     }
     out
 }

@@ -20,8 +20,8 @@ use crate::syntax::{self, DocLine, Kind, Language};
 /// Words that a query has at the least.
 const LEAST_WORDS: usize = 3;
 
-/// Searches the functions of a tree, without their documentation, by sentences of it. With an archive, what is known at
-/// the commit counts too.
+/// Searches the functions of a tree, without their documentation, by sentences of it, among all else that is there if that
+/// is wanted. With an archive, what is known at the commit counts too.
 ///
 /// # Errors
 /// An embedder that cannot go on, a tree that cannot be read.
@@ -37,6 +37,9 @@ pub fn doc_search(
     let mut by_sentence: BTreeMap<String, Vec<u32>> = BTreeMap::new();
     for (path, language, piece) in pieces(repository, commit)? {
         if piece.kind != Kind::Function {
+            if options.among_all {
+                nodes.push(Node::of(path, piece));
+            }
             continue;
         }
         let documented = syntax::documented(language, &piece.text);

@@ -58,7 +58,7 @@ pub fn message_search(
     for number in commits {
         let commit = archive.commit(number);
         let mut tree = Vec::new();
-        for (path, span) in alive(archive, objects, &commit.parents[0], &spans)? {
+        for (path, span) in alive(archive, objects, &commit.parents[0], &spans, options.among_all)? {
             let spot = (path, span.symbol.clone(), span.chunk);
             let next = found.len() as u32;
             let at = *spots.entry(spot.clone()).or_insert(next);
@@ -107,12 +107,13 @@ fn is_named(archive: &Archive, chunk: u32) -> bool {
     !["run", "section"].contains(&&*archive.head(chunk).kind)
 }
 
-/// The named nodes in the tree of a commit.
+/// The named nodes in the tree of a commit, or all that there are.
 fn alive<'s>(
     archive: &Archive,
     objects: &Objects,
     commit: &ObjectId,
     spans: &'s HashMap<ObjectId, Vec<SpanRow>>,
+    among_all: bool,
 ) -> Result<Vec<(Arc<str>, &'s SpanRow)>, PipelineError> {
     let files = objects.files(commit)?;
     let mut rules = AttributeRules::in_tree(&files);
@@ -122,8 +123,9 @@ fn alive<'s>(
         let attributes = rules.of(objects, commit, &path)?;
         let Ok(language) = Chunker::classify(&path, &entry, attributes) else { continue };
         let path: Arc<str> = path.into();
-        let is_here =
-            |span: &&SpanRow| *archive.head(span.chunk).lang == *language.name && is_named(archive, span.chunk);
+        let is_here = |span: &&SpanRow| {
+            *archive.head(span.chunk).lang == *language.name && (among_all || is_named(archive, span.chunk))
+        };
         alive.extend(spans.iter().filter(is_here).map(|span| (path.clone(), span)));
     }
     Ok(alive)

@@ -36,6 +36,8 @@ pub struct EvalOptions {
     pub keep: bool,
     /// Whether files count, and not nodes, in what is told of signals.
     pub by_file: bool,
+    /// Whether everything in the tree is searched: tests, types, pieces of code without a name, and sections of documents too.
+    pub among_all: bool,
     /// Whether a message is asked whole, and not by its subject alone.
     pub whole_messages: bool,
 }

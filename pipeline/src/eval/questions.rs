@@ -53,7 +53,7 @@ pub fn questions(
     let mut nodes = Vec::new();
     let mut golds: Vec<Vec<u32>> = vec![Vec::new(); asked.len()];
     for (path, _, piece) in pieces(repository, commit)? {
-        if matches!(piece.kind, Kind::Run | Kind::Section | Kind::Test) {
+        if !options.among_all && matches!(piece.kind, Kind::Run | Kind::Section | Kind::Test) {
             continue;
         }
         for (question, golds) in asked.iter().zip(&mut golds) {

@@ -6,6 +6,9 @@ use super::words::{for_each_stem, telling_stems};
 const READ_BYTES: usize = 16 << 10;
 /// Words that a question about tests holds, as stems.
 const TEST_STEMS: [&str; 8] = ["test", "exampl", "bench", "benchmark", "fixtur", "mock", "spec", "demo"];
+/// Words that a question about documents holds, as stems.
+const DOCUMENT_STEMS: [&str; 8] =
+    ["changelog", "chapter", "doc", "document", "documentation", "guid", "readm", "tutorial"];
 /// Verbs that open a request for a change or the report of one, as stems; documentation says "returns" and "creates".
 const CHANGE_STEMS: [&str; 45] = [
     "add",
@@ -83,6 +86,8 @@ pub struct Question {
     pub(super) spelt: Vec<String>,
     /// Whether tests, examples and the like are asked for.
     pub(super) about_tests: bool,
+    /// Whether documents are asked for.
+    pub(super) about_documents: bool,
 }
 
 impl Question {
@@ -91,9 +96,10 @@ impl Question {
         let text = readable(text);
         let stems = telling_stems(text);
         let about_tests = stems.iter().any(|stem| TEST_STEMS.contains(&stem.as_str()));
+        let about_documents = stems.iter().any(|stem| DOCUMENT_STEMS.contains(&stem.as_str()));
         let is_name = |word: &&str| is_quoted(word) || is_spelt(bare(word));
         let spelt = text.split_whitespace().filter(is_name).map(|word| bare(word).to_lowercase()).collect();
-        Question { kind: kind(text), stems, spelt, about_tests }
+        Question { kind: kind(text), stems, spelt, about_tests, about_documents }
     }
 }
 
@@ -198,7 +204,10 @@ mod tests {
     fn names_are_found_in_a_sentence() {
         let question = Question::new("why does `LineBuffer::roll` call copy_within() and `open`, in tests?");
         assert_eq!(question.spelt, ["linebuffer::roll", "copy_within", "open"]);
-        assert!(question.about_tests);
+        assert!(question.about_tests && !question.about_documents);
+        for documents in ["the chapter about modes", "documented defaults", "which guides name it", "README"] {
+            assert!(Question::new(documents).about_documents, "{documents}");
+        }
         assert!(CHANGE_STEMS.is_sorted());
     }
 

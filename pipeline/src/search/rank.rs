@@ -23,7 +23,7 @@ const VOTED_FILES: usize = 30;
 const VOTED_NODES: usize = 4;
 
 /// What a candidate is judged by.
-pub const SIGNALS: [&str; 19] = [
+pub const SIGNALS: [&str; 20] = [
     "meaning",
     "words",
     "definition",
@@ -43,6 +43,7 @@ pub const SIGNALS: [&str; 19] = [
     "recent-file",
     "mended",
     "private",
+    "prose",
 ];
 
 /// The signals of one candidate, in the order of [`SIGNALS`].
@@ -121,6 +122,7 @@ pub(crate) fn signals(question: &Question, candidates: &[Candidate], told: Optio
             recent_file,
             mended,
             f32::from(u8::from(candidate.name.starts_with('_'))),
+            f32::from(u8::from(!question.about_documents && is_prose(&candidate.kind))),
         ]
     });
     rows.collect()
@@ -292,6 +294,11 @@ pub fn stands_apart(kind: &str, path: &str, container: &str) -> bool {
         || ["Test", "Tests", "TestCase"].iter().any(|end| stem_of(path).ends_with(end))
 }
 
+/// Whether a node is a section of a document, or lines that define nothing.
+fn is_prose(kind: &str) -> bool {
+    matches!(kind, "section" | "run")
+}
+
 fn stem_of(path: &str) -> &str {
     let file = path.rsplit_once('/').map_or(path, |(_, file)| file);
     file.split_once('.').map_or(file, |(stem, _)| stem)
@@ -391,6 +398,14 @@ mod tests {
         ];
         assert_eq!(first("what opens the door", &all), "one");
         assert_eq!(first("tests of what opens the door", &all), "two");
+    }
+
+    #[test]
+    fn documents_come_last_unless_asked_for() {
+        let section = Candidate { kind: "section".into(), ..candidate("README.md", "two", 0.55, 5.5) };
+        let all = [candidate("src/a.rs", "one", 0.50, 5.0), section, candidate("c.rs", "z", 0.1, 0.1)];
+        assert_eq!(first("what opens the door", &all), "one");
+        assert_eq!(first("documentation of what opens the door", &all), "two");
     }
 
     #[test]
