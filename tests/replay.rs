@@ -204,6 +204,7 @@ fn an_index_replays_new_steps_and_comes_to_what_one_replay_does() {
     assert_eq!((whole["changes"].as_u64(), whole["tip"].as_str()), (Some(52), Some(&*tip)));
     // What is kept goes beyond an older commit, and stays.
     assert_eq!(state(&index(&["--tip", "main~20", "--replay", "600"])), (Some(0), Some(0)));
+    assert_eq!(state(&index(&["--tip", "main~50"])), (Some(0), Some(0)), "so near the root, too");
     assert_eq!(kept(&fixture), whole);
     fixture.json(&["replay", "--last", "100%", "--keep", "--json"]);
     assert_eq!(kept(&fixture), whole, "a part at a time or at once");

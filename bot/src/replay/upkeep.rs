@@ -81,10 +81,20 @@ pub fn new_steps(
     tip: &ObjectId,
     most: usize,
 ) -> Result<usize, PipelineError> {
+    let objects = repository.objects();
     let last = kept.last();
-    let found = steps(repository, &repository.objects(), *tip, most + 1, |id| Some(*id) == last)?;
-    let is_reached = found.last().is_some_and(|(id, _)| Some(*id) == last);
-    Ok((found.len() - usize::from(is_reached)).min(most))
+    let found = steps(repository, &objects, *tip, most + 1, |id| Some(*id) == last)?;
+    if found.last().is_some_and(|(id, _)| Some(*id) == last) {
+        return Ok(found.len() - 1);
+    }
+    // A commit that is older than the last, or beside it, comes to what was replayed further down.
+    let known = match last.filter(|last| objects.contains(last)) {
+        Some(last) => steps(repository, &objects, last, kept.changes, |_| false)?,
+        None => Vec::new(),
+    };
+    let known: HashSet<ObjectId> = known.into_iter().map(|(id, _)| id).collect();
+    let meets = found.iter().position(|(id, _)| known.contains(id));
+    Ok(meets.unwrap_or(found.len()).min(most))
 }
 
 /// Replays the steps up to a commit that were not yet, as far as the limits allow.
