@@ -146,9 +146,9 @@ fn near_copies_are_those_that_a_review_of_the_step_would_show() {
         )
     };
     fixture.commit("src/pears.rs", &function("weigh_pears", 3), "Weigh pears");
-    fixture.commit("src/plums.rs", &function("price_plums", 5), "Price plums");
+    fixture.commit("lib/plums.rs", &function("price_plums", 5), "Price plums");
     fixture.commit("src/words.rs", "pub fn short() -> u32 {\n    7\n}\n", "Add what is too short");
-    fixture.commit("src/figs.rs", &function("count_figs", 7), "Count figs");
+    fixture.commit("app/figs.rs", &function("count_figs", 7), "Count figs");
     fixture.commit("src/pears.rs", "\n", "Take pears out");
     let lines = fixture.json_lines(&["eval", "copies", "--queries", "50"]);
     let (summary, copies) = lines.split_last().expect("a summary");
@@ -172,16 +172,16 @@ fn a_function_that_a_large_change_moves_is_no_near_copy() {
     const FILES: usize = 1_001;
     let fixture = Fixture::empty();
     fixture.git(&["init", "--quiet", "--initial-branch", "main"]);
-    let old = fixture.repo().join("old");
+    let old = fixture.repo().join("first");
     std::fs::create_dir_all(&old).expect("a folder");
     for at in 0..FILES {
         std::fs::write(old.join(format!("{at:04}.txt")), format!("{at}\n")).expect("a file");
     }
     let sum: String = (0..9).map(|at| format!("    let part_{at} = list[{at}] * {at};\n")).collect();
     let function = format!("pub fn weigh(list: &[u32]) -> u32 {{\n{sum}    part_0 + part_8\n}}\n");
-    fixture.commit("old/weigh.rs", &function, "Weigh");
+    fixture.commit("first/weigh.rs", &function, "Weigh");
     std::fs::create_dir_all(fixture.repo().join("new")).expect("a folder");
-    fixture.git(&["mv", "old", "new/deep"]);
+    fixture.git(&["mv", "first", "new/deep"]);
     fixture.git(&["commit", "--quiet", "--message", "Move everything"]);
     fixture.commit("other/scale.rs", &function, "Weigh elsewhere");
     let lines = fixture.json_lines(&["eval", "copies", "--queries", "50"]);
@@ -207,13 +207,52 @@ fn a_near_copy_is_shown_by_its_name_its_code_and_its_place() {
     fixture.commit("src/first.rs", &rust("weigh", "part"), "Weigh");
     fixture.commit("src/scale.js", &script, "Weigh in a script");
     fixture.commit("tools/scale.py", python, "Weigh in Python");
-    fixture.commit("src/renamed.rs", &rust("price", "share"), "Price, which is formed alike");
+    fixture.commit("app/renamed.rs", &rust("price", "share"), "Price, which is formed alike");
     fixture.commit("web/dist/all.js", &script, "Build");
     fixture.commit("more/short.py", python, "Weigh again in three lines");
     let none = fixture.json_lines(&["eval", "copies", "--queries", "50"]);
     assert_eq!(none.last().expect("a summary")["shown"], 0, "{none:?}");
-    fixture.commit("src/renamed.rs", "\n", "Take prices out");
+    fixture.commit("app/renamed.rs", "\n", "Take prices out");
     fixture.commit("lib/second.rs", &rust("weigh", "share"), "Weigh elsewhere");
     let lines = fixture.json_lines(&["eval", "copies", "--queries", "1"]);
     assert_eq!(lines[0]["about"]["path"], "lib/second.rs", "{lines:?}");
+}
+
+/// Files of one directory are written in view of each other, and nobody keeps in step what is on its way out.
+#[test]
+fn a_near_copy_stands_elsewhere_and_is_there_to_stay() {
+    let fixture = Fixture::empty();
+    fixture.git(&["init", "--quiet", "--initial-branch", "main"]);
+    let function = |name: &str| {
+        let sum: String = (0..12).map(|at| format!("    let {name}_{at} = list[{at}] * {at};\n")).collect();
+        format!("pub fn {name}(list: &[u32]) -> u32 {{\n{sum}    {name}_0 + {name}_11\n}}\n")
+    };
+    fixture.commit("src/first.rs", &function("weigh"), "Weigh");
+    fixture.commit("src/second.rs", &function("weigh"), "Weigh beside it");
+    fixture.commit("app/cost.rs", &function("price"), "Price");
+    fixture.commit("old/pay/cost.rs", &function("price"), "Keep it");
+    let none = fixture.json_lines(&["eval", "copies", "--queries", "50"]);
+    let summary = none.last().expect("a summary");
+    assert_eq!((&summary["asked"], &summary["shown"]), (&3.into(), &0.into()), "{none:?}");
+    fixture.commit("app/bill.rs", &function("charge"), "Charge");
+    fixture.commit("lib/pay/cost.rs", &function("charge"), "Charge elsewhere");
+    let lines = fixture.json_lines(&["eval", "copies", "--queries", "1"]);
+    assert_eq!(lines[0]["about"]["path"], "lib/pay/cost.rs", "{lines:?}");
+}
+
+/// A function that grows too long for one node is cut in parts; a part that holds nothing but the function inside is no copy.
+#[test]
+fn a_part_of_a_long_function_is_like_nothing() {
+    let fixture = Fixture::empty();
+    fixture.git(&["init", "--quiet", "--initial-branch", "main"]);
+    let script = |settings: usize| {
+        let set: String = (0..settings).map(|at| format!("  set('key{at:03}', options.key{at:03})\n")).collect();
+        let push: String = (0..90).map(|at| format!("    res.push(req.part{at:03} * {at})\n")).collect();
+        format!("function build (options) {{\n{set}\n  function handle (req, res) {{\n{push}  }}\n}}\n")
+    };
+    fixture.commit("lib/route.js", &script(340), "Route");
+    fixture.commit("lib/route.js", &script(430), "Set more");
+    let lines = fixture.json_lines(&["review", "HEAD~1..HEAD"]);
+    let facts = lines[0]["briefing"].as_array().expect("facts");
+    assert!(facts.iter().all(|fact| fact["kind"] != "copy"), "{facts:?}");
 }

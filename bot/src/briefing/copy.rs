@@ -2,7 +2,8 @@
 
 use precedent_pipeline::lineage::last_name;
 use precedent_pipeline::search::stands_apart;
-use precedent_pipeline::syntax::{Kind, documented};
+use precedent_pipeline::syntax::{Kind, MAX_NODE_BYTES, documented};
+use precedent_pipeline::{Chunker, Piece};
 
 use crate::change::{Change, ChangedNode};
 use crate::companions::features::is_test;
@@ -21,11 +22,10 @@ const SAME_OVERLAP: f32 = 0.95;
 /// From this overlap on a candidate is of the same pattern. One more of a pattern that stands there several times, as
 /// `get_u16` beside `get_u8`, `get_u32` and `get_u64`, is no news.
 const PATTERN_OVERLAP: f32 = 0.75;
-/// Lines of a copy that are code, for one that stands in another file, for one there that is the same but for a word or two,
-/// and for one in the same file, whose author has seen the other. What is shorter is quicker written than shared.
+/// Lines of a copy that are code, and of one that is the same but for a word or two. What is shorter is quicker written than
+/// shared.
 const MIN_LINES: usize = 10;
 const MIN_LINES_OF_SAME: usize = 7;
-const MIN_LINES_IN_FILE: usize = 25;
 
 /// Whether two files stand for each other in two places, so that what is alike in them is alike on purpose: `locale/be/a.js` and
 /// `locale/ru/a.js`, whose paths differ in one directory alone, or `walk.rs` and `walk_async.rs` beside it.
@@ -45,9 +45,39 @@ fn are_counterparts(one: &str, two: &str) -> bool {
     goes_on(&one, &two) || goes_on(&two, &one)
 }
 
+/// Whether two files stand in one directory, whose files are written in view of each other: what is alike there is so on purpose.
+fn are_neighbours(one: &str, two: &str) -> bool {
+    let folder = |path: &str| path.rfind('/').map_or(0, |at| at);
+    one[..folder(one)] == two[..folder(two)]
+}
+
+/// Whether a path says that what stands there is on its way out, so that nobody will keep it in step.
+fn is_leaving(path: &str) -> bool {
+    const WORDS: [&str; 4] = ["deprecated", "legacy", "old", "original"];
+    path.split(['/', '.', '_', '-']).any(|word| WORDS.iter().any(|known| word.eq_ignore_ascii_case(known)))
+}
+
+/// Whether one of two symbols of a file is of what the other one encloses.
+fn is_inside(one: &str, two: &str) -> bool {
+    let encloses = |outer: &str, inner: &str| {
+        inner
+            .strip_prefix(outer)
+            .is_some_and(|rest| rest.starts_with(|letter: char| !letter.is_alphanumeric() && letter != '_'))
+    };
+    encloses(one, two) || encloses(two, one)
+}
+
+/// Whether a piece is a part of a function that is too long for one. It has the function's symbol, and says nothing of the whole.
+fn is_part(piece: &Piece, of_file: &[Piece]) -> bool {
+    let is_same = |other: &&Piece| other.symbol == piece.symbol && other.kind == piece.kind;
+    let abuts = |other: &Piece| piece.end_line + 1 == other.start_line || other.end_line + 1 == piece.start_line;
+    let bytes: usize = of_file.iter().filter(is_same).map(|same| same.text.len()).sum();
+    bytes > MAX_NODE_BYTES && of_file.iter().filter(is_same).any(abuts)
+}
+
 /// Living nodes that are like a changed one.
 pub(super) fn facts(change: &Change, precedents: &Precedents<'_>, evidence: &Evidence<'_>) -> Vec<Fact> {
-    of(change, &precedents.neighbours, evidence)
+    of(change, &precedents.neighbours, evidence).into_iter().map(|(_, fact)| fact).collect()
 }
 
 /// Whether a near-copy of a node may be worth a look, wherever it stands.
@@ -92,25 +122,29 @@ fn is_like(is_namesake: bool, overlap: f32) -> bool {
 }
 
 /// Whether a copy of so many lines, so like the other, is worth a look.
-fn is_long(lines: usize, is_same_file: bool, overlap: f32) -> bool {
-    let least = match is_same_file {
-        true => MIN_LINES_IN_FILE,
-        false if overlap >= SAME_OVERLAP => MIN_LINES_OF_SAME,
-        false => MIN_LINES,
-    };
-    lines >= least
+fn is_long(lines: usize, overlap: f32) -> bool {
+    lines >= if overlap >= SAME_OVERLAP { MIN_LINES_OF_SAME } else { MIN_LINES }
 }
 
-/// The same from the neighbours of each changed node.
-pub(crate) fn of(change: &Change, neighbours: &[Vec<Neighbour>], evidence: &Evidence<'_>) -> Vec<Fact> {
+/// The same from the neighbours of each changed node, each with the number of its node in the change.
+pub(crate) fn of(change: &Change, neighbours: &[Vec<Neighbour>], evidence: &Evidence<'_>) -> Vec<(usize, Fact)> {
     let mut facts = Vec::new();
-    for (node, neighbours) in change.nodes.iter().zip(neighbours) {
+    for (number, (node, neighbours)) in change.nodes.iter().zip(neighbours).enumerate() {
         let Some((path, piece)) = &node.after else { continue };
+        if !neighbours.is_empty()
+            && let Some(file) = change.file(path).filter(|file| file.after.len() > MAX_NODE_BYTES)
+            && is_part(piece, &Chunker::chunk_text(node.language, &file.after))
+        {
+            continue;
+        }
         let is_pattern = neighbours.iter().filter(|near| near.overlap >= PATTERN_OVERLAP).count() > 1;
         let is_worth_a_look = may_be_shown(node) && !is_pattern;
         let lines = if is_worth_a_look { own_lines(node) } else { 0 };
         for (at, near) in neighbours.iter().filter(|near| near.overlap >= MIN_LISTED_OVERLAP).enumerate() {
             let place = &near.place;
+            if *place.path == **path && is_inside(&place.symbol, &piece.symbol) {
+                continue;
+            }
             let Some(citation) = evidence.cite(&change.base, &place.path, place.start_line, place.end_line) else {
                 continue;
             };
@@ -118,10 +152,10 @@ pub(crate) fn of(change: &Change, neighbours: &[Vec<Neighbour>], evidence: &Evid
             let is_namesake = last_name(&place.symbol) == last_name(&piece.symbol);
             let has_home = [&*place.symbol, &*piece.symbol].iter().any(|symbol| *symbol != last_name(symbol));
             let is_for_one = piece.text.lines().any(|line| line.trim_start().starts_with("#[cfg("));
-            let is_boilerplate = is_namesake && (has_home || is_for_one || *place.path == **path);
+            let is_boilerplate = is_namesake && (has_home || is_for_one);
             // What goes away was moved. Its nodes tell so themselves where the file was looked into.
             let is_going = change.file(&place.path).is_some_and(|file| !file.exists);
-            facts.push(Fact {
+            let fact = Fact {
                 kind: FactKind::Copy,
                 node: NodeName { path: place.path.to_string(), symbol: place.symbol.to_string() },
                 about: NodeName { path: path.to_string(), symbol: piece.symbol.clone() },
@@ -135,10 +169,14 @@ pub(crate) fn of(change: &Change, neighbours: &[Vec<Neighbour>], evidence: &Evid
                     && is_like(is_namesake, near.overlap)
                     && !stands_apart("", &place.path, &place.container)
                     && !are_counterparts(path, &place.path)
-                    && is_long(lines, *place.path == **path, near.overlap),
+                    && !are_neighbours(path, &place.path)
+                    && !is_leaving(path)
+                    && !is_leaving(&place.path)
+                    && is_long(lines, near.overlap),
                 here: None,
                 citations: vec![citation],
-            });
+            };
+            facts.push((number, fact));
         }
     }
     facts
@@ -193,9 +231,41 @@ mod tests {
     }
 
     #[test]
-    fn a_copy_in_the_same_file_or_a_loose_one_must_be_longer() {
-        assert!(is_long(7, false, 0.97) && !is_long(6, false, 1.0));
-        assert!(is_long(10, false, 0.86) && !is_long(9, false, 0.86));
-        assert!(is_long(25, true, 0.86) && !is_long(24, true, 1.0));
+    fn a_loose_copy_must_be_longer() {
+        assert!(is_long(7, 0.97) && !is_long(6, 1.0));
+        assert!(is_long(10, 0.86) && !is_long(9, 0.86));
+    }
+
+    #[test]
+    fn files_of_one_directory_are_neighbours() {
+        assert!(
+            are_neighbours("a/b.rs", "a/c.rs") && are_neighbours("a.rs", "b.rs") && are_neighbours("a/b.rs", "a/b.rs")
+        );
+        assert!(!are_neighbours("a/b.rs", "c.rs") && !are_neighbours("a/b/c.rs", "a/c.rs"));
+    }
+
+    #[test]
+    fn what_is_on_its_way_out_says_so() {
+        for path in ["old/log/a.go", "log/deprecated.go", "rollup.original.config.mjs", "src/Legacy/a.py", "ui_old.c"] {
+            assert!(is_leaving(path), "{path}");
+        }
+        assert!(!is_leaving("src/gold/threshold.rs") && !is_leaving("folder/older.rs"));
+    }
+
+    #[test]
+    fn what_is_inside_a_function_is_known_by_its_symbol() {
+        assert!(is_inside("build", "build.handler") && is_inside("a::b", "a"));
+        assert!(!is_inside("build", "builder") && !is_inside("build", "build_all") && !is_inside("a.b", "a.c"));
+    }
+
+    #[test]
+    fn a_part_of_a_long_function_is_no_function() {
+        let long: String = (0..2_000).map(|at| format!("    f({at});\n\n")).collect();
+        let text = format!("fn long() {{\n{long}}}\nfn one() {{\n    f(1);\n}}\nfn two() {{\n    f(2);\n}}\n");
+        let language = precedent_pipeline::syntax::language("rust").expect("because it is in the table");
+        let pieces = Chunker::chunk_text(language, &text);
+        let parts = pieces.iter().filter(|piece| is_part(piece, &pieces)).map(|piece| piece.name.as_str());
+        let names: Vec<&str> = parts.collect();
+        assert!(names.len() > 1 && names.iter().all(|name| *name == "long"), "{names:?}");
     }
 }

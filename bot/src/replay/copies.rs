@@ -80,14 +80,12 @@ pub fn near_copies(
         let places = archive.alive(&objects, base)?;
         let near = neighbours(archive, &index, embedder, &change, &wants, &places)?;
         let mut facts = copy::of(&change, &near, &evidence);
-        facts.retain(|fact| fact.shown);
-        facts.sort_by(|one, two| two.score.total_cmp(&one.score).then_with(|| one.about.cmp(&two.about)));
-        for fact in facts.into_iter().take(MAX_COPIES) {
+        facts.retain(|(_, fact)| fact.shown);
+        facts.sort_by(|(_, one), (_, two)| two.score.total_cmp(&one.score).then_with(|| one.about.cmp(&two.about)));
+        for (number, fact) in facts.into_iter().take(MAX_COPIES) {
             let Some(citation) = fact.citations.first() else { continue };
-            let pieces = change.nodes.iter().filter_map(|node| node.after.as_ref());
-            let mut own =
-                pieces.filter(|(path, piece)| **path == *fact.about.path && piece.symbol == fact.about.symbol);
-            let Some((_, piece)) = own.next() else { continue };
+            // Two nodes of a file may share a symbol.
+            let Some((_, piece)) = &change.nodes[number].after else { continue };
             each(&NearCopy {
                 commit: head.id.to_string(),
                 lines: [piece.start_line, piece.end_line],

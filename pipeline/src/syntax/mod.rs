@@ -35,6 +35,7 @@ pub use classify::{MAX_FILE_BYTES, Skip, classify_content, classify_name, classi
 pub use languages::{Language, language};
 pub use prose::{Member, MemberKind, comments, members};
 pub use similarity::{Bag, containment, shared, similarity};
+pub use split::MAX_NODE_BYTES;
 pub use window::Outline;
 
 /// The fingerprint of everything in this room that decides what a node is.

@@ -9,7 +9,7 @@ use super::similarity::fnv1a;
 
 /// The longest text of a node, in bytes. About four thousand tokens: more than the encoders that embed it look at, and
 /// more than a person reads as one thing. One function in a thousand is longer.
-pub(super) const MAX_NODE_BYTES: usize = 16 * 1024;
+pub const MAX_NODE_BYTES: usize = 16 * 1024;
 
 /// The shortest part that a cut may leave before it, in bytes: a quarter, so that most windows hold good places to cut.
 const MIN_PART_BYTES: usize = MAX_NODE_BYTES / 4;
