@@ -172,16 +172,16 @@ fn a_function_that_a_large_change_moves_is_no_near_copy() {
     const FILES: usize = 1_001;
     let fixture = Fixture::empty();
     fixture.git(&["init", "--quiet", "--initial-branch", "main"]);
-    let old = fixture.repo().join("first");
+    let old = fixture.repo().join("place");
     std::fs::create_dir_all(&old).expect("a folder");
     for at in 0..FILES {
         std::fs::write(old.join(format!("{at:04}.txt")), format!("{at}\n")).expect("a file");
     }
     let sum: String = (0..9).map(|at| format!("    let part_{at} = list[{at}] * {at};\n")).collect();
     let function = format!("pub fn weigh(list: &[u32]) -> u32 {{\n{sum}    part_0 + part_8\n}}\n");
-    fixture.commit("first/weigh.rs", &function, "Weigh");
+    fixture.commit("place/weigh.rs", &function, "Weigh");
     std::fs::create_dir_all(fixture.repo().join("new")).expect("a folder");
-    fixture.git(&["mv", "first", "new/deep"]);
+    fixture.git(&["mv", "place", "new/deep"]);
     fixture.git(&["commit", "--quiet", "--message", "Move everything"]);
     fixture.commit("other/scale.rs", &function, "Weigh elsewhere");
     let lines = fixture.json_lines(&["eval", "copies", "--queries", "50"]);
@@ -224,7 +224,8 @@ fn a_near_copy_stands_elsewhere_and_is_there_to_stay() {
     let fixture = Fixture::empty();
     fixture.git(&["init", "--quiet", "--initial-branch", "main"]);
     let function = |name: &str| {
-        let sum: String = (0..12).map(|at| format!("    let {name}_{at} = list[{at}] * {at};\n")).collect();
+        let sum: String =
+            (0..12).map(|at| format!("    let {name}_{at} = {name}_of_{at}({name}_row, {name}_base);\n")).collect();
         format!("pub fn {name}(list: &[u32]) -> u32 {{\n{sum}    {name}_0 + {name}_11\n}}\n")
     };
     fixture.commit("src/first.rs", &function("weigh"), "Weigh");
@@ -252,7 +253,7 @@ fn a_part_of_a_long_function_is_like_nothing() {
     };
     fixture.commit("lib/route.js", &script(340), "Route");
     fixture.commit("lib/route.js", &script(430), "Set more");
-    let lines = fixture.json_lines(&["review", "HEAD~1..HEAD"]);
-    let facts = lines[0]["briefing"].as_array().expect("facts");
+    let review = fixture.json(&["review", "HEAD~1..HEAD", "--json"]);
+    let facts = review["briefing"].as_array().expect("facts");
     assert!(facts.iter().all(|fact| fact["kind"] != "copy"), "{facts:?}");
 }
