@@ -81,7 +81,7 @@ pub(crate) fn chunk(
     };
     let inflated = Instant::now();
     let before = before.filter(|before| before.outline.is_some());
-    let cut = syntax::cut(language, &text, before.and_then(|before| before.outline.as_ref()));
+    let cut = syntax::cut(language, text, before.and_then(|before| before.outline.as_ref()));
     let parsed = Instant::now();
     let count = cut.cuts.len();
     let mut version = Version {

@@ -62,8 +62,16 @@ impl<'s> Lines<'s> {
 
     /// The lines in a range of bytes; the first and the last may be parts of lines.
     pub(super) fn within(&self, range: Range<usize>) -> Vec<NumberedLine<'s>> {
-        let first = self.number(range.start);
-        (first..).zip(self.source[range].split('\n')).collect()
+        let first = self.index(range.start);
+        let breaks = self.starts[first + 1..].iter().take_while(|start| **start <= range.end);
+        let mut at = range.start;
+        let mut lines = Vec::new();
+        for next in breaks.map(|start| Some(*start)).chain([None]) {
+            let end = next.map_or(range.end, |next| next - 1);
+            lines.push((u32::try_from(first + 1 + lines.len()).unwrap_or(u32::MAX), &self.source[at..end]));
+            at = next.unwrap_or(end);
+        }
+        lines
     }
 }
 

@@ -1,7 +1,7 @@
 //! Guards: what a grammar or its own scanner cannot take is kept from it.
 //!
 //! The scanners that some grammars bring are C code with fixed buffers and assertions. Where a source could overrun the
-//! one or trip the other, it is parsed as a copy of the same length without what is dangerous. Places in the tree are
+//! one or trip the other, it is parsed as something of the same length without what is dangerous. Places in the tree are
 //! then places in the source, and all text is still taken from the source.
 
 use std::borrow::Cow;
@@ -25,33 +25,59 @@ pub(super) enum Hazard {
 }
 
 /// The names of such macros with the mark of a call, and what stands in.
-const KEYWORD_MACROS: [(&str, &[u8]); 2] = [("try!", b"tr_!"), ("str!", b"st_!")];
+const KEYWORD_MACROS: [(&str, &str); 2] = [("try!", "tr_!"), ("str!", "st_!")];
 
-impl Hazard {
-    /// The source as the scanner may see it; `None` when it cannot be made safe.
-    pub(super) fn tame(self, source: &str) -> Option<Cow<'_, str>> {
-        match self {
-            Hazard::None => Some(Cow::Borrowed(source)),
-            Hazard::Heredocs if heredoc(source, 0).is_none() => Some(Cow::Borrowed(source)),
-            Hazard::KeywordMacros => Some(without_keyword_macros(source)),
-            Hazard::Annotations => Some(without_last_annotation(source)),
-            Hazard::Heredocs => without_heredocs(source).filter(|tame| heredoc(tame, 0).is_none()).map(Cow::Owned),
+/// A source as its grammar's scanner may see it: of the same length, without what is dangerous.
+pub(super) struct Tame<'s> {
+    source: Cow<'s, str>,
+    /// What stands in for as many bytes of it, and from where on; in order.
+    renamed: Vec<(usize, &'static str)>,
+}
+
+impl Tame<'_> {
+    pub(super) fn len(&self) -> usize {
+        self.source.len()
+    }
+
+    /// Some of it from this byte on; nothing at its end.
+    pub(super) fn from(&self, at: usize) -> &[u8] {
+        let next = self.renamed.partition_point(|(start, name)| start + name.len() <= at);
+        match self.renamed.get(next) {
+            Some((start, name)) if *start <= at => &name.as_bytes()[at - start..],
+            Some((start, _)) => &self.source.as_bytes()[at..*start],
+            None => self.source.as_bytes().get(at..).unwrap_or_default(),
         }
     }
 }
 
-fn without_keyword_macros(source: &str) -> Cow<'_, str> {
-    let mut tame: Option<Vec<u8>> = None;
+impl Hazard {
+    /// The source as the scanner may see it; `None` when it cannot be made safe.
+    pub(super) fn tame(self, source: &str) -> Option<Tame<'_>> {
+        let copied = |source| Some(Tame { source, renamed: Vec::new() });
+        match self {
+            Hazard::None => copied(Cow::Borrowed(source)),
+            Hazard::Heredocs if heredoc(source, 0).is_none() => copied(Cow::Borrowed(source)),
+            Hazard::KeywordMacros => Some(Tame { source: Cow::Borrowed(source), renamed: keyword_macros(source) }),
+            Hazard::Annotations => copied(without_last_annotation(source)),
+            Hazard::Heredocs => {
+                without_heredocs(source).filter(|tame| heredoc(tame, 0).is_none()).and_then(|tame| copied(tame.into()))
+            }
+        }
+    }
+}
+
+fn keyword_macros(source: &str) -> Vec<(usize, &'static str)> {
+    let mut renamed = Vec::new();
     for (name, other) in KEYWORD_MACROS {
         for at in memchr::memmem::find_iter(source.as_bytes(), name) {
             let ends_a_word = source[..at].ends_with(|letter: char| letter.is_alphanumeric() || "_#'".contains(letter));
             if !ends_a_word && source[at + name.len()..].starts_with(['(', '[', '{', ' ']) {
-                tame.get_or_insert_with(|| source.as_bytes().to_vec())[at..at + other.len()].copy_from_slice(other);
+                renamed.push((at, other));
             }
         }
     }
-    // What was replaced and what replaces it are ASCII, so it is still UTF-8.
-    tame.and_then(|tame| String::from_utf8(tame).ok()).map_or(Cow::Borrowed(source), Cow::Owned)
+    renamed.sort_unstable();
+    renamed
 }
 
 fn without_last_annotation(source: &str) -> Cow<'_, str> {
@@ -137,9 +163,19 @@ fn without_heredocs(source: &str) -> Option<String> {
 mod tests {
     use super::*;
 
+    fn tame(hazard: Hazard, source: &str) -> Option<String> {
+        let tame = hazard.tame(source)?;
+        let mut seen = Vec::new();
+        while seen.len() < tame.len() {
+            seen.extend_from_slice(tame.from(seen.len()));
+        }
+        assert!(tame.from(tame.len()).is_empty() && tame.len() == source.len());
+        String::from_utf8(seen).ok()
+    }
+
     #[track_caller]
     fn check_heredocs(source: &str, expected: Option<&str>) {
-        assert_eq!(Hazard::Heredocs.tame(source).as_deref(), expected, "{source}");
+        assert_eq!(tame(Hazard::Heredocs, source).as_deref(), expected, "{source}");
     }
 
     #[test]
@@ -161,15 +197,14 @@ mod tests {
 
     #[test]
     fn macros_that_are_called_as_keywords_get_other_names() {
-        let tame =
-            |source| Hazard::KeywordMacros.tame(source).expect("because there is nothing to refuse").into_owned();
+        let tame = |source| tame(Hazard::KeywordMacros, source).expect("because there is nothing to refuse");
         assert_eq!(tame("try!(a); x(str![[b]], \"str!\")"), "tr_!(a); x(st_![[b]], \"str!\")");
         assert_eq!(tame("my_try!(a); r#try!(b); substr![c]; try {}"), "my_try!(a); r#try!(b); substr![c]; try {}");
     }
 
     #[test]
     fn an_annotation_in_a_last_line_without_an_end_is_no_longer_one() {
-        let tame = |source| Hazard::Annotations.tame(source).expect("because there is nothing to refuse").into_owned();
+        let tame = |source| tame(Hazard::Annotations, source).expect("because there is nothing to refuse");
         assert_eq!(tame("@A\nclass B @C(\"@\")"), "@A\nclass B  C(\" \")");
         assert_eq!(tame("@A\n"), "@A\n");
     }

@@ -10,8 +10,9 @@ use tree_sitter::{Node as Syntax, Tree};
 
 use super::Kind;
 use super::extent::Lines;
+use super::guard::Tame;
 use super::languages::{Grammar, Shape};
-use super::parse::{Parsed, Role, Tame, parse_parts};
+use super::parse::{Parsed, Role, parse_parts, tame};
 use super::window::names_tests;
 
 /// Items inside more items than this are no nodes of their own. Their text stands in each item around them, so without a
@@ -73,7 +74,7 @@ pub(super) struct Found {
 /// Parses parts of a source, all of it if none is named, and finds the items in them; `None` when it would take too much
 /// work.
 pub(super) fn find(grammar: &Grammar, lines: &Lines<'_>, parts: &[Range<usize>]) -> Option<Found> {
-    let tame = Tame::of(grammar, lines.source)?;
+    let tame = tame(grammar, lines.source)?;
     let Parsed { tree, reports } = parse_parts(grammar, lines, &tame, parts)?;
     let mut walk = Walk::new(grammar, lines, &tame, parts, 0);
     walk.run(&tree);

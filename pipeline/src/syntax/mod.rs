@@ -208,12 +208,12 @@ pub struct Version {
 /// The nodes of one version of a file, parsed only where it differs from the version before it, if there is one.
 ///
 /// The nodes are those that [`nodes()`] gives: what is [`Cut::Same`] is that node of `before`, and what is
-/// [`Cut::New`] is spelled out.
-pub fn cut(language: &'static Language, source: &str, before: Option<&Outline>) -> Version {
+/// [`Cut::New`] is spelled out. The text is kept for the next version.
+pub fn cut(language: &'static Language, text: String, before: Option<&Outline>) -> Version {
     match &language.rules {
-        languages::Rules::Grammar(grammar) => nodes::cut(grammar, source, before),
+        languages::Rules::Grammar(grammar) => nodes::cut(grammar, text, before),
         languages::Rules::Blocks(format) => {
-            let cuts = blocks::nodes(format, source).into_iter().map(Cut::New).collect();
+            let cuts = blocks::nodes(format, &text).into_iter().map(Cut::New).collect();
             Version { cuts, outline: None, reading: Reading::Whole }
         }
     }

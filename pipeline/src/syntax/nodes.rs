@@ -31,7 +31,8 @@ pub(super) fn nodes(grammar: &'static Grammar, source: &str) -> Vec<Node> {
 }
 
 /// The nodes of a source as far as they are not those of the version before it, and what the next version is cut from.
-pub(super) fn cut(grammar: &'static Grammar, source: &str, before: Option<&Outline>) -> Version {
+pub(super) fn cut(grammar: &'static Grammar, text: String, before: Option<&Outline>) -> Version {
+    let source = text.as_str();
     let grammar = grammar.for_source(source);
     let before = before.filter(|before| grammar.has_windows && std::ptr::eq(before.grammar, grammar));
     let lines = Lines::of(source);
@@ -52,10 +53,11 @@ pub(super) fn cut(grammar: &'static Grammar, source: &str, before: Option<&Outli
     let owned = assemble(grammar, &lines, &found.items, &extents, &carried, old_nodes);
     let nodes = owned.iter().map(|(cut, owner)| PlacedNode { lines: cut.lines(), owner: *owner }).collect();
     let cuts = owned.into_iter().map(|(cut, _)| cut).collect();
+    let starts = lines.starts.into();
     let outline = parsed.then(|| Outline {
         grammar,
-        source: source.into(),
-        starts: lines.starts.into(),
+        source: text.into_boxed_str(),
+        starts,
         nodes,
         items: found.items,
         extents,

@@ -3,13 +3,13 @@
 //! This is the only file that starts a parser. It says what each node type means to the walks ([`Role`]), and refuses
 //! what would be too costly; it looks at no tree.
 
-use std::borrow::Cow;
 use std::cell::RefCell;
 use std::ops::{ControlFlow, Range};
 
 use tree_sitter::{ParseOptions, Parser, Tree};
 
 use super::extent::Lines;
+use super::guard::Tame;
 use super::languages::Grammar;
 
 /// How many reports of progress a parse may make: one for so many bytes of source, and some in any case.
@@ -110,25 +110,20 @@ pub(super) struct Parsed {
     pub(super) reports: usize,
 }
 
-/// A source as its grammar's scanner may see it: of the same length, without what is dangerous. Making it reads all of
-/// the source, so it is made once for however many parts are parsed.
-pub(super) struct Tame<'s>(Cow<'s, str>);
-
-impl<'s> Tame<'s> {
-    /// `None` when it cannot be made safe, or would take too much work.
-    pub(super) fn of(grammar: &Grammar, source: &'s str) -> Option<Tame<'s>> {
-        #[cfg(test)]
-        TAMED.set(TAMED.get() + 1);
-        if exceeds_indent(source, grammar.max_indent_columns) {
-            return None;
-        }
-        Some(Tame(grammar.hazard.tame(source)?))
+/// A source as its grammar's scanner may see it; `None` when it cannot be made safe, or would take too much work. Making
+/// it reads all of the source, so it is made once for however many parts are parsed.
+pub(super) fn tame<'s>(grammar: &Grammar, source: &'s str) -> Option<Tame<'s>> {
+    #[cfg(test)]
+    TAMED.set(TAMED.get() + 1);
+    if exceeds_indent(source, grammar.max_indent_columns) {
+        return None;
     }
+    grammar.hazard.tame(source)
 }
 
 /// The syntax tree of a source; `None` when it would take too much work.
 pub(super) fn parse(grammar: &Grammar, source: &str) -> Option<Parsed> {
-    parse_parts(grammar, &Lines::of(source), &Tame::of(grammar, source)?, &[])
+    parse_parts(grammar, &Lines::of(source), &tame(grammar, source)?, &[])
 }
 
 /// How many nodes of the syntax tree stand for what could not be read, or are missing; `None` when parsing would take too
@@ -163,12 +158,11 @@ pub(super) fn parse_parts(
     source: &Tame<'_>,
     parts: &[Range<usize>],
 ) -> Option<Parsed> {
-    let source = &*source.0;
     let parts: Vec<_> = parts.iter().map(|part| lines.positions(part)).collect();
     PARSER.with_borrow_mut(|parser| {
         parser.set_language(&grammar.roles().language).expect("because the grammars match the library's version");
         parser.set_included_ranges(&parts).expect("because the parts are apart and in order");
-        bounded(parser, source.as_bytes(), budget(source.len()))
+        bounded(parser, source, budget(source.len()))
     })
 }
 
@@ -177,14 +171,14 @@ pub(super) fn budget(bytes: usize) -> usize {
     REPORTS_IN_ANY_CASE + bytes / BYTES_PER_REPORT
 }
 
-fn bounded(parser: &mut Parser, source: &[u8], budget: usize) -> Option<Parsed> {
+fn bounded(parser: &mut Parser, source: &Tame<'_>, budget: usize) -> Option<Parsed> {
     let mut reports = 0;
     let mut stop = |_: &tree_sitter::ParseState| {
         reports += 1;
         if reports > budget { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
     let options = ParseOptions::new().progress_callback(&mut stop);
-    let tree = parser.parse_with_options(&mut |at, _| source.get(at..).unwrap_or_default(), None, Some(options));
+    let tree = parser.parse_with_options(&mut |at, _| source.from(at), None, Some(options));
     if tree.is_none() {
         parser.reset();
     }
@@ -203,6 +197,7 @@ fn exceeds_indent(source: &str, columns: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::syntax::guard::Hazard;
     use crate::syntax::languages::{Rules, language};
 
     fn rust() -> &'static Grammar {
@@ -217,8 +212,9 @@ mod tests {
         let source = "fn f() { g(1, 2, 3); }\n".repeat(1_000);
         let mut parser = Parser::new();
         parser.set_language(&rust().roles().language).expect("because the versions match");
-        assert!(bounded(&mut parser, source.as_bytes(), 3).is_none());
-        let parsed = bounded(&mut parser, b"fn h() {}", 3).expect("because it is short");
+        let safe = |source| Hazard::None.tame(source).expect("because there is nothing to refuse");
+        assert!(bounded(&mut parser, &safe(&source), 3).is_none());
+        let parsed = bounded(&mut parser, &safe("fn h() {}"), 3).expect("because it is short");
         assert_eq!(parsed.tree.root_node().to_sexp().matches("function_item").count(), 1);
     }
 

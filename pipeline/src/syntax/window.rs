@@ -197,18 +197,27 @@ fn unchanged(old: &Lines<'_>, new: &Lines<'_>) -> Vec<Block> {
     blocks
 }
 
+/// Bytes that are compared at once; in the last of them, one by one in such steps.
+const STEPS: [usize; 2] = [4096, 64];
+
 fn common_prefix(one: &[u8], two: &[u8]) -> usize {
-    const STEP: usize = 64;
-    let whole = one.chunks_exact(STEP).zip(two.chunks_exact(STEP)).take_while(|(one, two)| one == two).count() * STEP;
-    whole + one[whole..].iter().zip(&two[whole..]).take_while(|(one, two)| one == two).count()
+    let mut at = 0;
+    for step in STEPS {
+        let pairs = one[at..].chunks_exact(step).zip(two[at..].chunks_exact(step));
+        at += pairs.take_while(|(one, two)| one == two).count() * step;
+    }
+    at + one[at..].iter().zip(&two[at..]).take_while(|(one, two)| one == two).count()
 }
 
 fn common_suffix(one: &[u8], two: &[u8], longest: usize) -> usize {
-    const STEP: usize = 64;
     let (one, two) = (&one[one.len() - longest..], &two[two.len() - longest..]);
-    let whole = one.rchunks_exact(STEP).zip(two.rchunks_exact(STEP)).take_while(|(one, two)| one == two).count() * STEP;
-    let rest = one[..longest - whole].iter().rev().zip(two[..longest - whole].iter().rev());
-    whole + rest.take_while(|(one, two)| one == two).count()
+    let mut left = longest;
+    for step in STEPS {
+        let pairs = one[..left].rchunks_exact(step).zip(two[..left].rchunks_exact(step));
+        left -= pairs.take_while(|(one, two)| one == two).count() * step;
+    }
+    let rest = one[..left].iter().rev().zip(two[..left].iter().rev());
+    longest - left + rest.take_while(|(one, two)| one == two).count()
 }
 
 /// The block that holds this old line.

@@ -117,7 +117,7 @@ fn next(
     source: &str,
     before: Option<(&Outline, &[Node])>,
 ) -> (Vec<Node>, Option<Outline>, Reading) {
-    let version = cut(language, source, before.map(|(outline, _)| outline));
+    let version = cut(language, source.to_owned(), before.map(|(outline, _)| outline));
     let spelled = |cut| match cut {
         Cut::New(node) => node,
         Cut::Same { index, start_line, end_line } => {
@@ -230,8 +230,8 @@ fn most_nodes_of_a_long_file_come_over() {
     let rust = language("rust").expect("because the table has it");
     let function = |at: usize| format!("/// Does {at}.\npub fn f{at}() {{\n    g({at});\n}}\n\n");
     let source: String = (0..100).map(function).collect();
-    let outline = cut(rust, &source, None).outline.expect("because it parses");
-    let version = cut(rust, &source.replace("g(50)", "h(50)"), Some(&outline));
+    let outline = cut(rust, source.clone(), None).outline.expect("because it parses");
+    let version = cut(rust, source.replace("g(50)", "h(50)"), Some(&outline));
     let new: Vec<_> = version.cuts.iter().filter(|cut| matches!(cut, Cut::New(_))).collect();
     assert_eq!((version.reading, version.cuts.len(), new.len()), (Reading::Windows, 100, 1), "{new:?}");
 }
