@@ -64,9 +64,23 @@ fn doctor_and_check_report_on_a_sound_store() {
     let diagnosis = fixture.json(&["doctor", "--json"]);
     assert_eq!(diagnosis["problems"], serde_json::json!([]));
     assert_eq!(diagnosis["store"]["has_head"], true);
+    assert_eq!(diagnosis["store"]["zero_vectors"], 0);
     let check = fixture.json(&["store", "check", "--json"]);
     assert_eq!(check["ok"], true);
     assert_eq!(check["rows"]["commits"], 9);
+}
+
+#[test]
+fn doctor_counts_the_texts_that_nothing_finds_by_meaning() {
+    let fixture = Fixture::empty();
+    fixture.git(&["init", "--quiet", "--initial-branch=main"]);
+    fixture.commit("words.txt", "some words\n", "Add words");
+    fixture.commit("signs.txt", "+++ --- +++\n", "Add signs");
+    fixture.json(&["index", "--json"]);
+    let store = &fixture.json(&["doctor", "--json"])["store"];
+    assert_eq!((&store["chunks"], &store["zero_vectors"]), (&2.into(), &1.into()), "{store}");
+    let shown = fixture.run(&["doctor"]).stdout;
+    assert!(shown.contains("; 1 text not found by meaning\n"), "{shown}");
 }
 
 #[test]

@@ -44,6 +44,8 @@ struct StoreState {
     generation: u64,
     commits: u64,
     chunks: u64,
+    /// Chunks that nothing finds by meaning; `None` where the store is no folder, since that would fetch most of it.
+    zero_vectors: Option<u64>,
     bytes: u64,
     has_head: bool,
 }
@@ -188,12 +190,17 @@ fn examine(place: &Place, diagnosis: &mut Diagnosis) {
                     manifest.embedder
                 ));
             }
+            let zero_vectors = store.dir().map(|_| store.zero_vectors()).transpose().unwrap_or_else(|error| {
+                diagnosis.problems.push(error.to_string());
+                None
+            });
             diagnosis.store = Some(StoreState {
                 path: store.location().to_string(),
                 model: manifest.embedder.clone(),
                 generation: manifest.generation,
                 commits: manifest.rows("commits"),
                 chunks: manifest.rows("chunks"),
+                zero_vectors,
                 bytes: store.bytes_on_disk(),
                 has_head: head.is_some_and(|head| precedent_pipeline::is_indexed(&store, &[head]).unwrap_or(false)),
             });
@@ -231,13 +238,17 @@ fn shown(diagnosis: &Diagnosis) -> String {
     if let Some(store) = &diagnosis.store {
         let state = if store.has_head { "up to date" } else { "behind HEAD" };
         out.push_str(&format!(
-            "  store       {}\n              generation {}, {} commits, {} texts, {}, {state}\n              embedded with {}\n",
+            "  store       {}\n              generation {}, {} commits, {} texts, {}, {state}\n              embedded with {}{}\n",
             store.path,
             store.generation,
             screen::grouped(store.commits),
             screen::grouped(store.chunks),
             screen::bytes(store.bytes),
-            store.model
+            store.model,
+            match store.zero_vectors {
+                None | Some(0) => String::new(),
+                Some(count) => format!("; {} not found by meaning", screen::counted(count, "text")),
+            }
         ));
     }
     for problem in &diagnosis.problems {

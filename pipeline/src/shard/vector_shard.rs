@@ -104,6 +104,22 @@ impl Store {
         Ok(found)
     }
 
+    /// How many chunks have a vector of zeros alone, so that nothing finds them by meaning: texts without a word, and those
+    /// that could not be embedded. Of the shards only `scale` is read.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] naming the shard.
+    pub fn zero_vectors(&self) -> Result<u64, StoreError> {
+        let mut scales = Vec::new();
+        let mut zeros = 0;
+        for shard in self.vector_shards()? {
+            scales.clear();
+            shard.read(Column::Scale, 0..shard.rows(), &mut scales)?;
+            zeros += scales.chunks_exact(4).filter(|scale| **scale == 0.0_f32.to_le_bytes()).count() as u64;
+        }
+        Ok(zeros)
+    }
+
     /// Compares a shard's bytes with its hash, unless that was done before.
     ///
     /// # Errors
