@@ -573,7 +573,8 @@ fn commits_of_many_files_are_not_all_in_memory_at_once() {
     assert!(all["generation"].as_u64() > Some(2), "{all}");
     let peak = |report: &serde_json::Value| report["peak_rss_bytes"].as_f64();
     if let (Some(one), Some(all)) = (peak(&one), peak(&all)) {
-        assert!(all < 2.2 * one, "{one} for one commit, {all} for all");
+        // What is in flight and what waits are a few times what `--memory` says.
+        assert!(all - one < 4.0 * 32.0 * 1_048_576.0, "{one} for one commit, {all} for all");
     }
 }
 

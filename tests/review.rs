@@ -525,6 +525,10 @@ fn of_many_findings_the_best_are_shown_and_the_rest_is_said() {
 #[test]
 fn checks_made_of_facts_speak_when_they_are_asked_to() {
     let fixture = Fixture::new("review");
+    // What is alike in one directory is no duplicate.
+    fixture.git(&["switch", "--quiet", "topic"]);
+    let copy = fixture.git(&["show", "main:src/retry.rs"]).replace("backoff", "pause");
+    fixture.commit("tools/pause.rs", &copy, "pause before the next one");
     for (check, is_said) in [("duplicate", true), ("companion", true), ("undoes-a-fix", false)] {
         fixture.git(&["switch", "--quiet", "main"]);
         let speak = format!("speak = [\"{check}\"]\nmute = [\"stale-doc\"]\n");

@@ -145,7 +145,7 @@ fn what_is_indexed_is_not_fetched_and_is_cited_all_the_same() {
     let is_away = |citation: &&Value| !scene.has(&clone, citation["commit"].as_str().expect("a commit"));
     assert!(cited.iter().filter(|citation| is_away(citation)).count() >= 3, "{cited:?}");
     let summary = runner.read("summary.md");
-    assert!(summary.contains("1 findings, 4 facts") && !summary.contains("not indexed"), "{summary}");
+    assert!(summary.contains("1 findings, 3 facts") && !summary.contains("not indexed"), "{summary}");
     assert!(scene.github.state().log.is_empty(), "nothing is asked of the API");
 }
 
