@@ -112,7 +112,7 @@ pub(crate) fn signals(question: &Question, candidates: &[Candidate], told: Optio
             f32::from(u8::from(
                 !question.about_tests && stands_apart(&candidate.kind, &candidate.path, &candidate.container),
             )),
-            f32::from(u8::from(&*candidate.kind == "function")),
+            f32::from(u8::from(!question.about_documents && &*candidate.kind == "function")),
             (1.0 + candidate.lines as f32).ln() / 8.0,
             said,
             said_file,
