@@ -82,7 +82,7 @@ pub struct Question {
     pub kind: QuestionKind,
     /// The distinct stems of its words, without those that name nothing.
     pub(super) stems: Vec<String>,
-    /// What it holds that is spelt as in code, lower-cased: `parse_header`, `Parser::next`.
+    /// What it holds that is spelt as in code: `parse_header`, `Parser::next`.
     pub(super) spelt: Vec<String>,
     /// Whether tests, examples and the like are asked for.
     pub(super) about_tests: bool,
@@ -97,9 +97,10 @@ impl Question {
         let stems = telling_stems(text);
         let about_tests = stems.iter().any(|stem| TEST_STEMS.contains(&stem.as_str()));
         let about_documents = stems.iter().any(|stem| DOCUMENT_STEMS.contains(&stem.as_str()));
-        let is_name = |word: &&str| is_quoted(word) || is_spelt(bare(word));
-        let spelt = text.split_whitespace().filter(is_name).map(|word| bare(word).to_lowercase()).collect();
-        Question { kind: kind(text), stems, spelt, about_tests, about_documents }
+        let kind = kind(text);
+        let is_name = |word: &&str| kind == QuestionKind::Symbol || is_quoted(word) || is_spelt(bare(word));
+        let spelt = text.split_whitespace().filter(is_name).map(|word| bare(word).to_owned()).collect();
+        Question { kind, stems, spelt, about_tests, about_documents }
     }
 }
 
@@ -203,7 +204,7 @@ mod tests {
     #[test]
     fn names_are_found_in_a_sentence() {
         let question = Question::new("why does `LineBuffer::roll` call copy_within() and `open`, in tests?");
-        assert_eq!(question.spelt, ["linebuffer::roll", "copy_within", "open"]);
+        assert_eq!(question.spelt, ["LineBuffer::roll", "copy_within", "open"]);
         assert!(question.about_tests && !question.about_documents);
         for documents in ["the chapter about modes", "documented defaults", "which guides name it", "README"] {
             assert!(Question::new(documents).about_documents, "{documents}");

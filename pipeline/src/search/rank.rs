@@ -218,24 +218,34 @@ fn side(candidates: &[Candidate], score: impl Fn(&Candidate) -> Option<f32>) -> 
     candidates.iter().map(|candidate| score(candidate).map_or(0.0, scaled)).collect()
 }
 
+/// How much a name counts that has other capitals than a question that is a name, and one that has only its words.
+const OTHER_CAPITALS: f32 = 0.5;
+const OTHER_SPELLING: f32 = 0.4;
+/// How much an `impl` counts for such a question: what it is about is defined elsewhere.
+const IMPL: f32 = 0.3;
+
 /// Whether the question spells the name, and how much of the name's words it holds, less for a name of one word.
 fn name_matches(question: &Question, candidate: &Candidate) -> [f32; 2] {
-    let name = candidate.name.to_lowercase();
-    let symbol = candidate.symbol.to_lowercase().replace("::", ".");
-    let is_spelt = |word: &String| {
-        let word = word.replace("::", ".");
-        word == name || symbol == word || symbol.ends_with(&format!(".{word}"))
+    let spells = |name: &str, symbol: &str, word: &str| {
+        let (symbol, word) = (symbol.replace("::", "."), word.replace("::", "."));
+        !name.is_empty() && (word == name || symbol == word || symbol.ends_with(&format!(".{word}")))
     };
-    let spelt = !name.is_empty() && question.spelt.iter().any(is_spelt);
+    let (name, symbol) = (candidate.name.to_lowercase(), candidate.symbol.to_lowercase());
+    let is_spelt = question.spelt.iter().any(|word| spells(&name, &symbol, &word.to_lowercase()));
     let stems = telling_stems(&candidate.name);
     let held = stems.iter().filter(|stem| question.stems.contains(stem)).count() as f32;
     let share = if stems.is_empty() { 0.0 } else { held / (stems.len() as f32 + 0.5) };
-    [
-        f32::from(u8::from(
-            spelt || (question.kind == QuestionKind::Symbol && !stems.is_empty() && stems == question.stems),
-        )),
-        share,
-    ]
+    if question.kind != QuestionKind::Symbol {
+        return [f32::from(u8::from(is_spelt)), share];
+    }
+    let is_exact = || question.spelt.iter().any(|word| spells(&candidate.name, &candidate.symbol, word));
+    let spelling = match () {
+        () if is_spelt && is_exact() => 1.0,
+        () if is_spelt => OTHER_CAPITALS,
+        () if !stems.is_empty() && stems == question.stems => OTHER_SPELLING,
+        () => 0.0,
+    };
+    [if &*candidate.kind == "impl" { IMPL * spelling } else { spelling }, share]
 }
 
 /// The share of some words that the question holds.
@@ -398,6 +408,25 @@ mod tests {
         ];
         assert_eq!(first("what opens the door", &all), "one");
         assert_eq!(first("tests of what opens the door", &all), "two");
+    }
+
+    #[test]
+    fn a_type_comes_before_what_is_made_for_it_and_before_names_like_it() {
+        let of_kind = |kind: &str, symbol: &str, name: &str, words| Candidate {
+            kind: kind.into(),
+            name: name.into(),
+            ..candidate("a.rs", symbol, words / 10.0, words)
+        };
+        let all = [
+            of_kind("impl", "impl Buffer", "Buffer", 9.0),
+            of_kind("struct", "Buffered", "Buffered", 8.0),
+            of_kind("function", "Config::buffer", "buffer", 8.0),
+            of_kind("struct", "Buffer", "Buffer", 5.0),
+            candidate("b.rs", "z", 0.1, 1.0),
+        ];
+        assert_eq!(first("Buffer", &all), "Buffer");
+        assert_eq!(first("buffer", &all), "Config::buffer");
+        assert_eq!(first("impl Buffer", &all[..1]), "impl Buffer");
     }
 
     #[test]
