@@ -27,7 +27,7 @@ pub const FILES: [&str; 2] = ["precedent.toml", ".precedent.toml"];
 /// Findings shown on one change, at the most, whatever is asked for.
 pub const MAX_FINDINGS: usize = 3;
 /// More than that is no configuration; in bytes.
-const MAX_BYTES: u64 = 64 << 10;
+const MAX_BYTES: usize = 64 << 10;
 
 /// The settings.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -89,10 +89,9 @@ impl Config {
     pub fn at(objects: &Objects, base: &ObjectId) -> Result<Config, String> {
         for path in FILES {
             let Some(entry) = objects.entry(base, path) else { continue };
-            if objects.blob_size(&entry.id).is_none_or(|bytes| bytes > MAX_BYTES) {
+            let Ok(bytes) = objects.blob_within(&entry.id, MAX_BYTES) else {
                 return Err(format!("`{path}` cannot be read or is too long"));
-            }
-            let bytes = objects.blob(&entry.id).unwrap_or_default();
+            };
             return Config::parse(&String::from_utf8_lossy(&bytes)).map_err(|why| format!("`{path}`: {why}"));
         }
         Ok(Config::default())

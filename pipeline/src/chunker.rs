@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::history::{Attributes, Entry, Mode, Objects};
+use crate::history::{Attributes, Entry, Mode, NoBlob, Objects};
 use crate::shard::{ChunkId, ObjectId};
 use crate::syntax::{self, Kind, Language, MAX_FILE_BYTES, Skip};
 
@@ -70,10 +70,10 @@ impl Chunker {
         id: &ObjectId,
         language: &'static Language,
     ) -> Result<(String, u64), Skip> {
-        if objects.blob_size(id).ok_or(Skip::Missing)? > MAX_FILE_BYTES as u64 {
-            return Err(Skip::Huge);
-        }
-        let content = objects.blob(id).ok_or(Skip::Missing)?;
+        let content = objects.blob_within(id, MAX_FILE_BYTES).map_err(|reason| match reason {
+            NoBlob::Larger => Skip::Huge,
+            NoBlob::Missing => Skip::Missing,
+        })?;
         syntax::classify_content(path, language, &content)?;
         let bytes = content.len() as u64;
         let text =

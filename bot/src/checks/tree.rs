@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::rc::Rc;
 
-use precedent_pipeline::history::{Entry, Mode, Objects, Repository};
+use precedent_pipeline::history::{Entry, Mode, NoBlob, Objects, Repository};
 use precedent_pipeline::shard::ObjectId;
 use precedent_pipeline::syntax::{self, Language, MAX_FILE_BYTES, classify_path};
 
@@ -229,15 +229,16 @@ fn is_prose(path: &str) -> bool {
 }
 
 /// Larger files are data, and not asked for a name.
-const MAX_READ_BYTES: u64 = 32 << 20;
+const MAX_READ_BYTES: usize = 32 << 20;
 
 /// The hashes of the words of each blob; none of those too large or not text, `None` of what is not there.
 fn words_of(objects: &Objects, ids: &[ObjectId]) -> Vec<(ObjectId, Option<Vec<u32>>)> {
     let read = |id: &ObjectId| {
-        if objects.blob_size(id)? > MAX_READ_BYTES {
-            return Some(Vec::new());
-        }
-        let content = objects.blob(id)?;
+        let content = match objects.blob_within(id, MAX_READ_BYTES) {
+            Ok(content) => content,
+            Err(NoBlob::Larger) => return Some(Vec::new()),
+            Err(NoBlob::Missing) => return None,
+        };
         if content[..content.len().min(BINARY_PROBE_BYTES)].contains(&0) {
             return Some(Vec::new());
         }

@@ -9,7 +9,7 @@ use super::FileDiff;
 use super::rename::{self, Side};
 
 /// A larger content has no hunks here, as it has none on GitHub.
-const MAX_DIFFED_BYTES: u64 = 64 << 20;
+const MAX_DIFFED_BYTES: usize = 64 << 20;
 
 /// One file of a diff.
 #[derive(Debug, Clone)]
@@ -69,10 +69,7 @@ fn hunks(objects: &Objects, old: Option<Entry>, new: Option<Entry>) -> FileDiff 
 fn text(objects: &Objects, entry: Option<Entry>) -> Option<Vec<u8>> {
     match entry {
         None => Some(Vec::new()),
-        Some(entry) if entry.mode == Mode::File => {
-            objects.blob_size(&entry.id).filter(|size| *size <= MAX_DIFFED_BYTES)?;
-            objects.blob(&entry.id)
-        }
+        Some(entry) if entry.mode == Mode::File => objects.blob_within(&entry.id, MAX_DIFFED_BYTES).ok(),
         Some(_) => None,
     }
 }

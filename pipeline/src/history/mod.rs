@@ -9,6 +9,7 @@
 
 mod attributes;
 mod changes;
+mod packs;
 mod repository;
 mod walk;
 mod write;
@@ -16,7 +17,7 @@ mod write;
 pub(crate) use attributes::attribute_directory;
 pub use attributes::{AttributeFiles, AttributeRules, Attributes};
 pub use changes::{Entry, FileChange, Mode};
-pub use repository::{HistoryError, Objects, Pool, Pooled, Repository};
+pub use repository::{HistoryError, NoBlob, Objects, Pool, Pooled, Repository};
 pub use walk::{Commit, Linked, Walk};
 pub use write::{NewCommit, NewEntry, WriteError};
 

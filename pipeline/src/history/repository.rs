@@ -5,26 +5,23 @@
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use gix::bstr::BStr;
 use gix::odb::pack::cache::lru::MemoryCappedHashmap;
 use gix::prelude::FindExt;
 use rustc_hash::FxHashMap;
 
+use super::packs::{Decoder, Found, Packs};
 use super::{Entry, Mode, path_from_bytes, path_to_bytes};
 use crate::shard::ObjectId;
 
 /// Bytes of decoded objects that each thread keeps for the next tree difference.
 const OBJECT_CACHE_BYTES: usize = 32 << 20;
-/// Bytes of objects that each thread keeps as bases of deltas. Versions of one file are stored as deltas of each other.
-const DELTA_CACHE_BYTES: usize = 32 << 20;
-/// The same of trees and commits, which are small.
+/// Bytes of objects that each thread keeps as bases of deltas. Those of blobs, which are larger, are kept with the packs.
 const TREE_DELTA_CACHE_BYTES: usize = 8 << 20;
 /// Bytes of files' contents that a handle keeps, from which on it forgets them.
 const CONTENT_BYTES: usize = 32 << 20;
-/// Bytes that a handle keeps to decode the next blob into.
-const BLOB_BUFFER_BYTES: usize = 16 << 20;
 
 /// Why history could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -107,6 +104,7 @@ impl HistoryError {
 pub struct Repository {
     inner: gix::ThreadSafeRepository,
     shallow: Vec<ObjectId>,
+    packs: Arc<OnceLock<Packs>>,
 }
 
 impl Repository {
@@ -129,7 +127,7 @@ impl Repository {
             .map_err(|error| HistoryError::read("the list of shallow commits", error))?
             .map(|commits| commits.iter().map(|id| from_gix(id)).collect())
             .unwrap_or_default();
-        Ok(Repository { inner, shallow })
+        Ok(Repository { inner, shallow, packs: Arc::default() })
     }
 
     /// A handle for one thread, with caches of its own.
@@ -277,8 +275,18 @@ pub struct Objects {
     /// Trees that are compared are decoded into these, one a side.
     pub(super) tree_buffers: RefCell<Vec<Vec<u8>>>,
     contents: RefCell<Contents>,
-    /// What blobs are decoded into.
-    blob_buffer: RefCell<Vec<u8>>,
+    /// Opened with the first blob that is read.
+    packs: Arc<OnceLock<Packs>>,
+    decoder: RefCell<Decoder>,
+}
+
+/// Why the bytes of a blob cannot be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoBlob {
+    /// It has more than was asked for.
+    Larger,
+    /// It is not there, or not a blob, or damaged.
+    Missing,
 }
 
 /// Contents of files that were asked for, by commit and path.
@@ -291,40 +299,50 @@ struct Contents {
 impl Objects {
     /// A handle that keeps the commits and trees that it has read.
     pub fn for_trees(repository: &Repository) -> Objects {
+        Objects::with_cache(repository, OBJECT_CACHE_BYTES)
+    }
+
+    /// A handle that keeps none of what it has read; what blobs are stored as differences from is kept for all handles.
+    pub fn for_blobs(repository: &Repository) -> Objects {
+        Objects::with_cache(repository, 0)
+    }
+
+    fn with_cache(repository: &Repository, bytes: usize) -> Objects {
         let mut repo = repository.inner.to_thread_local();
-        repo.object_cache_size(OBJECT_CACHE_BYTES);
+        repo.object_cache_size(bytes);
         repo.objects.set_pack_cache(|| Box::new(MemoryCappedHashmap::new(TREE_DELTA_CACHE_BYTES)));
         Objects {
             repo,
             tree_buffers: RefCell::default(),
             contents: RefCell::default(),
-            blob_buffer: RefCell::default(),
-        }
-    }
-
-    /// A handle that keeps what blobs are stored as differences from, and not the blobs.
-    pub fn for_blobs(repository: &Repository) -> Objects {
-        let mut repo = repository.inner.to_thread_local();
-        repo.objects.set_pack_cache(|| Box::new(MemoryCappedHashmap::new(DELTA_CACHE_BYTES)));
-        Objects {
-            repo,
-            tree_buffers: RefCell::default(),
-            contents: RefCell::default(),
-            blob_buffer: RefCell::default(),
+            packs: repository.packs.clone(),
+            decoder: RefCell::default(),
         }
     }
 
     /// The bytes of a blob; `None` when it is missing or not a blob.
-    ///
-    /// Decoding takes up to three times as much room. That is used again for the next one, since new memory costs the kernel
-    /// more time than inflating into it.
     pub fn blob(&self, id: &ObjectId) -> Option<Vec<u8>> {
-        let mut buffer = self.blob_buffer.take();
-        let content = self.repo.objects.find_blob(&to_gix(id), &mut buffer).ok().map(|blob| blob.data.to_vec());
-        if buffer.capacity() <= BLOB_BUFFER_BYTES {
-            self.blob_buffer.replace(buffer);
+        self.blob_within(id, usize::MAX).ok()
+    }
+
+    /// The bytes of a blob of at most so many.
+    ///
+    /// # Errors
+    /// That it is larger, missing, or not a blob.
+    pub fn blob_within(&self, id: &ObjectId, most: usize) -> Result<Vec<u8>, NoBlob> {
+        let id = to_gix(id);
+        let packs = self.packs.get_or_init(|| Packs::open(self.repo.objects.store_ref()));
+        match packs.blob(&id, most, &mut self.decoder.borrow_mut()) {
+            Some(Found::Content(content)) => return Ok(content),
+            Some(Found::Larger) => return Err(NoBlob::Larger),
+            None => {}
         }
-        content
+        let is_larger = |size: u64| usize::try_from(size).map_or(true, |size| size > most);
+        if most < usize::MAX && is_larger(self.repo.find_header(id).map_err(|_| NoBlob::Missing)?.size()) {
+            return Err(NoBlob::Larger);
+        }
+        let mut buffer = Vec::new();
+        self.repo.objects.find_blob(&id, &mut buffer).map(|blob| blob.data.to_vec()).map_err(|_| NoBlob::Missing)
     }
 
     /// What the file at `path` holds in the tree of `commit`; `None` when it is missing or no blob. What was asked for
@@ -353,11 +371,6 @@ impl Objects {
             };
         let failure = self.unreadable("blob", id, error);
         (!matches!(failure, HistoryError::Missing { promised: true, .. })).then_some(failure)
-    }
-
-    /// The size of a blob in bytes, without reading it whole; `None` when it is missing.
-    pub fn blob_size(&self, id: &ObjectId) -> Option<u64> {
-        self.repo.find_header(to_gix(id)).ok().map(|header| header.size())
     }
 
     /// Whether the repository holds this object.
