@@ -92,17 +92,17 @@ def main():
             for how in ["window"] if options.skip_full else ["full", "window"]:
                 store = scratch / how
                 shutil.rmtree(store, ignore_errors=True)
-                peak, text = record(how, [precedent, "index", repo, "--store", str(store), "--reparse", how, "--json"])
+                peak, text = record(how, [precedent, "index", repo, "--no-replay", "--store", str(store), "--reparse", how, "--json"])
             memory.append(peak)
             report = json.loads(text)
-            record("nothing new", [precedent, "index", repo, "--store", str(store), "--json"])
+            record("nothing new", [precedent, "index", repo, "--no-replay", "--store", str(store), "--json"])
             one = scratch / "one"
             if not one.exists():
-                timed([precedent, "index", repo, "--store", str(one), "--tip", "HEAD~1", "--json"])
+                timed([precedent, "index", repo, "--no-replay", "--store", str(one), "--tip", "HEAD~1", "--json"])
             again = scratch / "again"
             shutil.rmtree(again, ignore_errors=True)
             shutil.copytree(one, again)
-            record("new commits on top of HEAD~1", [precedent, "index", repo, "--store", str(again), "--json"])
+            record("new commits on top of HEAD~1", [precedent, "index", repo, "--no-replay", "--store", str(again), "--json"])
             if not options.skip_full:
                 same = shards(scratch / "full") == shards(scratch / "window")
                 different |= not same
