@@ -241,6 +241,44 @@ fn a_near_copy_stands_elsewhere_and_is_there_to_stay() {
     assert_eq!(lines[0]["about"]["path"], "lib/pay/cost.rs", "{lines:?}");
 }
 
+/// What each module has by convention, what says itself that it was copied, and what is to be kept apart is no news.
+#[test]
+fn a_near_copy_that_is_meant_is_not_shown() {
+    let fixture = Fixture::empty();
+    fixture.git(&["init", "--quiet", "--initial-branch", "main"]);
+    let body = |key: &str| -> String {
+        (0..12).map(|at| format!("    total += {key}_of_{at}({key}_row, {key}_base);\n")).collect()
+    };
+    let function =
+        |name: &str, key: &str| format!("pub fn {name}(mut total: u32) -> u32 {{\n{}    total\n}}\n", body(key));
+    let other = |at: usize| format!("pub fn tidy() -> u8 {{\n    {at}\n}}\n");
+    for at in 0..7 {
+        fixture.commit(&format!("part{at}/tidy.rs"), &other(at), "Tidy a part");
+    }
+    fixture.commit("shop/tidy.rs", &function("tidy", "shelf"), "Tidy the shop");
+    fixture.commit("shop/open.rs", &function("new_shop", "door"), "Open the shop");
+    fixture.commit("shop/price.rs", &function("price", "plum"), "Price plums");
+    fixture.commit("shop/weigh.rs", &function("weigh", "pear"), "Weigh pears");
+    fixture.commit("shop/move.rs", &function("carry", "crate"), "Carry crates");
+    fixture.commit("yard/much/tidy.rs", &function("tidy", "shelf"), "Tidy the yard, as all parts do");
+    fixture.commit("yard/much/open.rs", &function("new_shop", "door"), "Open the yard");
+    let said = format!("// Copied from the shop.\n{}", function("price", "plum"));
+    fixture.commit("yard/much/price.rs", &said, "Price in the yard, and say so");
+    fixture.commit("yard/mock_scale.rs", &function("weigh", "pear"), "Stand in for the scales");
+    fixture.commit("yard/migrations/first.rs", &function("weigh", "pear"), "Migrate");
+    let after = format!("//! Deprecated: see the yard.\n{}", function("carry", "crate"));
+    std::fs::write(fixture.repo().join("shop/move.rs"), &after).expect("a file");
+    fixture.commit("yard/much/carry.rs", &function("carry", "crate"), "Carry from the yard");
+    let none = fixture.json_lines(&["eval", "copies", "--queries", "6"]);
+    assert_eq!(none.last().expect("a summary")["shown"], 0, "{none:?}");
+    fixture.commit("yard/much/buy.rs", &function("buy", "plum"), "Buy");
+    fixture.git(&["rm", "--quiet", "yard/much/price.rs", "yard/mock_scale.rs", "yard/migrations/first.rs"]);
+    fixture.git(&["commit", "--quiet", "--message", "Take away"]);
+    fixture.commit("yard/much/weigh.rs", &function("weigh", "pear"), "Weigh in the yard");
+    let lines = fixture.json_lines(&["eval", "copies", "--queries", "1"]);
+    assert_eq!(lines[0]["about"]["path"], "yard/much/weigh.rs", "{lines:?}");
+}
+
 /// A function that grows too long for one node is cut in parts; a part that holds nothing but the function inside is no copy.
 #[test]
 fn a_part_of_a_long_function_is_like_nothing() {

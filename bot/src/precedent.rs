@@ -6,6 +6,7 @@ use std::sync::Arc;
 use precedent_model::{Document, Embedder};
 use precedent_pipeline::archive::{Archive, Known, Place, Units};
 use precedent_pipeline::history::{Commit, Mode, Objects, Repository};
+use precedent_pipeline::lineage::last_name;
 use precedent_pipeline::search::{Rows, Scored, VectorIndex};
 use precedent_pipeline::shard::{ChunkId, EditRow, ObjectId, ReviewRow};
 use precedent_pipeline::syntax::{Bag, Kind, similarity};
@@ -46,6 +47,8 @@ pub struct Neighbour {
     pub cosine: f32,
     /// Shared tokens (Dice coefficient), 0 to 1.
     pub overlap: f32,
+    /// Files of the base that have a node of its kind and its last name, its own among them.
+    pub namesakes: usize,
 }
 
 /// What is known at the base of a change.
@@ -245,6 +248,8 @@ pub(crate) fn neighbours(
         .into_iter()
         .map(|chunk| (chunk.number, Bag::of(&chunk.text)))
         .collect();
+    let first = |scored: &Scored| by_chunk.get(&scored.chunk).and_then(|places| places.first());
+    let namesakes = namesakes(archive, places, found.iter().flatten().filter_map(first).copied());
     Ok(found
         .iter()
         .zip(wants)
@@ -252,15 +257,36 @@ pub(crate) fn neighbours(
             let mut near: Vec<Neighbour> = found
                 .iter()
                 .filter_map(|scored| {
-                    let place = by_chunk.get(&scored.chunk)?.first()?;
+                    let place = *first(scored)?;
                     let overlap = similarity(bag.as_ref()?, bags.get(&scored.chunk)?);
-                    Some(Neighbour { place: (*place).clone(), cosine: scored.score, overlap })
+                    let namesakes = namesakes.get(&name_of(archive, place)).map_or(0, HashSet::len);
+                    Some(Neighbour { place: place.clone(), cosine: scored.score, overlap, namesakes })
                 })
                 .collect();
             near.sort_by(|one, two| two.overlap.total_cmp(&one.overlap));
             near
         })
         .collect())
+}
+
+/// The kind of a node, and the last part of its name.
+fn name_of<'a>(archive: &'a Archive, place: &'a Place) -> (&'a str, &'a str) {
+    (&archive.head(place.chunk).kind, last_name(&place.symbol))
+}
+
+/// The files that have a node of the kind and the name of one that was found.
+fn namesakes<'a>(
+    archive: &'a Archive,
+    places: &'a [Place],
+    found: impl Iterator<Item = &'a Place>,
+) -> HashMap<(&'a str, &'a str), HashSet<&'a str>> {
+    let mut files: HashMap<_, HashSet<&str>> = found.map(|place| (name_of(archive, place), HashSet::new())).collect();
+    for place in places {
+        if let Some(files) = files.get_mut(&name_of(archive, place)) {
+            files.insert(&place.path);
+        }
+    }
+    files
 }
 
 /// The comments that are about code like each node, or about its file.

@@ -5,7 +5,7 @@ use precedent_pipeline::search::stands_apart;
 use precedent_pipeline::syntax::{Kind, MAX_NODE_BYTES, documented};
 use precedent_pipeline::{Chunker, Piece};
 
-use crate::change::{Change, ChangedNode};
+use crate::change::{Change, ChangedFile, ChangedNode};
 use crate::companions::features::is_test;
 use crate::evidence::Evidence;
 use crate::finding::{Fact, FactKind, NodeName};
@@ -26,6 +26,8 @@ const PATTERN_OVERLAP: f32 = 0.75;
 /// shared.
 const MIN_LINES: usize = 10;
 const MIN_LINES_OF_SAME: usize = 7;
+/// From so many files on that have a function of one name, the name is a form that each module fills in, as `run` or `setup`.
+const MANY_NAMESAKES: usize = 8;
 
 /// Whether two files stand for each other in two places, so that what is alike in them is alike on purpose: `locale/be/a.js` and
 /// `locale/ru/a.js`, whose paths differ in one directory alone, or `walk.rs` and `walk_async.rs` beside it.
@@ -55,6 +57,45 @@ fn are_neighbours(one: &str, two: &str) -> bool {
 fn is_leaving(path: &str) -> bool {
     const WORDS: [&str; 4] = ["deprecated", "legacy", "old", "original"];
     path.split(['/', '.', '_', '-']).any(|word| WORDS.iter().any(|known| word.eq_ignore_ascii_case(known)))
+}
+
+/// Whether a new function is kept apart on purpose: a stand-in for tests, or a step from one version of data to the next, which
+/// must do later what it does today.
+fn is_kept_apart(path: &str) -> bool {
+    const WORDS: [&str; 10] =
+        ["dummy", "fake", "fakes", "migration", "migrations", "mock", "mocks", "stub", "stubs", "upgrade"];
+    path.split(['/', '.', '_', '-']).any(|word| WORDS.iter().any(|known| word.eq_ignore_ascii_case(known)))
+}
+
+/// Whether functions of this name set something up, which each does for its own module or type.
+fn is_constructor(name: &str) -> bool {
+    let goes_on = |rest: &str| rest.starts_with(|letter: char| letter == '_' || letter.is_uppercase());
+    matches!(name, "New" | "constructor" | "init" | "main" | "new")
+        || name.strip_prefix("New").is_some_and(goes_on)
+        || name.starts_with("new_")
+        || (name.len() > 4 && name.starts_with("__") && name.ends_with("__"))
+}
+
+/// Whether a comment of a function says that it was copied.
+fn says_so(text: &str) -> bool {
+    const PHRASES: [&str; 8] = [
+        "adapted from",
+        "borrowed from",
+        "copied from",
+        "copied verbatim",
+        "copypast",
+        "copy-past",
+        "ported from",
+        "taken from",
+    ];
+    let comments = text.lines().filter(|line| is_comment(line)).map(str::to_lowercase);
+    comments.into_iter().any(|comment| PHRASES.iter().any(|phrase| comment.contains(phrase)))
+}
+
+/// Whether a change says of a file what it did not say before: that something there is deprecated.
+fn deprecates(file: &ChangedFile) -> bool {
+    let count = |text: &str| text.to_lowercase().matches("deprecated").count();
+    count(&file.after) > count(&file.before)
 }
 
 /// Whether one of two symbols of a file is of what the other one encloses.
@@ -90,6 +131,9 @@ pub(crate) fn may_be_shown(node: &ChangedNode) -> bool {
         && lines_of_code(&piece.text) >= MIN_LINES_OF_SAME
         && own_lines(node) >= MIN_LINES_OF_SAME
         && !is_aside(path)
+        && !is_kept_apart(path)
+        && !is_constructor(last_name(&piece.symbol))
+        && !says_so(&piece.text)
         && !is_test(piece.kind.as_str(), path)
         && !stands_apart(piece.kind.as_str(), path, &piece.container)
 }
@@ -109,11 +153,12 @@ fn own_lines(node: &ChangedNode) -> usize {
 
 /// Lines that are neither blank nor comments.
 fn lines_of_code(text: &str) -> usize {
-    let is_code = |line: &&str| {
-        let line = line.trim_start();
-        !line.is_empty() && !["//", "#", "/*", "*", "--"].iter().any(|start| line.starts_with(start))
-    };
-    text.lines().filter(is_code).count()
+    text.lines().filter(|line| !line.trim_start().is_empty() && !is_comment(line)).count()
+}
+
+fn is_comment(line: &str) -> bool {
+    let line = line.trim_start();
+    ["//", "#", "/*", "*", "--"].iter().any(|start| line.starts_with(start))
 }
 
 /// Whether a function is so like another, of the same name or not, that it was copied and not only formed alike.
@@ -154,7 +199,8 @@ pub(crate) fn of(change: &Change, neighbours: &[Vec<Neighbour>], evidence: &Evid
             let is_for_one = piece.text.lines().any(|line| line.trim_start().starts_with("#[cfg("));
             let is_boilerplate = is_namesake && (has_home || is_for_one);
             // What goes away was moved. Its nodes tell so themselves where the file was looked into.
-            let is_going = change.file(&place.path).is_some_and(|file| !file.exists);
+            let is_going = change.file(&place.path).is_some_and(|file| !file.exists || deprecates(file));
+            let is_form = is_namesake && near.namesakes >= MANY_NAMESAKES;
             let fact = Fact {
                 kind: FactKind::Copy,
                 node: NodeName { path: place.path.to_string(), symbol: place.symbol.to_string() },
@@ -164,6 +210,7 @@ pub(crate) fn of(change: &Change, neighbours: &[Vec<Neighbour>], evidence: &Evid
                 shown: at == 0
                     && is_worth_a_look
                     && !is_boilerplate
+                    && !is_form
                     && !is_going
                     && !is_aside(&place.path)
                     && is_like(is_namesake, near.overlap)
