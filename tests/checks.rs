@@ -316,6 +316,68 @@ fn documentation_that_was_copied_with_its_function_is_claimed() {
     );
 }
 
+/// A test that is one that stands there already, but for its name, was to be changed.
+#[test]
+fn a_test_that_was_copied_and_not_changed_is_claimed() {
+    let python = |name: &str, most: &str| {
+        format!(
+            "def {name}(store):\n    store.put('plum', 3)\n    assert store.get('plum') == {most}\n    assert len(store) == 1\n\n\n"
+        )
+    };
+    let first = python("test_put", "3");
+    let claim = "the test `test_put_again` is `test_put` but for its name, and asserts nothing new";
+    let with = |more: &str| format!("{first}{more}");
+    let says = |before: &str, after: &str, claims: &[(&str, &str)]| {
+        check(&[("test_store.py", before)], &[("test_store.py", after)], claims);
+    };
+    says(&first, &with(&python("test_put_again", "3")), &[("copied-test", claim)]);
+    // Another value, another decorator, another white space in a string, or another scope.
+    says(&first, &with(&python("test_put_again", "4")), &[]);
+    says(&first, &with(&format!("@slow\n{}", python("test_put_again", "3"))), &[]);
+    says(&first, &with(&python("test_put_again", "3").replace("'plum'", "'plum '")), &[]);
+    let of_class = python("test_put_again", "3").replace("def ", "    def ").replace("    ", "      ");
+    says(&first, &with(&format!("class TestOther:\n{of_class}")), &[]);
+    // The one that stood there goes, or is what was changed; or a test that hangs on its name.
+    says(&first, &python("test_put_again", "3"), &[]);
+    says(&first, &format!("{}{}", python("test_put", "5"), python("test_put_again", "3")), &[]);
+    let named = |name: &str| python(name, "snapshot(3)");
+    says(&named("test_put"), &format!("{}{}", named("test_put"), named("test_put_again")), &[]);
+    // What is short may be said twice.
+    let short = "def test_put(store):\n    assert store\n\n\n";
+    says(short, &format!("{short}{}", short.replace("test_put", "test_get")), &[]);
+}
+
+/// The same in a language whose tests are marked, and in one whose tests are called.
+#[test]
+fn a_copied_test_is_known_by_its_mark_or_its_call() {
+    let rust = |name: &str, mark: &str| {
+        format!(
+            "#[test]\n{mark}fn {name}() {{\n    let mut store = Store::new();\n    store.put(\"plum\", 3);\n    assert_eq!(store.len(), 1);\n}}\n\n"
+        )
+    };
+    let claim = "the test `puts_again` is `puts` but for its name, and asserts nothing new";
+    let first = rust("puts", "");
+    check(
+        &[("tests/store.rs", &first)],
+        &[("tests/store.rs", &format!("{first}{}", rust("puts_again", "")))],
+        &[("copied-test", claim)],
+    );
+    check(
+        &[("tests/store.rs", &first)],
+        &[("tests/store.rs", &format!("{first}{}", rust("puts_again", "#[should_panic]\n")))],
+        &[],
+    );
+    let script = |name: &str| {
+        format!(
+            "  it('{name}', () => {{\n    const store = make()\n    store.put('plum', 3)\n    expect(store.size).toBe(1)\n  }})\n"
+        )
+    };
+    let claim = "the test `puts again` is `puts` but for its name, and asserts nothing new";
+    let suite = |tests: &str| format!("describe('store', () => {{\n{tests}}})\n");
+    let both = suite(&format!("{}{}", script("puts"), script("puts again")));
+    check(&[("store.test.js", &suite(&script("puts")))], &[("store.test.js", &both)], &[("copied-test", claim)]);
+}
+
 #[test]
 fn lines_that_go_and_are_pointed_at_are_claimed_and_lines_that_move_are_not() {
     let code = |names: &[&str]| -> String {

@@ -11,6 +11,7 @@ mod anchor;
 mod broken_lines;
 mod broken_reference;
 mod copied_doc;
+mod copied_test;
 mod dead_name;
 mod elsewhere;
 mod facts;
@@ -98,7 +99,7 @@ impl<'a> Scene<'a> {
 type Check = fn(&Scene<'_>) -> Vec<Finding>;
 
 /// All checks, with the names that their claims are made under; one name may have several ways to come to a claim.
-const CHECKS: [(&[&str], Check); 8] = [
+const CHECKS: [(&[&str], Check); 9] = [
     (&[stale_doc::NAME], stale_doc::findings),
     (&[stale_doc::NAME], stale_words::findings),
     (&[stale_doc::NAME], features::findings),
@@ -106,19 +107,21 @@ const CHECKS: [(&[&str], Check); 8] = [
     (&[broken_reference::NAME], broken_reference::findings),
     (&[broken_lines::NAME], broken_lines::findings),
     (&[copied_doc::NAME], copied_doc::findings),
+    (&[copied_test::NAME], copied_test::findings),
     (&["duplicate", "companion", "untested", "undoes-a-fix"], facts::findings),
 ];
 
 /// What makes the claims; changes whenever a check's rules do.
-pub const FINGERPRINT: &str = "checks-2";
+pub const FINGERPRINT: &str = "checks-3";
 
 /// The names that claims are made under.
-pub const NAMES: [&str; 9] = [
+pub const NAMES: [&str; 10] = [
     stale_doc::NAME,
     dead_name::NAME,
     broken_reference::NAME,
     broken_lines::NAME,
     copied_doc::NAME,
+    copied_test::NAME,
     "duplicate",
     "companion",
     "untested",
@@ -130,6 +133,7 @@ pub const NAMES: [&str; 9] = [
 pub fn may_claim(scene: &Scene<'_>) -> bool {
     stale_doc::may_claim(scene.change)
         || copied_doc::may_claim(scene.change)
+        || copied_test::may_claim(scene.change)
         || elsewhere::may_speak(scene)
         || !features::findings(scene).is_empty()
         || !broken_reference::findings(scene).is_empty()
