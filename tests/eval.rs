@@ -279,6 +279,64 @@ fn a_near_copy_that_is_meant_is_not_shown() {
     assert_eq!(lines[0]["about"]["path"], "yard/much/weigh.rs", "{lines:?}");
 }
 
+/// Each of these copies is left out by one rule alone.
+#[test]
+fn a_near_copy_is_left_out_by_each_rule() {
+    let fixture = Fixture::empty();
+    fixture.git(&["init", "--quiet", "--initial-branch", "main"]);
+    let lines = |key: &str, numbers: std::ops::Range<usize>| -> String {
+        numbers.map(|at| format!("    total += {key}_of_{at}({key}_row, {key}_base);\n")).collect()
+    };
+    let with = |name: &str, lines: &str| format!("pub fn {name}(mut total: u32) -> u32 {{\n{lines}    total\n}}\n");
+    let function = |key: &str| with(key, &lines(key, 0..12));
+    let method = |of: &str| format!("impl {of} {{\n{}}}\n", function("stir"));
+    let script = format!("function fold(total) {{\n{}  return total;\n}}\n", lines("fold", 0..12));
+    let fields: String = (0..12).map(|at| format!("    pub plate_{at}: Plate{at},\n")).collect();
+    let table = format!("pub struct Table {{\n{fields}}}\n");
+    let unix = |key: &str| format!("#[cfg(unix)]\n{}", function(key));
+    let (loose, looser) = (lines("grate", 0..6), lines("grate", 0..4) + &lines("shave", 4..6));
+    let before = [
+        ("kitchen/pot.rs", method("Pot")),
+        ("kitchen/fire.rs", unix("light")),
+        ("kitchen/pour.rs", function("pour")),
+        ("bar/deep/pour.rs", with("pour", &lines("spill", 0..12))),
+        ("kitchen/table.rs", table.clone()),
+        ("kitchen/dist/fold.js", script.clone()),
+        ("examples/bake.rs", function("bake")),
+        ("shop/be/part/roll.rs", function("roll")),
+        ("old/knead.rs", function("knead")),
+        ("kitchen/grate.rs", with("grate", &loose)),
+        ("kitchen/boil.rs", function("boil")),
+        ("kitchen/slice.rs", function("slice")),
+    ];
+    let after = [
+        ("bar/deep/glass.rs", method("Glass")),
+        ("bar/deep/fire.rs", unix("light")),
+        ("bar/deep/pour.rs", function("pour")),
+        ("bar/deep/table.rs", table),
+        ("bar/deep/fold.js", script),
+        ("bar/deep/bake.rs", function("bake")),
+        ("shop/ru/part/roll.rs", function("roll")),
+        ("bar/deep/knead.rs", function("knead")),
+        ("bar/deep/grate.rs", with("grate", &looser)),
+        ("bar/examples/boil.rs", function("boil")),
+    ];
+    for (files, message) in [(&before[..], "Cook"), (&after[..], "Cook again")] {
+        for (path, text) in files {
+            let file = fixture.repo().join(path);
+            std::fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
+            std::fs::write(file, text).expect("a file");
+        }
+        fixture.git(&["add", "--all"]);
+        fixture.git(&["commit", "--quiet", "--message", message]);
+    }
+    let none = fixture.json_lines(&["eval", "copies", "--queries", "1"]);
+    assert_eq!(none.last().expect("a summary")["shown"], 0, "{none:?}");
+    fixture.commit("bar/deep/slice.rs", &function("slice"), "Slice at the bar");
+    let lines = fixture.json_lines(&["eval", "copies", "--queries", "1"]);
+    assert_eq!(lines[0]["about"]["path"], "bar/deep/slice.rs", "{lines:?}");
+}
+
 /// A function that grows too long for one node is cut in parts; a part that holds nothing but the function inside is no copy.
 #[test]
 fn a_part_of_a_long_function_is_like_nothing() {
