@@ -203,6 +203,61 @@ fn store_check_names_what_is_wrong() {
     assert!((ran.stdout + &ran.stderr).contains("chunks/"), "{}", ran.stderr);
 }
 
+/// Puts other bytes into the place of a table's shard, as somebody would who can compute hashes. Gives the new file's name.
+fn forge(fixture: &Fixture, table: &str, change: impl FnOnce(Vec<u8>) -> Vec<u8>) -> String {
+    let manifest = fixture.store().join("manifest.json");
+    let mut stated: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&manifest).expect("a manifest")).expect("JSON");
+    let shards = stated["shards"].as_array_mut().expect("shards");
+    let shard = shards.iter_mut().find(|shard| shard["table"] == table).expect("a shard");
+    let folder = fixture.store().join(table);
+    let bytes = change(std::fs::read(folder.join(shard["name"].as_str().expect("a name"))).expect("a shard"));
+    let hash = blake3::hash(&bytes).to_hex();
+    let name = format!("{}.parquet", &hash[..32]);
+    std::fs::write(folder.join(&name), &bytes).expect("written");
+    (shard["name"], shard["blake3"], shard["bytes"]) = (name.as_str().into(), hash.as_str().into(), bytes.len().into());
+    std::fs::write(manifest, stated.to_string()).expect("written");
+    format!("{table}/{name}")
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_page_of_two_gibibytes_is_named_by_a_program_that_may_have_one() {
+    const LIMIT_KIB: u64 = 1 << 20;
+    let fixture = Fixture::new("review");
+    fixture.json(&["index", "--json"]);
+    let limited = |arguments: &[&str]| {
+        let whole = precedent(&fixture.repo(), arguments);
+        let mut command = std::process::Command::new("sh");
+        command.arg("-c").arg(format!("ulimit -v {LIMIT_KIB} && exec \"$0\" \"$@\""));
+        command.arg(whole.get_program()).args(whole.get_args()).current_dir(fixture.repo());
+        command.envs(whole.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        Ran::of(command.stdin(std::process::Stdio::null()).output().expect("sh"))
+    };
+    for arguments in [&["store", "check"][..], &["search", "wait", "--history"]] {
+        let ran = limited(arguments);
+        assert_eq!(ran.code, 0, "enough for a store that is whole: {}", ran.stderr);
+    }
+    let bomb = |mut bytes: Vec<u8>| {
+        // The first page begins after the four magic bytes: its type, its size decompressed, its size.
+        assert_eq!((&bytes[..4], bytes[4], bytes[6]), (&b"PAR1"[..], 0x15, 0x15));
+        let end = (7..bytes.len()).find(|at| bytes[*at] & 0x80 == 0).expect("the end of a number");
+        bytes.splice(7..=end, [0xfe, 0xff, 0xff, 0xff, 0x0f]);
+        bytes
+    };
+    for table in ["edits", "chunks", "commits"] {
+        let file = forge(&fixture, table, bomb);
+        let ran = limited(&["store", "check"]);
+        assert_eq!(ran.code, 3, "{table}: {}", ran.stderr);
+        let said = ran.stdout + &ran.stderr;
+        assert!(said.contains(&file) && said.contains("--rebuild"), "{said}");
+        let ran = limited(&["search", "wait", "--history", "--json"]);
+        assert_eq!(ran.code, 0, "{table}: {}", ran.stderr);
+        assert!(ran.stderr.contains(&file) && ran.stderr.contains("the store is built again"), "{}", ran.stderr);
+        assert!(!ran.stdout.is_empty(), "{table}");
+    }
+}
+
 #[test]
 fn unrelated_histories_have_no_base() {
     let fixture = Fixture::new("review");

@@ -135,19 +135,22 @@ fn a_name_is_found_by_its_definition_and_by_its_words() {
 #[test]
 fn what_is_derived_is_made_again_when_it_is_damaged_or_cannot_be_kept() {
     let fixture = Fixture::new("review");
-    let ask = || fixture.json_lines(&["search", "opens a connection", "--json", "-k", "5"]);
+    let question = ["search", "opens a connection", "--json", "-k", "5"];
+    let ask = || [&[][..], &["--history"]].map(|more| fixture.json_lines(&[&question, more].concat()));
     let expected = ask();
-    let (lexical, places) = (fixture.store().join("lexical"), fixture.store().join("places"));
+    let [lexical, places, nodes] = ["lexical", "places", "nodes"].map(|name| fixture.store().join(name));
     assert!(lexical.join("texts/meta.json").is_file());
-    assert_eq!(std::fs::read_dir(&places).expect("a folder").count(), 1);
+    for folder in [&places, &nodes] {
+        assert_eq!(std::fs::read_dir(folder).expect("a folder").count(), 1);
+    }
     assert_eq!(ask(), expected, "from the files");
-    for folder in [lexical.join("texts"), places.clone()] {
+    for folder in [lexical.join("texts"), places.clone(), nodes.clone()] {
         for entry in std::fs::read_dir(&folder).expect("a folder") {
             std::fs::write(entry.expect("an entry").path(), "\0").expect("a file");
         }
         assert_eq!(ask(), expected, "{}", folder.display());
     }
-    for folder in [&lexical, &places] {
+    for folder in [&lexical, &places, &nodes] {
         std::fs::remove_dir_all(folder).expect("removed");
         std::fs::write(folder, "in the way").expect("a file");
     }

@@ -4,6 +4,7 @@
 //! its tree holds. Both follow the graph, never the dates.
 
 mod ancestry;
+mod kept;
 mod places;
 mod snapshot;
 mod trace;
@@ -14,11 +15,13 @@ use std::sync::{Arc, OnceLock};
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
+pub(crate) use kept::{Kept, made_of};
 pub(crate) use places::Gathered;
 pub use places::Places;
 pub use snapshot::{Place, Snapshot};
 pub use trace::{Return, Step, Via};
 pub use tree::places_at;
+pub(crate) use tree::rows_of;
 
 use crate::PipelineError;
 use crate::history::Objects;

@@ -43,9 +43,8 @@ pub(crate) fn run(settings: &Settings, options: &SearchArguments) -> Result<Exit
     };
     let objects = place.repository.objects();
     let found = if options.history {
-        place.with_archive(settings, &[tip], |archive, embedder| {
-            let known = archive.known_ever();
-            Ok(search::history(archive, embedder, &objects, &tip, &known, &query, options.all_versions)?)
+        place.with_store(settings, &[tip], |store, embedder| {
+            Ok(search::history(store, embedder, &objects, &tip, &query, options.all_versions)?)
         })?
     } else if !query.brought.is_any() || search::asks_history(&query.text) {
         place.with_archive(settings, &[tip], |archive, embedder| {

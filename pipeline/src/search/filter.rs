@@ -7,8 +7,8 @@ use globset::{GlobBuilder, GlobMatcher};
 use super::Query;
 use super::lineages::Lineages;
 use crate::PipelineError;
-use crate::archive::{Archive, Known, Place, Places};
-use crate::shard::{ChunkHead, CommitRow};
+use crate::archive::{Archive, Known, Places};
+use crate::shard::CommitRow;
 
 /// Commits, by who wrote them and when.
 #[derive(Debug, Clone, Default)]
@@ -72,13 +72,6 @@ impl Filter {
             }
         };
         Ok(Filter { path, lang: query.lang.clone(), kind: query.kind.clone() })
-    }
-
-    /// Whether a place is allowed, with the head of its text.
-    pub(super) fn allows(&self, place: &Place, head: &ChunkHead) -> bool {
-        self.lang.as_ref().is_none_or(|lang| **lang == *head.lang)
-            && self.kind.as_ref().is_none_or(|kind| **kind == *head.kind)
-            && self.path.as_ref().is_none_or(|path| path.is_match(Path::new(&*place.path)))
     }
 
     /// Whether each place is allowed.

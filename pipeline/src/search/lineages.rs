@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 use serde::Serialize;
 
+use super::ever::Lived;
 use crate::archive::{Archive, Known, Place};
 use crate::shard::{Change, EditRow};
 
@@ -70,7 +71,8 @@ impl Lineages {
         slot
     }
 
-    fn find(&mut self, mut at: u32) -> u32 {
+    /// The node of a [standing](Lineages::standing).
+    pub(super) fn find(&mut self, mut at: u32) -> u32 {
         while self.root[at as usize] != at {
             // Each step halves the way for whoever comes next.
             self.root[at as usize] = self.root[self.root[at as usize] as usize];
@@ -79,10 +81,15 @@ impl Lineages {
         at
     }
 
+    /// The number of a text under a name; `None` where no known edit brought it there.
+    pub(super) fn standing(&self, place: &Place) -> Option<u32> {
+        self.at.get(&(place.path.clone(), place.symbol.clone(), place.chunk)).copied()
+    }
+
     /// The node whose text stands, or stood, at a place; `None` where no known edit brought it there.
     pub(super) fn of_place(&mut self, place: &Place) -> Option<u32> {
-        let slot = self.at.get(&(place.path.clone(), place.symbol.clone(), place.chunk)).copied()?;
-        Some(self.find(slot))
+        let standing = self.standing(place)?;
+        Some(self.find(standing))
     }
 
     /// The edits of a node, oldest first.
@@ -91,19 +98,18 @@ impl Lineages {
     }
 
     /// The life of a node; `living` are the nodes that stand in the tree asked about.
-    pub(super) fn life(&self, archive: &Archive, lineage: u32, living: &HashSet<u32>) -> Option<Life> {
+    pub(super) fn lived(&self, archive: &Archive, lineage: u32, living: &HashSet<u32>) -> Option<Lived> {
         let edits: Vec<&EditRow> = self.edits(archive, lineage).collect();
         let (first, last) = (edits.first()?, edits.last()?);
         let versions: HashSet<u32> = edits.iter().filter_map(|edit| edit.after).collect();
-        let commit = |edit: &EditRow| archive.commit(edit.commit).id.to_string();
         // Named after where it first stood and as what, which no later edit changes.
         let text = first.after.or(first.before).map(|text| archive.head(text).id.to_string());
         let named = format!("{}\0{}\0{}", first.path, first.symbol.as_deref()?, text?);
-        Some(Life {
-            lineage: blake3::hash(named.as_bytes()).to_hex()[..16].to_owned(),
-            versions: versions.len(),
-            first_commit: commit(first),
-            last_commit: commit(last),
+        Some(Lived {
+            lineage: u64::from_be_bytes(*blake3::hash(named.as_bytes()).as_bytes().first_chunk()?),
+            versions: versions.len() as u32,
+            first: first.commit,
+            last: last.commit,
             alive: living.contains(&lineage),
         })
     }

@@ -5,6 +5,7 @@
 //! where there are many ([`VectorIndex`]).
 
 mod engine;
+mod ever;
 mod filter;
 mod lexical;
 mod lexicon;
@@ -25,7 +26,7 @@ use precedent_model::Embedder;
 use serde::Serialize;
 
 use crate::PipelineError;
-use crate::archive::{Archive, Gathered, Known, Place, Places, places_at};
+use crate::archive::{Archive, Places, places_at};
 use crate::chunker::chunk_id;
 use crate::history::Objects;
 use crate::shard::{ObjectId, Store, StoreError};
@@ -33,12 +34,12 @@ use crate::syntax::Kind;
 
 pub use engine::asks_history;
 use engine::{Engine, History, Ranked};
+use ever::Ever;
 pub use filter::Brought;
 use filter::Filter;
 pub use lexical::LexicalIndex;
 pub(crate) use lexicon::{NAME_TIMES, messages_of};
 pub use lineages::Life;
-use lineages::Lineages;
 pub use past::{Deeds, FileDeeds, HEARD, Past, SUBJECT_TIMES, Votes, said};
 pub use question::{Question, QuestionKind, readable};
 pub use rank::{Candidate, SIDE, SIGNALS, Signals, Told, stands_apart};
@@ -166,69 +167,75 @@ pub fn alive(
     Ok(Found { hits: hits(store, &places, rows)?, how })
 }
 
-/// Nodes of all history known in `known` that are nearest to the question; one row a node, or with
-/// `all_versions` one row a text.
+/// Nodes of all history that are nearest to the question; one row a node, or with `all_versions` one row a text.
 ///
 /// # Errors
 /// As for [`alive`].
 pub fn history(
-    archive: &Archive,
+    store: Store,
     embedder: &dyn Embedder,
     objects: &Objects,
     tip: &ObjectId,
-    known: &Known,
     query: &Query,
     all_versions: bool,
 ) -> Result<Found, PipelineError> {
-    let filter = Filter::new(query)?;
-    let mut lineages = Lineages::of(archive, known);
-    let (mut introduced, mut gathered, mut commits) = (HashSet::new(), Gathered::default(), Vec::new());
-    let brought: Vec<bool> = archive.commits().iter().map(|commit| query.brought.allows(commit)).collect();
-    for edit in archive.edits() {
-        let (Some(symbol), Some(chunk)) = (&edit.symbol, edit.after) else { continue };
-        if !known.has(edit.commit) || !brought[edit.commit as usize] || introduced.contains(&chunk) {
-            continue;
-        }
-        let place = Place {
-            path: edit.path.clone(),
-            symbol: symbol.clone(),
-            container: container_of(symbol).into(),
-            chunk,
-            start_line: edit.start_line,
-            end_line: edit.end_line,
-        };
-        let head = archive.head(chunk);
-        if filter.allows(&place, head) {
-            introduced.insert(chunk);
-            gathered.push(&place, head, None);
-            commits.push(edit.commit);
-        }
+    let elsewhere = query.elsewhere.as_deref();
+    let kept = query.brought.is_any().then(|| Ever::kept(&store, tip, elsewhere)).flatten();
+    if let Some(ever) = &kept
+        && !asks_history(&query.text)
+    {
+        return ever_found(Ground::Store(&store), embedder, tip, query, all_versions, ever);
     }
-    let (store, elsewhere, places) = (archive.store(), query.elsewhere.as_deref(), gathered.finish());
-    let tip_number = archive.number(tip).unwrap_or(0);
-    let history = asks_history(&query.text).then(|| History { archive, known: known.clone(), tip: tip_number });
-    let allowed = vec![true; places.len()];
-    let engine = Engine { store, places: &places, allowed, history, embedder, elsewhere };
-    let tree = places_at(store, Some(archive.snapshot().heads()), objects, tip, elsewhere)?;
-    let living: HashSet<u32> = (0..tree.len()).filter_map(|at| lineages.of_place(&tree.place(at))).collect();
+    let archive = Archive::open(store)?;
+    let ever = match kept {
+        Some(ever) => ever,
+        None => {
+            let ever = Ever::of(&archive, objects, tip, &query.brought, elsewhere)?;
+            if query.brought.is_any() {
+                ever.keep(archive.store(), tip, elsewhere);
+            }
+            ever
+        }
+    };
+    ever_found(Ground::Archive(&archive), embedder, tip, query, all_versions, &ever)
+}
+
+fn ever_found(
+    ground: Ground<'_>,
+    embedder: &dyn Embedder,
+    tip: &ObjectId,
+    query: &Query,
+    all_versions: bool,
+    ever: &Ever,
+) -> Result<Found, PipelineError> {
+    let (store, places, elsewhere) = (ground.store(), &ever.places, query.elsewhere.as_deref());
+    // A text is told where it first stood, of the places that are allowed.
+    let mut told = vec![false; store.manifest().next_chunk as usize];
+    let mut allowed = Filter::new(query)?.allowed(places);
+    for (allowed, chunk) in allowed.iter_mut().zip(places.chunks()) {
+        *allowed = *allowed && !std::mem::replace(&mut told[*chunk as usize], true);
+    }
+    let history = ground.archive().filter(|_| asks_history(&query.text)).map(|archive| History {
+        archive,
+        known: archive.known_ever(),
+        tip: archive.number(tip).unwrap_or(0),
+    });
+    let wanted = allowed.iter().filter(|allowed| **allowed).count();
+    let engine = Engine { store, places, allowed, history, embedder, elsewhere };
     let mut count = RESCORED.max(if all_versions { query.limit } else { query.limit.saturating_mul(20) });
     loop {
         let (ranked, how) = engine.rank(query, count, 0.0)?;
-        let (mut seen, mut rows) = (HashSet::new(), Vec::new());
-        for found in ranked {
-            let Some(lineage) = lineages.of_place(&places.place(found.at)) else { continue };
-            if !all_versions && !seen.insert(lineage) {
-                continue;
-            }
-            let commit = archive.commit(commits[found.at]).id;
-            rows.push(Row { commit, life: lineages.life(archive, lineage, &living), found });
-            if rows.len() == query.limit {
-                break;
-            }
-        }
+        let mut seen = HashSet::new();
+        let first = |found: &Ranked| all_versions || seen.insert(ever.node[found.at]);
+        let ranked: Vec<Ranked> = ranked.into_iter().filter(first).take(query.limit).collect();
         // Versions of few nodes may have taken all places.
-        if rows.len() == query.limit || count >= places.len() {
-            return Ok(Found { hits: hits(store, &places, rows)?, how });
+        if ranked.len() == query.limit || count >= wanted {
+            let ids = store.commit_ids()?;
+            let row = |found: Ranked| {
+                let commit = *ids.get(ever.brought[found.at] as usize)?;
+                Some(Row { commit, life: ever.life(ever.node[found.at], &ids), found })
+            };
+            return Ok(Found { hits: hits(store, places, ranked.into_iter().filter_map(row).collect())?, how });
         }
         count = count.saturating_mul(4);
     }
@@ -294,6 +301,7 @@ fn texts(store: &Store, places: &Places, at: &[usize]) -> Result<Vec<String>, St
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::archive::{Gathered, Place};
     use crate::shard::{ChunkHead, ChunkRow, Generation, Settings};
 
     #[test]
