@@ -238,11 +238,34 @@ fn a_page_of_two_gibibytes_is_named_by_a_program_that_may_have_one() {
         let ran = limited(arguments);
         assert_eq!(ran.code, 0, "enough for a store that is whole: {}", ran.stderr);
     }
+    // The first page, which begins after four bytes, then states two gibibytes; it takes no byte more of the file.
     let bomb = |mut bytes: Vec<u8>| {
-        // The first page begins after the four magic bytes: its type, its size decompressed, its size.
+        let after_number =
+            |bytes: &[u8], at: usize| at + bytes[at..].iter().take_while(|byte| **byte >= 0x80).count() + 1;
+        // Its type, its size decompressed, its size, and a struct of numbers and truths.
         assert_eq!((&bytes[..4], bytes[4], bytes[6]), (&b"PAR1"[..], 0x15, 0x15));
-        let end = (7..bytes.len()).find(|at| bytes[*at] & 0x80 == 0).expect("the end of a number");
-        bytes.splice(7..=end, [0xfe, 0xff, 0xff, 0xff, 0x0f]);
+        let size = after_number(&bytes, 7);
+        let more = 5 - (size - 7);
+        assert_eq!(bytes[size], 0x15);
+        let rest = after_number(&bytes, size + 1);
+        let mut length = 0;
+        for byte in bytes[size + 1..rest].iter().rev() {
+            length = length << 7 | usize::from(byte & 0x7f);
+        }
+        assert!(bytes[rest] & 0xf == 0xc, "a struct: {:x}", bytes[rest]);
+        let mut at = rest + 1;
+        while bytes[at] != 0 {
+            at = if bytes[at] & 0xf <= 2 { at + 1 } else { after_number(&bytes, at + 1) };
+        }
+        // Two ends, and then the page, of which the last bytes go. Sizes are stated twofold, since they have a sign.
+        let end = at + 2 + length / 2;
+        bytes.drain(end - more..end);
+        let mut left = length - 2 * more;
+        for byte in &mut bytes[size + 1..rest] {
+            *byte = *byte & 0x80 | (left & 0x7f) as u8;
+            left >>= 7;
+        }
+        bytes.splice(7..size, [0xfe, 0xff, 0xff, 0xff, 0x0f]);
         bytes
     };
     for table in ["edits", "chunks", "commits"] {

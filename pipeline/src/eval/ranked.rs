@@ -1,5 +1,6 @@
 //! Ranked: some nodes, searched as search does, and by its parts alone.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -11,8 +12,8 @@ use super::memory::{Memory, Recalled};
 use super::{ByFile, EvalOptions, EvalReport, Gains, Judged};
 use crate::chunker::Piece;
 use crate::search::{
-    Candidate, LexicalIndex, NAME_TIMES, Question, SIDE, SIGNALS, Signals, asks_history, header_words, order, order_by,
-    pool, readable, signals, voted, weights_of,
+    Candidate, Kin, LexicalIndex, NAME_TIMES, Question, SIDE, SIGNALS, Signals, asks_history, header_words, in_common,
+    order, order_by, pool, readable, signals, voted, weights_of,
 };
 use crate::shard::ObjectId;
 
@@ -207,8 +208,13 @@ impl<'e> Nodes<'e> {
         let heard = recalled.as_ref().filter(|_| asks_history(text));
         let spoken_for = heard.map_or_else(Vec::new, |recalled| self.spoken_for(recalled, tree));
         let pool = pool(&near, &worded, &spoken_for);
-        let candidates: Vec<Candidate> =
+        let mut candidates: Vec<Candidate> =
             pool.iter().map(|(node, similarity, words)| self.candidate(*node, *similarity, *words, &query)).collect();
+        let mut kin = Kin::of(self.embedder, text)?;
+        candidates.iter_mut().for_each(|candidate| candidate.akin = kin.akin(&candidate.words_of_place()));
+        let placed = |at: usize| Some(Cow::Borrowed(self.placed[pool[at].0 as usize].as_slice()));
+        let common = in_common(&query, pool.len(), placed);
+        candidates.iter_mut().zip(common).for_each(|(candidate, common)| candidate.common = common);
         let question = Question::new(text);
         let told = self.memory.as_ref().zip(heard).map(|(memory, recalled)| memory.told(recalled));
         let signals = signals(&question, &candidates, told.as_ref());
@@ -247,6 +253,8 @@ impl<'e> Nodes<'e> {
             similarity,
             words,
             called: crate::search::called(self.embedder, name, query),
+            akin: 0.0,
+            common: 0.0,
         }
     }
 

@@ -1,14 +1,16 @@
 //! Engine: one question asked of some places, by all that finds them.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
 use precedent_model::Embedder;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::past::{Past, Votes};
 use super::question::{Question, readable};
-use super::rank::{Candidate, Told, called, order_by, pool, signals, voted};
+use super::rank::{Candidate, Kin, Told, called, in_common, order_by, pool, signals, voted};
 use super::vector::{Effort, Explanation, Rows, Scored, VectorIndex};
 use super::{HEARD, Query, lexicon, weights};
 use crate::PipelineError;
@@ -81,6 +83,9 @@ impl ByChunk {
     }
 }
 
+/// Vectors of texts, by number.
+type Vectors = FxHashMap<u32, Scored>;
+
 /// A place, by its position among those that were given, with its score and its similarity.
 pub(super) struct Ranked {
     pub(super) at: usize,
@@ -99,14 +104,15 @@ impl Engine<'_> {
     ) -> Result<(Vec<Ranked>, Explanation), PipelineError> {
         let text = readable(&query.text);
         let by_chunk = ByChunk::of(self.places, &self.allowed);
+        let index = VectorIndex::open_whole(self.store, self.elsewhere)?;
         let asked = self.embedder.query(text)?;
         // A question whose words the model does not know is near to nothing.
         let meant = if asked.norm > 0.0 { count } else { 0 };
         let (near, worded) = rayon::join(
-            || self.near(&asked.unit, &by_chunk, meant, query.measure),
+            || self.near(&index, &asked.unit, &by_chunk, meant, query.measure),
             || self.worded(text, &by_chunk, count),
         );
-        let ((near, mut how), worded) = (near?, worded?);
+        let ((near, mut vectors, mut how), worded) = (near?, worded?);
         let told = match &self.history {
             None => None,
             Some(history) => Some(self.told(history, text)?),
@@ -119,10 +125,24 @@ impl Engine<'_> {
         });
         let spoken_for = told.as_ref().map_or_else(Vec::new, |told| self.spoken_for(told.votes));
         let pool = pool(&near, &worded, &spoken_for);
-        let candidates: Vec<Candidate> = pool
+        let mut candidates: Vec<Candidate> = pool
             .iter()
             .map(|(at, similarity, words)| self.candidate(*at as usize, *similarity, *words, &asked.unit))
             .collect();
+        let mut kin = Kin::of(self.embedder, text)?;
+        candidates.iter_mut().for_each(|candidate| candidate.akin = kin.akin(&candidate.words_of_place()));
+        let chunk = |at: usize| self.places.chunks()[pool[at].0 as usize];
+        // Of texts that are not among the nearest the vectors are read now.
+        let missing: FxHashSet<u32> = (0..pool.len()).map(chunk).filter(|chunk| !vectors.contains_key(chunk)).collect();
+        let rows = index.rows(|chunk| missing.contains(&chunk))?;
+        let (found, _) = index.search(&asked.unit, rows.len(), &rows, &Effort::EXACT)?;
+        vectors.extend(found.into_iter().map(|found| (found.chunk, found)));
+        let placed = |at: usize| {
+            let Candidate { path, container, .. } = &candidates[at];
+            Some(Cow::Owned(index.at_place(self.embedder, vectors.get(&chunk(at))?, path, container)))
+        };
+        let common = in_common(&asked.unit, pool.len(), placed);
+        candidates.iter_mut().zip(common).for_each(|(candidate, common)| candidate.common = common);
         let question = Question::new(text);
         (how.kind, how.worded) = (Some(question.kind), Some(worded.len()));
         let signals = signals(&question, &candidates, told.as_ref());
@@ -134,17 +154,17 @@ impl Engine<'_> {
         Ok((order.into_iter().map(ranked).collect(), how))
     }
 
-    /// The nearest places, their place weighed in, best first.
+    /// The nearest places, their place weighed in, best first, with the vectors of their texts.
     fn near(
         &self,
+        index: &VectorIndex,
         question: &[f32],
         by_chunk: &ByChunk,
         count: usize,
         measure: bool,
-    ) -> Result<(Vec<(u32, f32)>, Explanation), StoreError> {
-        let index = VectorIndex::open_whole(self.store, self.elsewhere)?;
+    ) -> Result<(Vec<(u32, f32)>, Vectors, Explanation), StoreError> {
         let rows = index.rows(|chunk| by_chunk.has(chunk))?;
-        let (nearest, how) = nearest(&index, question, count, &rows, measure)?;
+        let (nearest, how) = nearest(index, question, count, &rows, measure)?;
         let mut near: Vec<(u32, f32)> = Vec::new();
         for found in &nearest {
             for at in by_chunk.places(found.chunk) {
@@ -155,7 +175,7 @@ impl Engine<'_> {
         }
         near.sort_by(|one, two| two.1.total_cmp(&one.1).then(one.0.cmp(&two.0)));
         near.truncate(count);
-        Ok((near, how))
+        Ok((near, nearest.into_iter().map(|found| (found.chunk, found)).collect(), how))
     }
 
     /// The places whose texts hold words of the question, with their BM25 scores, best first.
@@ -197,6 +217,8 @@ impl Engine<'_> {
             similarity,
             words,
             called: called(self.embedder, &head.name, question),
+            akin: 0.0,
+            common: 0.0,
             name: head.name,
             kind: head.kind,
         }

@@ -43,6 +43,7 @@ pub use lineages::Life;
 pub use past::{Deeds, FileDeeds, HEARD, Past, SUBJECT_TIMES, Votes, said};
 pub use question::{Question, QuestionKind, readable};
 pub use rank::{Candidate, SIDE, SIGNALS, Signals, Told, stands_apart};
+pub(crate) use rank::{Kin, in_common};
 pub(crate) use rank::{called, order, order_by, pool, signals, voted};
 pub(crate) use vector::header_words;
 pub use vector::{Effort, Explanation, Method, Rows, Scored, VectorIndex};

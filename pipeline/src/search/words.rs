@@ -24,6 +24,19 @@ pub(super) fn telling_stems(text: &str) -> Vec<String> {
     stems
 }
 
+/// The words of a text that name something, each once: of those with one stem the first.
+pub(super) fn telling_words(text: &str) -> Vec<String> {
+    let (mut words, mut stems): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
+    for_each_word(text, |word| {
+        let stem = stem(word);
+        if !is_empty(stem) && !stems.iter().any(|known| known == stem) {
+            stems.push(stem.to_owned());
+            words.push(word.to_owned());
+        }
+    });
+    words
+}
+
 /// Calls `each` with every word, in lower case and lightly stemmed: the parts of identifiers, `parse` and `header` of
 /// `parseHeader`, each digit run a word of its own.
 pub(super) fn for_each_stem(text: &str, mut each: impl FnMut(&str)) {
@@ -117,6 +130,7 @@ mod tests {
     fn empty_words_are_in_order() {
         assert!(EMPTY.is_sorted());
         assert_eq!(telling_stems("how to parse the parsed dates"), ["pars", "dat"]);
+        assert_eq!(telling_words("how to parse the parsed dates"), ["parse", "dates"]);
         assert!(telling_stems("where does this have some of the").is_empty());
     }
 }

@@ -213,6 +213,18 @@ impl VectorIndex {
         if length == 0.0 { 0.0 } else { (found.norm * found.score + header_score) / length }
     }
 
+    /// The unit vector with the place added, as [`VectorIndex::score_at_place`] has it.
+    pub fn at_place(&self, embedder: &dyn Embedder, found: &Scored, path: &str, container: &str) -> Vec<f32> {
+        let scale = found.scale * found.norm;
+        let mut vector: Vec<f32> = found.vector.iter().map(|value| f32::from(*value) * scale).collect();
+        if let Some(header) = embedder.header(&header_words(path, container)) {
+            vector.iter_mut().zip(header).for_each(|(value, of_place)| *value += of_place);
+        }
+        let length = vector.iter().map(|value| value * value).sum::<f32>().sqrt().max(f32::MIN_POSITIVE);
+        vector.iter_mut().for_each(|value| *value /= length);
+        vector
+    }
+
     /// One row from memory or from its shard.
     fn document(&self, row: u32, chunk: u32, step: f32) -> Result<VectorRow, StoreError> {
         if let Some(memory) = &self.memory {
@@ -284,6 +296,8 @@ mod tests {
         };
         let scored = index.score_at_place(&table, &found, &query, "config/settings.rs", "Loader");
         assert!((scored - exact).abs() < 0.01, "{scored} against {exact}");
+        let placed = index.at_place(&table, &found, "config/settings.rs", "Loader");
+        assert!((placed.iter().zip(&query).map(|(one, two)| one * two).sum::<f32>() - scored).abs() < 1e-4);
         assert!((scored - found.score).abs() > 0.01, "the place should matter here");
     }
 
