@@ -98,6 +98,33 @@ fn a_name_that_passes_to_another_node_is_two_nodes() {
 }
 
 #[test]
+fn what_comes_back_in_its_place_is_the_same_node_also_if_it_was_changed() {
+    let fixture = Fixture::empty();
+    let changed = |name: &str, about: &str| function(name, about).replace("end()", "close()");
+    let none = || "fn none() {}\n".to_owned();
+    let versions = [
+        [function("kept", "hinge"), function("taken", "boat"), none()],
+        [none(), none(), function("other", "cloud")],
+        [
+            changed("kept", "hinge"),
+            function("taken", "paint").replace(".take(", ".give_to(").replace("end()", "dry()"),
+            none(),
+        ],
+    ];
+    let mut stream = Vec::new();
+    for (at, functions) in versions.iter().enumerate() {
+        stream_commit(&mut stream, &format!("{}", 1_710_000_000 + at), "next", &[("a.rs", &functions.join("\n"))]);
+    }
+    import(&fixture, &stream);
+    let hits = fixture.json_lines(&["search", "what is taken", "--history", "--json", "-k", "50"]);
+    let of = |symbol: &str| hits.iter().filter(|hit| hit["symbol"] == symbol).collect::<Vec<_>>();
+    let kept = of("kept");
+    assert_eq!(kept.len(), 1, "{hits:?}");
+    assert_eq!((&kept[0]["versions"], &kept[0]["alive"]), (&2.into(), &true.into()));
+    assert_eq!(of("taken").len(), 2, "another function took its name: {hits:?}");
+}
+
+#[test]
 fn as_many_come_back_as_are_asked_for_and_exist() {
     const VERSIONS: usize = 700;
     const OTHERS: usize = 12;

@@ -332,23 +332,35 @@ impl Archive {
             Some(Return { text: Some(text), similarity: None, .. }) => Some((text, step.edit.after?)),
             _ => None,
         };
-        let mut numbers: Vec<u32> = steps.iter().filter_map(open).flat_map(|(old, new)| [old, new]).collect();
-        if numbers.is_empty() {
-            return Ok(());
-        }
-        numbers.sort_unstable();
-        numbers.dedup();
-        let texts = self.store().chunks_by_number(&numbers)?;
-        let bags: HashMap<u32, Bag> = texts.into_iter().map(|chunk| (chunk.number, Bag::of(&chunk.text))).collect();
-        for step in steps {
-            let Some((old, new)) = open(step) else { continue };
-            let alike = bags.get(&old).zip(bags.get(&new)).map_or(0.0, |(old, new)| similarity(old, new));
+        let pairs: Vec<(u32, u32)> = steps.iter().filter_map(open).collect();
+        let steps = steps.iter_mut().filter(|step| open(step).is_some());
+        for (step, alike) in steps.zip(self.alike(&pairs)?) {
             step.returns = step
                 .returns
                 .map(|found| Return { similarity: Some(alike), ..found })
                 .filter(|_| alike >= RETURNED_SIMILARITY);
         }
         Ok(())
+    }
+
+    /// Whether each text, which came to a place where the one before it in the pair had been removed, is the same node.
+    ///
+    /// # Errors
+    /// A shard of texts that cannot be read.
+    pub(crate) fn came_back(&self, pairs: &[(u32, u32)]) -> Result<Vec<bool>, StoreError> {
+        Ok(self.alike(pairs)?.into_iter().map(|alike| alike >= RETURNED_SIMILARITY).collect())
+    }
+
+    /// How alike the texts of each pair are.
+    fn alike(&self, pairs: &[(u32, u32)]) -> Result<Vec<f32>, StoreError> {
+        let mut numbers: Vec<u32> = pairs.iter().flat_map(|(old, new)| [*old, *new]).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        let texts = self.store().chunks_by_number(&numbers)?;
+        let bags: HashMap<u32, Bag> = texts.into_iter().map(|chunk| (chunk.number, Bag::of(&chunk.text))).collect();
+        let alike =
+            |(old, new): &(u32, u32)| bags.get(old).zip(bags.get(new)).map_or(0.0, |(old, new)| similarity(old, new));
+        Ok(pairs.iter().map(alike).collect())
     }
 
     /// Where what an edit brings was removed before.
@@ -443,7 +455,7 @@ impl Archive {
     }
 
     /// Whether a commit is another one or its ancestor. Ancestors have smaller numbers, so nothing older is looked at.
-    fn is_ancestor(&self, commit: u32, of: u32) -> bool {
+    pub(crate) fn is_ancestor(&self, commit: u32, of: u32) -> bool {
         let mut member = vec![false; (of + 1).saturating_sub(commit) as usize];
         self.mark_ancestors(of, &mut |at| {
             at >= commit && !std::mem::replace(&mut member[(at - commit) as usize], true)

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use precedent_model::Embedder;
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use super::likeness::{Kin, in_common};
 use super::past::{Past, Votes};
 use super::question::{Question, readable};
-use super::rank::{Candidate, Kin, Told, called, in_common, order_by, pool, signals, voted};
+use super::rank::{Candidate, Told, called, order_by, pool, signals, voted};
 use super::vector::{Effort, Explanation, Rows, Scored, VectorIndex};
 use super::{HEARD, Query, lexicon, weights};
 use crate::PipelineError;

@@ -21,8 +21,8 @@ const FOLDER: &str = "nodes";
 const KEPT: usize = 2;
 /// What it is made of.
 const TABLES: [&str; 4] = ["chunks", "commits", "edits", "spans"];
-/// Opens a file; another layout gets another number.
-const MAGIC: &[u8; 8] = b"nodes001";
+/// Opens a file; another layout, and another rule of what one node is, gets another number.
+const MAGIC: &[u8; 8] = b"nodes002";
 /// Bytes of a blake3 hash.
 const HASH_BYTES: usize = 32;
 /// Numbers that are told of each place and of each life.
@@ -77,7 +77,7 @@ impl Ever {
         elsewhere: Option<&Path>,
     ) -> Result<Ever, PipelineError> {
         let store = archive.store();
-        let mut lineages = Lineages::of(archive, &archive.known_ever());
+        let mut lineages = Lineages::of(archive, &archive.known_ever())?;
         let tree = places_at(store, Some(archive.snapshot().heads()), objects, tip, elsewhere)?;
         let living: HashSet<u32> = (0..tree.len()).filter_map(|at| lineages.of_place(&tree.place(at))).collect();
         let rows = rows_of(store, archive.chunk_count())?;

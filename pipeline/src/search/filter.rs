@@ -8,7 +8,7 @@ use super::Query;
 use super::lineages::Lineages;
 use crate::PipelineError;
 use crate::archive::{Archive, Known, Places};
-use crate::shard::CommitRow;
+use crate::shard::{CommitRow, StoreError};
 
 /// Commits, by who wrote them and when.
 #[derive(Debug, Clone, Default)]
@@ -38,10 +38,13 @@ impl Brought {
 
     /// Whether each place has its text from such a commit, among those that are known: the commit brought the text to the
     /// node that stands there, whatever the node was called then.
-    pub(super) fn to(&self, places: &Places, archive: &Archive, known: &Known) -> Vec<bool> {
+    ///
+    /// # Errors
+    /// A shard of texts that cannot be read.
+    pub(super) fn to(&self, places: &Places, archive: &Archive, known: &Known) -> Result<Vec<bool>, StoreError> {
         let allowed: Vec<bool> = archive.commits().iter().map(|commit| self.allows(commit)).collect();
-        let mut lineages = Lineages::of(archive, known);
-        (0..places.len())
+        let mut lineages = Lineages::of(archive, known)?;
+        Ok((0..places.len())
             .map(|at| {
                 let place = places.place(at);
                 lineages.of_place(&place).is_some_and(|lineage| {
@@ -49,7 +52,7 @@ impl Brought {
                     edits.any(|edit| edit.after == Some(place.chunk) && allowed[edit.commit as usize])
                 })
             })
-            .collect()
+            .collect())
     }
 }
 

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::ever::Lived;
 use crate::archive::{Archive, Known, Place};
-use crate::shard::{Change, EditRow};
+use crate::shard::{Change, EditRow, StoreError};
 
 /// The life of a node over all versions.
 #[derive(Debug, Clone, Serialize)]
@@ -28,8 +28,8 @@ pub struct Life {
 /// A text under a name: the file, the symbol in it, and the number of the text.
 type Standing = (Arc<str>, Arc<str>, u32);
 
-/// Texts under names that are one node: joined by each edit that leads from one to the other. A name alone is not a node,
-/// since another may take it over.
+/// Texts under names that are one node: joined by each edit that leads from one to the other, and where what was removed came
+/// back in its place, changed. A name alone is not a node, since another may take it over.
 pub(super) struct Lineages {
     at: FxHashMap<Standing, u32>,
     root: Vec<u32>,
@@ -37,9 +37,11 @@ pub(super) struct Lineages {
 }
 
 impl Lineages {
-    pub(super) fn of(archive: &Archive, known: &Known) -> Lineages {
+    /// # Errors
+    /// A shard of texts that cannot be read.
+    pub(super) fn of(archive: &Archive, known: &Known) -> Result<Lineages, StoreError> {
         let mut lineages = Lineages { at: FxHashMap::default(), root: Vec::new(), edits: FxHashMap::default() };
-        let mut slots = Vec::new();
+        let (mut slots, mut removed, mut returned) = (Vec::new(), FxHashMap::default(), Vec::new());
         for (at, edit) in (0..).zip(archive.edits()).filter(|(_, edit)| known.has(edit.commit)) {
             let Some(symbol) = &edit.symbol else { continue };
             let is_same_node =
@@ -50,16 +52,41 @@ impl Lineages {
             });
             let after = edit.after.map(|text| lineages.slot((edit.path.clone(), symbol.clone(), text)));
             if let (Some(before), Some(after)) = (before, after) {
-                let (one, two) = (lineages.find(before), lineages.find(after));
-                lineages.root[one.max(two) as usize] = one.min(two);
+                lineages.join(before, after);
             }
             slots.extend(after.or(before).map(|slot| (at, slot)));
+            // What comes to the place of one that was removed may be that one, changed.
+            let place = (&edit.path, symbol, &edit.kind);
+            match (edit.change, edit.after, after) {
+                (Change::Removed, ..) => drop(removed.insert(place, (edit, before))),
+                (Change::Added | Change::Split | Change::Copied, Some(text), Some(after)) => {
+                    if let Some((gone, Some(before))) = removed.get(&place)
+                        && let Some(old) = gone.before.filter(|old| *old != text)
+                        && archive.is_ancestor(gone.commit, edit.commit)
+                    {
+                        returned.push(((old, text), (*before, after)));
+                    }
+                }
+                _ => {}
+            }
+        }
+        let pairs: Vec<(u32, u32)> = returned.iter().map(|(texts, _)| *texts).collect();
+        for ((_, (before, after)), is_same) in returned.into_iter().zip(archive.came_back(&pairs)?) {
+            if is_same {
+                lineages.join(before, after);
+            }
         }
         for (at, slot) in slots {
             let root = lineages.find(slot);
             lineages.edits.entry(root).or_default().push(at);
         }
-        lineages
+        Ok(lineages)
+    }
+
+    /// Makes two texts under names one node.
+    fn join(&mut self, one: u32, two: u32) {
+        let (one, two) = (self.find(one), self.find(two));
+        self.root[one.max(two) as usize] = one.min(two);
     }
 
     fn slot(&mut self, standing: Standing) -> u32 {

@@ -9,6 +9,7 @@ mod ever;
 mod filter;
 mod lexical;
 mod lexicon;
+mod likeness;
 mod lineages;
 mod looks;
 mod past;
@@ -39,11 +40,11 @@ pub use filter::Brought;
 use filter::Filter;
 pub use lexical::LexicalIndex;
 pub(crate) use lexicon::{NAME_TIMES, messages_of};
+pub(crate) use likeness::{Kin, in_common};
 pub use lineages::Life;
 pub use past::{Deeds, FileDeeds, HEARD, Past, SUBJECT_TIMES, Votes, said};
 pub use question::{Question, QuestionKind, readable};
 pub use rank::{Candidate, SIDE, SIGNALS, Signals, Told, stands_apart};
-pub(crate) use rank::{Kin, in_common};
 pub(crate) use rank::{called, order, order_by, pool, signals, voted};
 pub(crate) use vector::header_words;
 pub use vector::{Effort, Explanation, Method, Rows, Scored, VectorIndex};
@@ -157,7 +158,7 @@ pub fn alive(
     let mut allowed = filter.allowed(&places);
     if let Some(archive) = archive.filter(|_| !query.brought.is_any()) {
         let known = archive.known_at(commit).unwrap_or_default();
-        let brought = query.brought.to(&places, archive, &known);
+        let brought = query.brought.to(&places, archive, &known)?;
         allowed.iter_mut().zip(brought).for_each(|(allowed, brought)| *allowed &= brought);
     }
     let history = archive.and_then(|archive| History::at(archive, commit, &query.text));
