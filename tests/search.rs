@@ -101,19 +101,15 @@ fn a_name_that_passes_to_another_node_is_two_nodes() {
 fn what_comes_back_in_its_place_is_the_same_node_also_if_it_was_changed() {
     let fixture = Fixture::empty();
     let changed = |name: &str, about: &str| function(name, about).replace("end()", "close()");
-    let none = || "fn none() {}\n".to_owned();
+    let (stays, other) = ("fn stays() {}\n".to_owned(), "fn taken() -> u64 {\n    7 + 11\n}\n".to_owned());
     let versions = [
-        [function("kept", "hinge"), function("taken", "boat"), none()],
-        [none(), none(), function("other", "cloud")],
-        [
-            changed("kept", "hinge"),
-            function("taken", "paint").replace(".take(", ".give_to(").replace("end()", "dry()"),
-            none(),
-        ],
+        [stays.clone(), function("kept", "hinge"), function("taken", "boat")].join("\n"),
+        stays.clone(),
+        [stays, changed("kept", "hinge"), other].join("\n"),
     ];
     let mut stream = Vec::new();
-    for (at, functions) in versions.iter().enumerate() {
-        stream_commit(&mut stream, &format!("{}", 1_710_000_000 + at), "next", &[("a.rs", &functions.join("\n"))]);
+    for (at, text) in versions.iter().enumerate() {
+        stream_commit(&mut stream, &format!("{}", 1_710_000_000 + at), "next", &[("a.rs", text)]);
     }
     import(&fixture, &stream);
     let hits = fixture.json_lines(&["search", "what is taken", "--history", "--json", "-k", "50"]);

@@ -86,6 +86,8 @@ impl ByChunk {
 
 /// Vectors of texts, by number.
 type Vectors = FxHashMap<u32, Scored>;
+/// Places with their similarities, best first, the vectors of their texts, and how they were found.
+type Near = (Vec<(u32, f32)>, Vectors, Explanation);
 
 /// A place, by its position among those that were given, with its score and its similarity.
 pub(super) struct Ranked {
@@ -163,7 +165,7 @@ impl Engine<'_> {
         by_chunk: &ByChunk,
         count: usize,
         measure: bool,
-    ) -> Result<(Vec<(u32, f32)>, Vectors, Explanation), StoreError> {
+    ) -> Result<Near, StoreError> {
         let rows = index.rows(|chunk| by_chunk.has(chunk))?;
         let (nearest, how) = nearest(index, question, count, &rows, measure)?;
         let mut near: Vec<(u32, f32)> = Vec::new();
