@@ -9,7 +9,9 @@ use crate::embed::engine::Compute;
 use crate::embed::layout::Layout;
 use crate::runtime::Runtime;
 
-/// Tokens a batch where measurement starts.
+/// Tokens a batch where measurement starts. On the CPU so many for each thread of a session, as then what goes from layer to
+/// layer stays in the cache of its core; but no more than are soon done where there are many threads.
+const FIRST_BATCH_THREAD: usize = 256;
 const FIRST_BATCH_CPU: usize = 1024;
 const FIRST_BATCH_CUDA: usize = 16_384;
 /// Texts × longest² of a batch on the CPU, where too little memory ends the process and is no error: with twelve heads
@@ -165,7 +167,11 @@ impl Compute for Devices {
     }
 
     fn first_batch(&self) -> usize {
-        if self.now().gpu.is_some() { FIRST_BATCH_CUDA } else { FIRST_BATCH_CPU }
+        let now = self.now();
+        match now.gpu {
+            Some(_) => FIRST_BATCH_CUDA,
+            None => (FIRST_BATCH_THREAD * now.threads).min(FIRST_BATCH_CPU),
+        }
     }
 
     fn room(&self) -> usize {
@@ -244,7 +250,7 @@ mod tests {
         assert!(auto.move_elsewhere(text, "it is gone") && auto.move_elsewhere(text, "it is gone"));
         assert_eq!(*lock(&heard), ["the GPU has failed (it is gone); `tiny` goes on with the CPU"]);
         assert_eq!(auto.run(&[text]), Ok(expected));
-        assert_eq!((auto.workers(), auto.first_batch(), auto.room()), (2, FIRST_BATCH_CPU, ROOM_CPU));
+        assert_eq!((auto.workers(), auto.first_batch(), auto.room()), (2, FIRST_BATCH_THREAD, ROOM_CPU));
         assert_eq!(auto.run_elsewhere(&[text]), None);
 
         let named = devices(Device::Cuda(0), "plain");
@@ -259,6 +265,24 @@ mod tests {
             heard[0].contains("cannot be run on the CPU in place of the GPU: the runtime cannot open"),
             "{heard:?}"
         );
+    }
+
+    #[test]
+    fn batches_start_as_large_as_the_threads_of_a_session_want() {
+        let Some(runtime) = runtime() else { return };
+        for (threads, expected) in [(1, 256), (3, 768), (16, 1024)] {
+            let mut graph = graph(runtime, "plain");
+            graph.threads = threads;
+            let devices = Devices {
+                now: RwLock::new(Arc::new(graph)),
+                other: OnceLock::new(),
+                name: "tiny".into(),
+                runtime,
+                layout: layout("plain"),
+                options: Options::default(),
+            };
+            assert_eq!(devices.first_batch(), expected, "{threads} threads");
+        }
     }
 
     #[test]

@@ -139,6 +139,8 @@ pub(super) enum Precision {
 /// A graph on a device.
 pub(super) struct Graph {
     pub(super) sessions: Sessions,
+    /// Threads of one session.
+    pub(super) threads: usize,
     inputs: Vec<Input>,
     output: Output,
     pooling: Pooling,
@@ -185,6 +187,7 @@ impl Graph {
         };
         let fixed = |at: usize| axes.get(at).copied().filter(|axis| *axis > 0).map(|axis| axis as usize);
         Ok(Graph {
+            threads,
             inputs,
             output: output_of(&first, layout.is_pooling_chosen)?,
             pooling: layout.pooling,
