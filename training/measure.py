@@ -24,7 +24,7 @@ from words import Tokenizer, header_of, words
 MOST_QUERIES = 800
 SEED = 1
 NAME_WEIGHT = 3.0
-HEADER_WEIGHT = 0.7
+HEADER_WEIGHT = 1.2
 
 
 def first_sentence(doc):

@@ -2,7 +2,7 @@
 //!
 //! Each part of a text sums, over its distinct tokens t,
 //! `(1 + ln count(t)) · weight[t] · scale[t] · vectors[t]`, with one weight for queries and one for
-//! documents. A document has three parts: its text × 1, its own name × 3, its header × 0.7.
+//! documents. A document has three parts: its text × 1, its own name × 3, its header × 1.2.
 //! There is no context beyond the counts: the order of words does not matter.
 
 use std::borrow::Cow;
@@ -23,8 +23,9 @@ const DIMENSION: usize = 256;
 /// The own name's part, which says most. The table was trained with this weight.
 const NAME_WEIGHT: f32 = 3.0;
 
-/// The header's part. The table was trained with this weight.
-const HEADER_WEIGHT: f32 = 0.7;
+/// The header's part. The table was trained with 0.7; this finds more on development repositories, since its weights have been
+/// brought closer together.
+const HEADER_WEIGHT: f32 = 1.2;
 
 /// Path and container parts that only say where a language puts its files.
 const LAYOUT_WORDS: [&str; 6] = ["src", "lib", "mod", "main", "index", "__init__"];
@@ -33,7 +34,7 @@ const LAYOUT_WORDS: [&str; 6] = ["src", "lib", "mod", "main", "index", "__init__
 const MODEL: &[u8] = include_bytes!("../../assets/model.safetensors");
 const VOCABULARY: &str = include_str!("../../assets/vocab.txt");
 /// The fingerprint of the two, which a start need not work out: hashing them takes longer than a search may.
-const BUILT_IN_FINGERPRINT: &str = "table-v2:de6de235ec837178";
+const BUILT_IN_FINGERPRINT: &str = "table-v3:5a762160bf8934b3";
 
 /// An embedding model that is one table of token vectors.
 #[derive(Debug)]
@@ -216,11 +217,11 @@ fn weighted_sum(terms: &[(f32, &[u8; DIMENSION])]) -> Vec<f32> {
     Arch::new().dispatch(Sum(terms))
 }
 
-/// `v2` is the computation in this crate: another rule, limit or weight here needs another number.
+/// `v3` is the computation in this crate: another rule, limit or weight here needs another number.
 fn fingerprint(model: &[u8], vocabulary: &str) -> String {
     let mut hasher = blake3::Hasher::new();
     hasher.update(model).update(vocabulary.as_bytes());
-    format!("table-v2:{}", &hasher.finalize().to_hex()[..16])
+    format!("table-v3:{}", &hasher.finalize().to_hex()[..16])
 }
 
 /// A vector of one finite f32 per token.
@@ -298,12 +299,12 @@ mod tests {
     #[test]
     fn the_built_in_table_gives_its_published_values() {
         let query = Table::built_in().query("calculate square root");
-        check_start(&query, [0.105077, 0.129423, -0.207307, 0.028232]);
+        check_start(&query, [0.104444, 0.130618, -0.206439, 0.025644]);
         let isqrt = document(ISQRT, "isqrt", "numeric roots");
-        check_start(&isqrt, [0.151882, 0.099349, -0.020482, 0.195847]);
-        check_product(&query, &isqrt, 0.3955);
+        check_start(&isqrt, [0.176563, 0.089266, -0.080581, 0.198074]);
+        check_product(&query, &isqrt, 0.3696);
         let other = document(PARSE_HEADER, "parse_header", "http message");
-        check_product(&query, &other, -0.0348);
+        check_product(&query, &other, -0.0327);
     }
 
     #[test]
@@ -370,7 +371,7 @@ mod tests {
         check(table.query("root unheard").norm, 3.0 * 0.5 * 2.0);
         check(table.query("Root root").norm, 3.0 * 0.5 * (1.0 + 2f32.ln()));
         check(table.document("root", "root").norm, 2.0 * 0.5 * (1.0 + 3.0));
-        assert_eq!(table.header("root"), [0.7; DIMENSION]);
+        assert_eq!(table.header("root"), [1.2; DIMENSION]);
     }
 
     #[test]
