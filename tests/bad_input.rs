@@ -105,6 +105,22 @@ fn a_partial_clone_says_what_is_missing() {
     assert_eq!((index(&[]).0, partial), (Some(0), Some(false)), "{said}");
 }
 
+/// A copy of such a clone, without its settings.
+#[test]
+fn a_partial_clone_is_known_by_its_packs_too() {
+    let fixture = Fixture::new("review");
+    git(&fixture.repo(), &["config", "uploadpack.allowFilter", "true"]);
+    let clone = fixture.beside("clone");
+    let from = format!("file://{}", fixture.repo().display());
+    git(&fixture.repo(), &["clone", "--quiet", "--bare", "--filter=blob:none", &from, &clone.to_string_lossy()]);
+    std::fs::write(clone.join("config"), "[core]\n\trepositoryformatversion = 0\n\tbare = true\n").expect("settings");
+    let ran = Ran::of(precedent(&clone, &["index", "--json"]).output().expect("the binary"));
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stderr.contains("since a partial clone lacks them"), "{}", ran.stderr);
+    let report: serde_json::Value = serde_json::from_str(&ran.stdout).expect("JSON");
+    assert_eq!(report["partial"], true);
+}
+
 #[test]
 fn a_store_of_another_repository_is_refused() {
     let one = Fixture::new("review");

@@ -4,6 +4,7 @@
 //! same index on every machine.
 
 use std::cell::RefCell;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -254,13 +255,19 @@ impl Repository {
     }
 }
 
+/// By the settings that Git makes of it, or by the mark that it puts beside packs of such a clone, where those are gone.
 fn is_partial(repo: &gix::Repository) -> bool {
     let config = repo.config_snapshot();
+    let packs = || repo.objects.store_ref().path().join("pack").read_dir();
+    let is_mark = |entry: std::io::Result<std::fs::DirEntry>| {
+        entry.is_ok_and(|entry| entry.path().extension() == Some(OsStr::new("promisor")))
+    };
     config.string("extensions.partialClone").is_some()
         || config
             .plumbing()
             .sections_by_name("remote")
             .is_some_and(|mut remotes| remotes.any(|remote| remote.value("promisor").is_some()))
+        || packs().is_ok_and(|mut entries| entries.any(is_mark))
 }
 
 fn branch_names(repo: &gix::Repository) -> Vec<String> {
