@@ -1,3 +1,5 @@
+//! Blobs come out of packs as they were committed, or not at all.
+
 use std::path::Path;
 use std::process::Command;
 
