@@ -180,7 +180,7 @@ impl Compute for Devices {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::path::{Path, PathBuf};
     use std::sync::Mutex;
 
@@ -190,12 +190,12 @@ mod tests {
     use crate::embed::layout::Settings;
     use crate::runtime;
 
-    fn models() -> PathBuf {
+    pub(in super::super) fn models() -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/models")
     }
 
     /// The runtime that `model/tests/onnx.rs` finds too; `None` where there is none and none is required.
-    fn runtime() -> Option<&'static Runtime> {
+    pub(in super::super) fn runtime() -> Option<&'static Runtime> {
         let places = runtime::RuntimePlaces {
             named: std::env::var_os("ORT_DYLIB_PATH").map(PathBuf::from),
             installed: Some(models().join("../../target/test-data/runtime")),

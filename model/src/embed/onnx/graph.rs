@@ -9,7 +9,7 @@ use half::slice::HalfFloatSliceExt as _;
 use ort::ep::ExecutionProviderDispatch;
 use ort::memory::{AllocationDevice, AllocatorType, MemoryInfo, MemoryType};
 use ort::session::Session;
-use ort::session::builder::GraphOptimizationLevel;
+use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::value::{DynTensor, DynValue, Shape, Tensor, TensorElementType, ValueType};
 
 use super::{Options, weights_of};
@@ -26,6 +26,10 @@ const SESSIONS_BYTES: u64 = 1 << 30;
 /// weights, so a graph that is larger than this has one.
 const GPU_SESSIONS: usize = 2;
 const GPU_SHARED_GRAPH_BYTES: u64 = 1 << 30;
+
+/// Sums of layers and their normalisation are two kernels on the CPU, since the one that the runtime makes of them takes longer
+/// than both.
+const NOT_FUSED_ON_CPU: (&str, &str) = ("optimization.disable_specified_optimizers", "SkipLayerNormFusion");
 
 /// One input of a graph.
 struct Input {
@@ -298,21 +302,25 @@ fn sessions_and_threads(cores: usize, bytes: u64) -> (usize, usize) {
 }
 
 fn session(runtime: &'static Runtime, file: &Path, gpu: Option<i32>, threads: usize) -> Result<Session, String> {
-    let build = || -> ort::Result<Session> {
-        let mut builder = Session::builder(&runtime.environment)?
-            .with_optimization_level(GraphOptimizationLevel::All)?
-            .with_intra_threads(threads)?
-            .with_memory_pattern(false)?;
-        if let Some(number) = gpu {
-            let cuda: ExecutionProviderDispatch =
-                ort::ep::CUDA::default().with_device_id(number).with_tf32(false).build();
-            builder = builder.with_execution_providers([cuda.error_on_failure()])?;
-        }
-        builder.commit_from_file(file)
-    };
-    build().map_err(|error| {
+    let opened = builder(runtime, gpu, threads).and_then(|mut builder| builder.commit_from_file(file));
+    opened.map_err(|error| {
         let name = file.file_name().unwrap_or_default().to_string_lossy();
         format!("the runtime cannot open `{name}`: {}", first_line(error.message()))
+    })
+}
+
+fn builder(runtime: &'static Runtime, gpu: Option<i32>, threads: usize) -> ort::Result<SessionBuilder> {
+    let builder = Session::builder(&runtime.environment)?
+        .with_optimization_level(GraphOptimizationLevel::All)?
+        .with_intra_threads(threads)?
+        .with_memory_pattern(false)?;
+    Ok(match gpu {
+        Some(number) => {
+            let cuda: ExecutionProviderDispatch =
+                ort::ep::CUDA::default().with_device_id(number).with_tf32(false).build();
+            builder.with_execution_providers([cuda.error_on_failure()])?
+        }
+        None => builder.with_config_entry(NOT_FUSED_ON_CPU.0, NOT_FUSED_ON_CPU.1)?,
     })
 }
 
@@ -441,7 +449,23 @@ fn floats(value: &DynValue) -> Result<(&Shape, Floats<'_>), String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::devices::tests::{models, runtime};
     use super::*;
+
+    #[test]
+    fn sums_and_their_normalisation_stay_apart_on_the_cpu() {
+        let Some(runtime) = runtime() else { return };
+        let directory = tempfile::tempdir().expect("a directory");
+        let written = directory.path().join("optimised.onnx");
+        let session = builder(runtime, None, 1)
+            .and_then(|builder| Ok(builder.with_optimized_model_path(&written)?))
+            .and_then(|mut builder| builder.commit_from_file(models().join("bert/onnx/model.onnx")));
+        session.expect("a session");
+        let graph = std::fs::read(written).expect("the graph as it is run");
+        let has = |kernel: &[u8]| graph.windows(kernel.len()).any(|part| part == kernel);
+        assert!(has(b"LayerNormalization"));
+        assert!(!has(b"SkipLayerNormalization"));
+    }
 
     #[test]
     fn sessions_take_the_cores_and_no_more_than_their_share_of_memory() {
