@@ -21,7 +21,7 @@ def main():
     parser.add_argument("table", help="a directory that train.py has written")
     parser.add_argument("output", help="the directory that the flattened table is written to")
     parser.add_argument("--query", type=float, default=0.7)
-    parser.add_argument("--document", type=float, default=0.5)
+    parser.add_argument("--document", type=float, default=0.45)
     options = parser.parse_args()
     os.makedirs(options.output, exist_ok=True)
     tensors = load_file(os.path.join(options.table, "model.safetensors"))
