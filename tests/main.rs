@@ -7,6 +7,8 @@ mod checks;
 mod contract;
 mod durability;
 mod eval;
+mod extremes;
+mod facts;
 mod github;
 mod index;
 mod lineage;

@@ -3,8 +3,7 @@
 use std::io::Write;
 use std::process::Stdio;
 
-use crate::index::{import, stream_commit};
-use crate::support::{Fixture, Ran, precedent};
+use crate::support::{Fixture, Ran, import, precedent, stream_commit};
 
 #[test]
 fn what_is_meant_is_found_though_no_word_of_it_is_written() {

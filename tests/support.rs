@@ -183,3 +183,26 @@ pub(crate) fn content(store: &Path) -> Vec<String> {
     lines.sort();
     lines
 }
+
+/// Makes commits from a stream for `git fast-import`.
+pub(crate) fn import(fixture: &Fixture, stream: &[u8]) {
+    use std::io::Write;
+    fixture.git(&["init", "--quiet", "--initial-branch=main"]);
+    let mut import = std::process::Command::new("git")
+        .args(["fast-import", "--quiet"])
+        .current_dir(fixture.repo())
+        .stdin(std::process::Stdio::piped())
+        .spawn()
+        .expect("git");
+    import.stdin.take().expect("a pipe").write_all(stream).expect("a reader");
+    assert!(import.wait().expect("an end").success());
+}
+
+/// A commit of that stream, which changes files to texts.
+pub(crate) fn stream_commit(stream: &mut Vec<u8>, time: &str, message: &str, files: &[(&str, &str)]) {
+    let head = format!("commit refs/heads/main\ncommitter Ada <ada@example.org> {time} +0000\n");
+    stream.extend_from_slice(format!("{head}data {}\n{message}\n", message.len()).as_bytes());
+    for (path, text) in files {
+        stream.extend_from_slice(format!("M 100644 inline {path}\ndata {}\n{text}\n", text.len()).as_bytes());
+    }
+}
