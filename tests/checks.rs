@@ -342,9 +342,39 @@ fn a_test_that_was_copied_and_not_changed_is_claimed() {
     says(&first, &format!("{}{}", python("test_put", "5"), python("test_put_again", "3")), &[]);
     let named = |name: &str| python(name, "snapshot(3)");
     says(&named("test_put"), &format!("{}{}", named("test_put"), named("test_put_again")), &[]);
-    // What is short may be said twice.
-    let short = "def test_put(store):\n    assert store\n\n\n";
-    says(short, &format!("{short}{}", short.replace("test_put", "test_get")), &[]);
+    // What is short may be said twice, by its lines or by its letters.
+    let short =
+        "def test_put(store):\n    assert store.get('plum').weight() == 3 and store.get('pear').weight() == 4\n\n\n";
+    says(short, &format!("{short}{}", short.replace("test_put", "test_put_again")), &[]);
+    let short = "def test_put(store):\n    a = store\n    assert a\n    assert a\n\n\n";
+    says(short, &format!("{short}{}", short.replace("test_put", "test_put_again")), &[]);
+}
+
+/// What is no test is not said to assert nothing, documentation says nothing either, and of two of one name nothing is known.
+#[test]
+fn a_copied_test_is_a_test_of_a_name_of_its_own() {
+    let python = |name: &str, doc: &str, most: u8| {
+        format!(
+            "def {name}(store):\n{doc}    store.put('plum', 3)\n    assert store.get('plum') == {most}\n    assert len(store) == 1\n\n\n"
+        )
+    };
+    let says = |before: &[String], more: &str, claims: &[(&str, &str)]| {
+        let before = before.concat();
+        check(&[("test_store.py", &before)], &[("test_store.py", &format!("{before}{more}"))], claims);
+    };
+    let first = || python("test_put", "", 3);
+    says(&[first()], &python("puts_as_tested", "", 3), &[]);
+    says(&[python("puts_as_tested", "", 3)], &first(), &[]);
+    let claim = "the test `test_put_again` is `test_put` but for its name, and asserts nothing new";
+    says(
+        &[first()],
+        &python("test_put_again", "    \"\"\"Puts a plum a second time.\"\"\"\n", 3),
+        &[("copied-test", claim)],
+    );
+    says(&[first(), python("test_put_again", "", 4)], &python("test_put_again", "", 3), &[]);
+    // What was changed until it is the other one is not new.
+    let (before, after) = ([first(), python("test_put_again", "", 4)], [first(), python("test_put_again", "", 3)]);
+    check(&[("test_store.py", &before.concat())], &[("test_store.py", &after.concat())], &[]);
 }
 
 /// The same in a language whose tests are marked, and in one whose tests are called.

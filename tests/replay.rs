@@ -239,9 +239,17 @@ fn a_replay_after_an_index_ends_at_its_time_and_at_ctrl_c_and_keeps_what_it_did(
     let fixture = Fixture::empty();
     slow_steps(&fixture, STEPS as u32);
     fixture.json(&["index", "--json", "--no-replay"]);
-    let timed = fixture.json(&["index", "--json", "--replay", "1"])["replay"].clone();
+    let index = |more: &[&str]| fixture.json(&[&["index", "--json"], more].concat())["replay"].clone();
+    let timed = index(&["--tip", "main~1", "--replay", "1"]);
     let (first, behind) = (timed["steps"].as_u64().expect("a count"), timed["behind"].as_u64().expect("a count"));
-    assert!(first > 0 && behind > 0 && first + behind == STEPS, "a second is not enough for all: {timed}");
+    assert!(first > 1 && behind > 0 && first + behind == STEPS - 1, "a second is not enough for all: {timed}");
+    assert_eq!(kept(&fixture)["changes"].as_u64(), Some(first));
+    // What is left for later is told whatever is asked about: a step that is new, and a commit that what is kept goes beyond.
+    for (more, left) in [(&[][..], 1), (&["--tip", "main~2"], 0), (&["--tip", "main~2", "--replay", "600"], 0)] {
+        let replay = index(more);
+        let told = (replay["steps"].as_u64(), replay["behind"].as_u64());
+        assert_eq!(told, (Some(0), Some(behind + left)), "{more:?}: {replay}");
+    }
     assert_eq!(kept(&fixture)["changes"].as_u64(), Some(first));
 
     let child = precedent(&fixture.repo(), &["index", "--json", "--replay", "600"])
