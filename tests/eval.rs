@@ -308,6 +308,9 @@ fn a_near_copy_is_left_out_by_each_rule() {
         ("kitchen/grate.rs", with("grate", &loose)),
         ("kitchen/boil.rs", function("boil")),
         ("kitchen/slice.rs", function("slice")),
+        // So that the two folders are not the same again.
+        ("kitchen/sink.rs", "pub const SINK: u8 = 1;\n".to_owned()),
+        ("kitchen/stove.rs", "pub const STOVE: u8 = 1;\n".to_owned()),
     ];
     let after = [
         ("bar/deep/glass.rs", method("Glass")),
@@ -352,4 +355,33 @@ fn a_part_of_a_long_function_is_like_nothing() {
     let review = fixture.json(&["review", "HEAD~1..HEAD", "--json"]);
     let facts = review["briefing"].as_array().expect("facts");
     assert!(facts.iter().all(|fact| fact["kind"] != "copy"), "{facts:?}");
+}
+
+/// What a change takes from one folder to another is told once, and what it takes from a folder that is the same again not at all.
+#[test]
+fn near_copies_from_one_folder_to_another_are_one_and_between_twins_none() {
+    let fixture = Fixture::empty();
+    fixture.git(&["init", "--quiet", "--initial-branch", "main"]);
+    let function = |key: &str| {
+        let lines: String = (0..12).map(|at| format!("    total += {key}_of_{at}({key}_row, {key}_base);\n")).collect();
+        format!("pub fn {key}(mut total: u32) -> u32 {{\n{lines}    total\n}}\n")
+    };
+    fixture.commit("kitchen/bake.rs", &function("bake"), "Bake");
+    fixture.commit("kitchen/roll.rs", &function("roll"), "Roll");
+    fixture.commit("bar/deep/both.rs", &format!("{}{}", function("bake"), function("roll")), "Do both");
+    let lines = fixture.json_lines(&["eval", "copies", "--queries", "1"]);
+    assert_eq!((lines.len(), &lines[1]["shown"]), (2, &1.into()), "{lines:?}");
+    fixture.commit("kitchen/stir.rs", &function("stir"), "Stir");
+    for (at, name) in ["cup", "fork", "knife", "spoon"].iter().enumerate() {
+        for folder in ["kitchen", "bar/deep"] {
+            fixture.commit(&format!("{folder}/{name}.rs"), &format!("pub const {name}: u8 = {at};\n"), "Lay");
+        }
+    }
+    fixture.commit("bar/deep/whirl.rs", &function("stir"), "Stir at the bar");
+    let none = fixture.json_lines(&["eval", "copies", "--queries", "1"]);
+    assert_eq!((&none[0]["asked"], &none[0]["shown"]), (&1.into(), &0.into()), "{none:?}");
+    fixture.commit("kitchen/whisk.rs", &function("whisk"), "Whisk");
+    fixture.commit("hall/deep/whirl.rs", &function("whisk"), "Whisk in the hall, which is another place");
+    let lines = fixture.json_lines(&["eval", "copies", "--queries", "1"]);
+    assert_eq!(lines[0]["about"]["path"], "hall/deep/whirl.rs", "{lines:?}");
 }

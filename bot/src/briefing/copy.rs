@@ -1,5 +1,8 @@
 //! Copy: existing code that a new or edited node is nearly the same as.
 
+use std::cell::LazyCell;
+use std::collections::{BTreeMap, HashSet};
+
 use precedent_pipeline::lineage::last_name;
 use precedent_pipeline::search::stands_apart;
 use precedent_pipeline::syntax::{Kind, MAX_NODE_BYTES, documented};
@@ -28,6 +31,10 @@ const MIN_LINES: usize = 10;
 const MIN_LINES_OF_SAME: usize = 7;
 /// From so many files on that have a function of one name, the name is a form that each module fills in, as `run` or `setup`.
 const MANY_NAMESAKES: usize = 8;
+/// From so many file names on that two folders have in common, if they are also so large a share of the smaller one's, one
+/// folder is the other again: a package that is taken over, or another version of it.
+const MIN_TWIN_FILES: usize = 4;
+const MIN_TWIN_SHARE: (usize, usize) = (2, 3);
 
 /// Whether two files stand for each other in two places, so that what is alike in them is alike on purpose: `locale/be/a.js` and
 /// `locale/ru/a.js`, whose paths differ in one directory alone, or `walk.rs` and `walk_async.rs` beside it.
@@ -47,10 +54,25 @@ fn are_counterparts(one: &str, two: &str) -> bool {
     goes_on(&one, &two) || goes_on(&two, &one)
 }
 
+/// The folder of a path, and the name of the file.
+fn parts(path: &str) -> (&str, &str) {
+    path.rsplit_once('/').unwrap_or(("", path))
+}
+
 /// Whether two files stand in one directory, whose files are written in view of each other: what is alike there is so on purpose.
 fn are_neighbours(one: &str, two: &str) -> bool {
-    let folder = |path: &str| path.rfind('/').map_or(0, |at| at);
-    one[..folder(one)] == two[..folder(two)]
+    parts(one).0 == parts(two).0
+}
+
+/// Whether the folders of two files hold much the same, by the names of all files: what is alike there is so on purpose.
+fn are_in_twins<'f>(files: impl Iterator<Item = &'f str> + Clone, one: &str, two: &str) -> bool {
+    let names = |of: &str| -> HashSet<&str> {
+        files.clone().map(parts).filter(|(folder, _)| *folder == parts(of).0).map(|(_, name)| name).collect()
+    };
+    let (one, two) = (names(one), names(two));
+    let shared = one.intersection(&two).count();
+    let (share, whole) = MIN_TWIN_SHARE;
+    shared >= MIN_TWIN_FILES && shared * whole >= one.len().min(two.len()) * share
 }
 
 /// Whether a path says that what stands there is on its way out, so that nobody will keep it in step.
@@ -78,13 +100,14 @@ fn is_constructor(name: &str) -> bool {
 
 /// Whether a comment of a function says that it was copied.
 fn says_so(text: &str) -> bool {
-    const PHRASES: [&str; 8] = [
+    const PHRASES: [&str; 9] = [
         "adapted from",
         "borrowed from",
         "copied from",
         "copied verbatim",
-        "copypast",
+        "copy past",
         "copy-past",
+        "copypast",
         "ported from",
         "taken from",
     ];
@@ -174,6 +197,8 @@ fn is_long(lines: usize, overlap: f32) -> bool {
 /// The same from the neighbours of each changed node, each with the number of its node in the change.
 pub(crate) fn of(change: &Change, neighbours: &[Vec<Neighbour>], evidence: &Evidence<'_>) -> Vec<(usize, Fact)> {
     let mut facts = Vec::new();
+    // Read where a copy meets all other rules, which is rare.
+    let files = LazyCell::new(|| evidence.objects().files(&change.head).unwrap_or_default());
     for (number, (node, neighbours)) in change.nodes.iter().zip(neighbours).enumerate() {
         let Some((path, piece)) = &node.after else { continue };
         if !neighbours.is_empty()
@@ -219,14 +244,34 @@ pub(crate) fn of(change: &Change, neighbours: &[Vec<Neighbour>], evidence: &Evid
                     && !are_neighbours(path, &place.path)
                     && !is_leaving(path)
                     && !is_leaving(&place.path)
-                    && is_long(lines, near.overlap),
+                    && is_long(lines, near.overlap)
+                    && !are_in_twins(files.iter().map(|(path, _)| path.as_str()), path, &place.path),
                 here: None,
                 citations: vec![citation],
             };
             facts.push((number, fact));
         }
     }
+    fold(&mut facts);
     facts
+}
+
+/// Leaves one copy open of those that a change takes from one folder to another, and counts the others there: they are of one
+/// cause and ask one question.
+fn fold(facts: &mut [(usize, Fact)]) {
+    let mut groups: BTreeMap<(String, String), Vec<&mut Fact>> = BTreeMap::new();
+    for (_, fact) in facts.iter_mut().filter(|(_, fact)| fact.shown) {
+        let folders = (parts(&fact.about.path).0.to_owned(), parts(&fact.node.path).0.to_owned());
+        groups.entry(folders).or_default().push(fact);
+    }
+    for ((here, there), mut group) in groups {
+        group.sort_by(|one, two| two.score.total_cmp(&one.score).then_with(|| one.about.cmp(&two.about)));
+        let Some((best, others)) = group.split_first_mut().filter(|(_, others)| !others.is_empty()) else { continue };
+        let folder = |path: &str| code(if path.is_empty() { "." } else { path });
+        let (count, are) = (others.len(), if others.len() == 1 { "is" } else { "are" });
+        best.text += &format!("; {count} more of {} {are} like what stands in {}", folder(&here), folder(&there));
+        others.iter_mut().for_each(|fact| fact.shown = false);
+    }
 }
 
 #[cfg(test)]
@@ -292,11 +337,77 @@ mod tests {
     }
 
     #[test]
+    fn folders_of_the_same_files_are_twins() {
+        let files = |here: &[&str], there: &[&str]| -> Vec<String> {
+            let of = |folder: &str, names: &[&str]| names.iter().map(|name| format!("{folder}/{name}")).collect();
+            let (here, there): (Vec<String>, Vec<String>) = (of("v1", here), of("lib/v2", there));
+            here.into_iter().chain(there).collect()
+        };
+        let are_twins = |here: &[&str], there: &[&str]| {
+            are_in_twins(files(here, there).iter().map(String::as_str), "v1/a.c", "lib/v2/b.c")
+        };
+        assert!(are_twins(
+            &["a.c", "b.c", "c.c", "d.c", "e.c", "f.c"],
+            &["a.c", "b.c", "c.c", "d.c", "x.c", "y.c", "z.c"]
+        ));
+        assert!(!are_twins(&["a.c", "b.c", "c.c"], &["a.c", "b.c", "c.c"]));
+        assert!(!are_twins(
+            &["a.c", "b.c", "c.c", "d.c", "e.c", "f.c", "g.c"],
+            &["a.c", "b.c", "c.c", "d.c", "v", "w", "x"]
+        ));
+        // What stands below does not count.
+        assert!(!are_twins(&["a.c", "b.c", "c.c", "s/d.c"], &["a.c", "b.c", "c.c", "s/d.c"]));
+    }
+
+    fn copy(about: &str, node: &str, score: f64) -> (usize, Fact) {
+        let name = |path: &str| NodeName { path: path.to_owned(), symbol: "f".to_owned() };
+        let fact = Fact {
+            kind: FactKind::Copy,
+            node: name(node),
+            about: name(about),
+            text: "alike".to_owned(),
+            score,
+            shown: true,
+            here: None,
+            citations: Vec::new(),
+        };
+        (0, fact)
+    }
+
+    #[test]
+    fn copies_from_one_folder_to_another_are_told_in_one_line() {
+        let mut facts =
+            [copy("a/one.rs", "b/x.rs", 0.9), copy("a/two.rs", "b/y.rs", 0.95), copy("a/c/one.rs", "b/x.rs", 0.9)];
+        fold(&mut facts);
+        let told: Vec<(bool, &str)> = facts.iter().map(|(_, fact)| (fact.shown, fact.text.as_str())).collect();
+        assert_eq!(
+            told,
+            [(false, "alike"), (true, "alike; 1 more of `a` is like what stands in `b`"), (true, "alike")]
+        );
+        let mut facts = [copy("one.rs", "b/x.rs", 0.9), copy("two.rs", "b/y.rs", 0.9), copy("z.rs", "b/z.rs", 0.9)];
+        facts[2].1.shown = false;
+        fold(&mut facts);
+        let told: Vec<(bool, &str)> = facts.iter().map(|(_, fact)| (fact.shown, fact.text.as_str())).collect();
+        assert_eq!(
+            told,
+            [(true, "alike; 1 more of `.` is like what stands in `b`"), (false, "alike"), (false, "alike")]
+        );
+    }
+
+    #[test]
     fn what_is_on_its_way_out_says_so() {
         for path in ["old/log/a.go", "log/deprecated.go", "rollup.original.config.mjs", "src/Legacy/a.py", "ui_old.c"] {
             assert!(is_leaving(path), "{path}");
         }
         assert!(!is_leaving("src/gold/threshold.rs") && !is_leaving("folder/older.rs"));
+    }
+
+    #[test]
+    fn what_was_copied_says_so_in_a_comment() {
+        for said in ["// Copied from b.", "# TODO: Copy pasted from b.", "/* copy-pasted */", "// copypasta"] {
+            assert!(says_so(&format!("fn a() {{\n    {said}\n}}")), "{said}");
+        }
+        assert!(!says_so("fn copied() {\n    copied(\"from\"); // copies it\n}"));
     }
 
     #[test]
