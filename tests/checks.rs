@@ -377,6 +377,24 @@ fn a_copied_test_is_a_test_of_a_name_of_its_own() {
     check(&[("test_store.py", &before.concat())], &[("test_store.py", &after.concat())], &[]);
 }
 
+/// A test of another scope is another test, however the file is indented.
+#[test]
+fn a_copied_test_of_another_scope_says_nothing() {
+    let test = |name: &str| {
+        format!(
+            "#[test]\nfn {name}() {{\nlet mut store = made();\nstore.put(\"plum\", 3);\nassert_eq!(store.len(), 1);\n}}\n"
+        )
+    };
+    let of = |scope: &str, tests: &str| format!("mod {scope} {{\nuse super::{scope}_store as made;\n{tests}}}\n");
+    let first = of("large", &test("puts"));
+    let says = |after: &str, claims: &[(&str, &str)]| {
+        check(&[("tests/store.rs", &first)], &[("tests/store.rs", after)], claims);
+    };
+    says(&format!("{first}{}", of("small", &test("puts_again"))), &[]);
+    let claim = "the test `puts_again` is `puts` but for its name, and asserts nothing new";
+    says(&of("large", &format!("{}{}", test("puts"), test("puts_again"))), &[("copied-test", claim)]);
+}
+
 /// The same in a language whose tests are marked, and in one whose tests are called.
 #[test]
 fn a_copied_test_is_known_by_its_mark_or_its_call() {
@@ -406,6 +424,30 @@ fn a_copied_test_is_known_by_its_mark_or_its_call() {
     let suite = |tests: &str| format!("describe('store', () => {{\n{tests}}})\n");
     let both = suite(&format!("{}{}", script("puts"), script("puts again")));
     check(&[("store.test.js", &suite(&script("puts")))], &[("store.test.js", &both)], &[("copied-test", claim)]);
+}
+
+/// A suite whose name is put together is no part of the symbol of its tests, and each may set up another state.
+#[test]
+fn a_copied_test_of_another_suite_says_nothing() {
+    let test = |name: &str| {
+        format!(
+            "    it '{name}' do\n      store.put('plum', 3)\n      expect(store.get('plum')).to be(3)\n      expect(store).not_to be_empty\n    end\n"
+        )
+    };
+    let context = |of: &str, tests: &str| {
+        format!(
+            "  context 'which is ' \\\n          '{of}' do\n    let(:store) {{ Store.new('{of}') }}\n\n{tests}  end\n"
+        )
+    };
+    let suite = |contexts: &[String]| format!("describe Store do\n{}end\n", contexts.join("\n"));
+    let empty = context("empty", &test("puts"));
+    let before = suite(std::slice::from_ref(&empty));
+    let says = |after: String, claims: &[(&str, &str)]| {
+        check(&[("spec/store_spec.rb", &before)], &[("spec/store_spec.rb", &after)], claims);
+    };
+    says(suite(&[empty.clone(), context("full", &test("puts what is there"))]), &[]);
+    let claim = "the test `puts again` is `puts` but for its name, and asserts nothing new";
+    says(suite(&[context("empty", &format!("{}\n{}", test("puts"), test("puts again")))]), &[("copied-test", claim)]);
 }
 
 #[test]

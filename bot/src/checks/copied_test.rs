@@ -44,13 +44,13 @@ fn finding(scene: &Scene<'_>, node: &ChangedNode) -> Option<Finding> {
         return None;
     }
     let is_same = |old: &&Piece| {
-        old.kind == Kind::Test
-            && old.container == new.container
-            && old.symbol != new.symbol
-            && nameless(node, old).as_deref() == Some(&text)
+        old.kind == Kind::Test && old.container == new.container && nameless(node, old).as_deref() == Some(&text)
     };
     let after = Chunker::chunk_text(node.language, &file.after);
-    let stays = |old: &&Piece| after.iter().any(|piece| piece.symbol == old.symbol && piece.text == old.text);
+    let stays = |old: &&Piece| {
+        let is_old = |piece: &Piece| piece.symbol == old.symbol && piece.text == old.text;
+        after.iter().any(|piece| is_old(piece) && are_in_one_block(&file.after, piece.start_line, new.start_line))
+    };
     let old = before.iter().filter(is_same).find(stays)?;
     claim(scene, node, file, new, old)
 }
@@ -87,6 +87,18 @@ fn nameless(node: &ChangedNode, piece: &Piece) -> Option<String> {
     let code = documented(node.language, &piece.text).code;
     let at = code.find(&*piece.name).filter(|_| !piece.name.is_empty())?;
     Some([&code[..at], &code[at + piece.name.len()..]].concat())
+}
+
+/// Whether two lines, from 1, are of one block by their indentation. Suites whose names are put together (`context 'a' + 'b' do`)
+/// are no scopes by name, and each may set up another state.
+fn are_in_one_block(text: &str, one: u32, two: u32) -> bool {
+    let (first, last) = (one.min(two) as usize, one.max(two) as usize);
+    let indentation = |line: &str| line.len() - line.trim_start().len();
+    let lines = text.lines().take(last).skip(first.saturating_sub(1));
+    let mut between = lines.filter(|line| !line.trim().is_empty()).map(indentation).peekable();
+    let Some(at_first) = between.peek().copied() else { return false };
+    let at_last = text.lines().nth(last.saturating_sub(1)).map(indentation);
+    at_last == Some(at_first) && between.all(|indented| indented >= at_first)
 }
 
 fn is_enough(text: &str) -> bool {
