@@ -240,9 +240,15 @@ fn a_replay_after_an_index_ends_at_its_time_and_at_ctrl_c_and_keeps_what_it_did(
     slow_steps(&fixture, STEPS as u32);
     fixture.json(&["index", "--json", "--no-replay"]);
     let index = |more: &[&str]| fixture.json(&[&["index", "--json"], more].concat())["replay"].clone();
-    let timed = index(&["--tip", "main~1", "--replay", "1"]);
-    let (first, behind) = (timed["steps"].as_u64().expect("a count"), timed["behind"].as_u64().expect("a count"));
-    assert!(first > 1 && behind > 0 && first + behind == STEPS - 1, "a second is not enough for all: {timed}");
+    // A busy machine may take a second for one step, and a commit before the last of those that are kept takes two.
+    let (mut first, mut timed) = (0, Value::Null);
+    while first < 2 {
+        timed = index(&["--tip", "main~1", "--replay", "1"]);
+        let steps = timed["steps"].as_u64().filter(|steps| *steps > 0);
+        first += steps.expect("each run takes a step");
+    }
+    let behind = timed["behind"].as_u64().expect("a count");
+    assert!(behind > 0 && first + behind == STEPS - 1, "a second is not enough for all: {timed}");
     assert_eq!(kept(&fixture)["changes"].as_u64(), Some(first));
     // What is left for later is told whatever is asked about: a step that is new, and a commit that what is kept goes beyond.
     for (more, left) in [(&[][..], 1), (&["--tip", "main~2"], 0), (&["--tip", "main~2", "--replay", "600"], 0)] {
