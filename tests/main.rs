@@ -5,6 +5,7 @@ mod support;
 mod bad_input;
 mod checks;
 mod contract;
+mod crafted;
 mod durability;
 mod eval;
 mod extremes;

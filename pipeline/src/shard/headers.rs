@@ -39,7 +39,7 @@ struct Header {
 
 impl Header {
     fn parse(bytes: &[u8]) -> Option<Self> {
-        let mut cursor = Compact { bytes, at: 0 };
+        let mut cursor = Compact::of(bytes);
         let (mut field, mut expanded, mut compressed) = (0, None, None);
         while let Some(kind) = cursor.field(&mut field)? {
             match (field, kind) {
@@ -53,13 +53,23 @@ impl Header {
 }
 
 /// Bytes of Thrift's compact protocol.
-struct Compact<'b> {
+pub(super) struct Compact<'b> {
     bytes: &'b [u8],
     at: usize,
 }
 
-impl Compact<'_> {
+impl<'b> Compact<'b> {
     const I32: u8 = 5;
+    pub(super) const LIST: u8 = 9;
+
+    pub(super) fn of(bytes: &'b [u8]) -> Self {
+        Self { bytes, at: 0 }
+    }
+
+    /// What was not read yet.
+    pub(super) fn rest(&self) -> &'b [u8] {
+        self.bytes.get(self.at..).unwrap_or_default()
+    }
 
     fn byte(&mut self) -> Option<u8> {
         let byte = self.bytes.get(self.at).copied();
@@ -87,7 +97,7 @@ impl Compact<'_> {
 
     /// The type of the next field, whose number goes to `field`; `None` inside at the end of the struct.
     #[expect(clippy::option_option, reason = "the outer is failure, the inner the end")]
-    fn field(&mut self, field: &mut u64) -> Option<Option<u8>> {
+    pub(super) fn field(&mut self, field: &mut u64) -> Option<Option<u8>> {
         let head = self.byte()?;
         if head == 0 {
             return Some(None);
@@ -99,7 +109,14 @@ impl Compact<'_> {
         Some(Some(head & 0x0f))
     }
 
-    fn skip(&mut self, kind: u8, depth: u32) -> Option<()> {
+    /// The type of the elements of a list and how many it states.
+    pub(super) fn list(&mut self) -> Option<(u8, u64)> {
+        let head = self.byte()?;
+        let count = if head >> 4 == 15 { self.varint()? } else { u64::from(head >> 4) };
+        Some((head & 0x0f, count))
+    }
+
+    pub(super) fn skip(&mut self, kind: u8, depth: u32) -> Option<()> {
         match kind {
             // The type of a truth is its value.
             1 | 2 => {}
@@ -113,10 +130,19 @@ impl Compact<'_> {
                     self.skip(kind, depth)?;
                 }
             }
-            // Lists, sets and maps, which no header has.
+            Self::LIST => {
+                let (depth, (element, count)) = (depth.checked_sub(1)?, self.list()?);
+                for _ in 0..count {
+                    // A truth among others takes a byte.
+                    let element = if matches!(element, 1 | 2) { 3 } else { element };
+                    self.skip(element, depth)?;
+                }
+            }
+            // Sets and maps, which Parquet has none of.
             _ => return None,
         }
-        Some(())
+        // What ends outside is told at once, so that no list takes longer than its bytes.
+        (self.at <= self.bytes.len()).then_some(())
     }
 }
 

@@ -37,6 +37,7 @@ mod shelf;
 mod clusters;
 mod decode;
 mod encode;
+mod footer;
 mod headers;
 mod pages;
 mod reader;

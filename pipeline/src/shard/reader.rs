@@ -10,13 +10,14 @@ use std::sync::Arc;
 use arrow_array::{Array, BinaryArray, FixedSizeBinaryArray, Float32Array, LargeStringArray, RecordBatch, UInt32Array};
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, RowSelection};
 use parquet::arrow::{ArrowSchemaConverter, ProjectionMask, parquet_to_arrow_field_levels};
-use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+use parquet::file::metadata::ParquetMetaData;
 use rayon::prelude::*;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::bytes::ShardBytes;
 use super::decode::{Decode, Strings, decode_blobs, decode_chunk_heads, decode_chunk_ids, object_id, required};
 use super::error::StoreError;
+use super::footer::footer;
 use super::ids::{ChunkId, ObjectId};
 use super::manifest::{FORMAT, MANIFEST, Manifest, OLDEST_FORMAT, ShardEntry, plausible};
 use super::pages::CheckedRowGroups;
@@ -434,7 +435,7 @@ fn batches(
     part: Part<'_>,
 ) -> Result<ParquetRecordBatchReader, String> {
     let words = |error: parquet::errors::ParquetError| error.to_string();
-    let metadata = ParquetMetaDataReader::new().parse_and_finish(&file).map_err(words)?;
+    let metadata = footer(&file)?;
     let format = check_columns(table, dimension, &metadata)?;
     check_counts(shard, &metadata)?;
     let columns = metadata.file_metadata().schema_descr();

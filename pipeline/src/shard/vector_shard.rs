@@ -17,6 +17,7 @@ use rayon::prelude::*;
 use super::bytes::ShardBytes;
 use super::clusters::code;
 use super::error::StoreError;
+use super::footer::footer;
 use super::manifest::ShardEntry;
 use super::reader::{check_columns, check_counts};
 use super::rows::{ClusterRow, VectorRow};
@@ -288,10 +289,11 @@ fn check_clusters(entry: &ShardEntry, clusters: &[ClusterRow]) -> Result<(), Str
 
 /// Where the rows of each column lie, after checking the footer.
 fn stretches(file: &ShardBytes, entry: &ShardEntry, dimension: u32) -> Result<[Vec<Stretch>; 6], String> {
-    let metadata = ParquetMetaDataReader::new()
-        .with_offset_index_policy(PageIndexPolicy::Required)
-        .parse_and_finish(file)
-        .map_err(|error| error.to_string())?;
+    let words = |error: parquet::errors::ParquetError| error.to_string();
+    let reader = ParquetMetaDataReader::new_with_metadata(footer(file)?);
+    let mut reader = reader.with_offset_index_policy(PageIndexPolicy::Required);
+    reader.read_page_indexes(file).map_err(words)?;
+    let metadata = reader.finish().map_err(words)?;
     check_columns(Table::Vectors, dimension, &metadata)?;
     check_counts(entry, &metadata)?;
     let widths = [4, 4, 4, 4, u64::from(dimension.div_ceil(8)), u64::from(dimension)];
