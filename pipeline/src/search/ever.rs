@@ -84,8 +84,9 @@ impl Ever {
         let allowed: Vec<bool> = archive.commits().iter().map(|commit| brought.allows(commit)).collect();
         let (mut ever, mut gathered) = (Ever::default(), Gathered::default());
         let (mut seen, mut nodes) = (FxHashSet::default(), FxHashMap::default());
-        for edit in archive.edits().iter().filter(|edit| allowed[edit.commit as usize]) {
+        for (at, edit) in archive.edits().iter().enumerate().filter(|(_, edit)| allowed[edit.commit as usize]) {
             let (Some(symbol), Some(chunk)) = (&edit.symbol, edit.after) else { continue };
+            let Some(standing) = lineages.brought(at).filter(|standing| seen.insert(*standing)) else { continue };
             let place = Place {
                 path: edit.path.clone(),
                 symbol: symbol.clone(),
@@ -94,7 +95,6 @@ impl Ever {
                 start_line: edit.start_line,
                 end_line: edit.end_line,
             };
-            let Some(standing) = lineages.standing(&place).filter(|standing| seen.insert(*standing)) else { continue };
             let lineage = lineages.find(standing);
             let node = match nodes.get(&lineage) {
                 Some(node) => *node,

@@ -34,13 +34,17 @@ pub(super) struct Lineages {
     at: FxHashMap<Standing, u32>,
     root: Vec<u32>,
     edits: FxHashMap<u32, Vec<u32>>,
+    /// For each edit the text under a name that it brought.
+    brought: Vec<Option<u32>>,
 }
 
 impl Lineages {
     /// # Errors
     /// A shard of texts that cannot be read.
     pub(super) fn of(archive: &Archive, known: &Known) -> Result<Lineages, StoreError> {
-        let mut lineages = Lineages { at: FxHashMap::default(), root: Vec::new(), edits: FxHashMap::default() };
+        let brought = vec![None; archive.edits().len()];
+        let mut lineages =
+            Lineages { at: FxHashMap::default(), root: Vec::new(), edits: FxHashMap::default(), brought };
         let (mut slots, mut removed, mut returned) = (Vec::new(), FxHashMap::default(), Vec::new());
         for (at, edit) in (0..).zip(archive.edits()).filter(|(_, edit)| known.has(edit.commit)) {
             let Some(symbol) = &edit.symbol else { continue };
@@ -51,6 +55,7 @@ impl Lineages {
                 lineages.slot((path.clone(), edit.before_symbol.as_ref().unwrap_or(symbol).clone(), text))
             });
             let after = edit.after.map(|text| lineages.slot((edit.path.clone(), symbol.clone(), text)));
+            lineages.brought[at as usize] = after;
             if let (Some(before), Some(after)) = (before, after) {
                 lineages.join(before, after);
             }
@@ -98,7 +103,7 @@ impl Lineages {
         slot
     }
 
-    /// The node of a [standing](Lineages::standing).
+    /// The node of a text under a name.
     pub(super) fn find(&mut self, mut at: u32) -> u32 {
         while self.root[at as usize] != at {
             // Each step halves the way for whoever comes next.
@@ -108,14 +113,14 @@ impl Lineages {
         at
     }
 
-    /// The number of a text under a name; `None` where no known edit brought it there.
-    pub(super) fn standing(&self, place: &Place) -> Option<u32> {
-        self.at.get(&(place.path.clone(), place.symbol.clone(), place.chunk)).copied()
+    /// The number of the text under a name that an edit brought, by the edit's position; `None` where none is known.
+    pub(super) fn brought(&self, at: usize) -> Option<u32> {
+        self.brought[at]
     }
 
     /// The node whose text stands, or stood, at a place; `None` where no known edit brought it there.
     pub(super) fn of_place(&mut self, place: &Place) -> Option<u32> {
-        let standing = self.standing(place)?;
+        let standing = *self.at.get(&(place.path.clone(), place.symbol.clone(), place.chunk))?;
         Some(self.find(standing))
     }
 
