@@ -1,6 +1,7 @@
 //! Question: what is asked, by kind, since a name, a piece of code and a sentence are answered differently.
 
 use super::words::{for_each_stem, telling_stems};
+use crate::syntax::Kind;
 
 /// Characters of a question that are looked at. More than any model reads, and few enough for any search to stay quick.
 const READ_BYTES: usize = 16 << 10;
@@ -97,11 +98,24 @@ impl Question {
         let stems = telling_stems(text);
         let about_tests = stems.iter().any(|stem| TEST_STEMS.contains(&stem.as_str()));
         let about_documents = stems.iter().any(|stem| DOCUMENT_STEMS.contains(&stem.as_str()));
-        let kind = kind(text);
+        let after_kind = after_kind(text);
+        let kind = if after_kind.is_some() { QuestionKind::Symbol } else { kind(text) };
         let is_name = |word: &&str| kind == QuestionKind::Symbol || is_quoted(word) || is_spelt(bare(word));
-        let spelt = text.split_whitespace().filter(is_name).map(|word| bare(word).to_owned()).collect();
+        let spelt = after_kind.unwrap_or(text).split_whitespace();
+        let spelt = spelt.filter(is_name).map(|word| bare(word).to_owned()).collect();
         Question { kind, stems, spelt, about_tests, about_documents }
     }
+}
+
+/// The name in `function a` or `method from`: a word that tells nothing elsewhere, alone after the word for a kind of node.
+fn after_kind(text: &str) -> Option<&str> {
+    let mut words = text.split_whitespace();
+    let (kind, name) = (words.next()?.to_lowercase(), words.next()?);
+    let of_code = |kind| !matches!(kind, Kind::Test | Kind::Run | Kind::Section);
+    let is_kind =
+        Kind::from_name(&kind).is_some_and(of_code) || ["def", "fn", "func", "method"].contains(&kind.as_str());
+    let is_name = !bare(name).is_empty() && telling_stems(name).is_empty();
+    (is_kind && is_name && words.next().is_none()).then_some(name)
 }
 
 /// The part of a question that is read, cut between characters.
@@ -198,6 +212,17 @@ mod tests {
             "日付 を 読む",
         ] {
             check(words, QuestionKind::Words);
+        }
+    }
+
+    #[test]
+    fn a_word_that_tells_nothing_is_a_name_after_the_word_for_a_kind() {
+        for (text, name) in [("function a", "a"), ("fn from", "from"), ("Struct A", "A"), ("method `is()`", "is")] {
+            let question = Question::new(text);
+            assert_eq!((question.kind, &*question.spelt), (QuestionKind::Symbol, &[name.to_owned()][..]), "{text}");
+        }
+        for text in ["function call", "function of a caller", "a function", "function ->", "run it"] {
+            assert_eq!(Question::new(text).kind, QuestionKind::Words, "{text}");
         }
     }
 
