@@ -17,7 +17,7 @@ import numpy as np
 
 SIGNALS = ["meaning", "words", "definition", "named", "called", "path", "container", "coherence", "apart", "callable",
            "size", "said", "said-file", "churn", "churn-file", "recent", "recent-file", "mended", "private", "prose",
-           "akin", "common"]
+           "akin", "common", "declared", "container-akin", "container-said"]
 STEPS = 120
 RATE = 0.5
 # Candidates of a query that a fit looks at: right answers, and the best by meaning and words.

@@ -12,8 +12,8 @@ use super::memory::{Memory, Recalled};
 use super::{ByFile, EvalOptions, EvalReport, Gains, Judged};
 use crate::chunker::Piece;
 use crate::search::{
-    Candidate, Kin, LexicalIndex, NAME_TIMES, Question, SIDE, SIGNALS, Signals, asks_history, header_words, in_common,
-    order, order_by, pool, readable, signals, voted, weights_of,
+    Candidate, Kin, Kinship, LexicalIndex, NAME_TIMES, Question, SIDE, SIGNALS, Signals, asks_history, header_words,
+    in_common, order, order_by, pool, readable, signals, signature_words, voted, weights_of,
 };
 use crate::shard::ObjectId;
 
@@ -211,7 +211,10 @@ impl<'e> Nodes<'e> {
         let mut candidates: Vec<Candidate> =
             pool.iter().map(|(node, similarity, words)| self.candidate(*node, *similarity, *words, &query)).collect();
         let mut kin = Kin::of(self.embedder, text)?;
-        candidates.iter_mut().for_each(|candidate| candidate.akin = kin.akin(&candidate.words_of_place()));
+        for (candidate, (node, ..)) in candidates.iter_mut().zip(&pool) {
+            let signature = signature_words(&self.nodes[*node as usize].text);
+            candidate.kinship = kin.with(&candidate.name, &candidate.container, &candidate.path, &signature);
+        }
         let placed = |at: usize| Some(Cow::Borrowed(self.placed[pool[at].0 as usize].as_slice()));
         let common = in_common(&query, pool.len(), placed);
         candidates.iter_mut().zip(common).for_each(|(candidate, common)| candidate.common = common);
@@ -253,7 +256,7 @@ impl<'e> Nodes<'e> {
             similarity,
             words,
             called: crate::search::called(self.embedder, name, query),
-            akin: 0.0,
+            kinship: Kinship::default(),
             common: 0.0,
         }
     }

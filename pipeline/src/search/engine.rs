@@ -8,7 +8,8 @@ use std::sync::Arc;
 use precedent_model::Embedder;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::likeness::{Kin, in_common};
+use super::lexicon::Worded;
+use super::likeness::{Kin, Kinship, in_common};
 use super::past::{Past, Votes};
 use super::question::{Question, readable};
 use super::rank::{Candidate, Told, called, order_by, pool, signals, voted};
@@ -115,7 +116,7 @@ impl Engine<'_> {
             || self.near(&index, &asked.unit, &by_chunk, meant, query.measure),
             || self.worded(text, &by_chunk, count),
         );
-        let ((near, mut vectors, mut how), worded) = (near?, worded?);
+        let ((near, mut vectors, mut how), (worded, words)) = (near?, worded?);
         let told = match &self.history {
             None => None,
             Some(history) => Some(self.told(history, text)?),
@@ -132,9 +133,15 @@ impl Engine<'_> {
             .iter()
             .map(|(at, similarity, words)| self.candidate(*at as usize, *similarity, *words, &asked.unit))
             .collect();
-        let mut kin = Kin::of(self.embedder, text)?;
-        candidates.iter_mut().for_each(|candidate| candidate.akin = kin.akin(&candidate.words_of_place()));
         let chunk = |at: usize| self.places.chunks()[pool[at].0 as usize];
+        let mut pooled = vec![false; by_chunk.member.len()];
+        (0..pool.len()).for_each(|at| pooled[chunk(at) as usize] = true);
+        let signatures = words.signatures(|chunk| pooled.get(chunk as usize).copied().unwrap_or(false));
+        let mut kin = Kin::of(self.embedder, text)?;
+        for (at, candidate) in candidates.iter_mut().enumerate() {
+            let signature = signatures.get(&chunk(at)).map_or("", String::as_str);
+            candidate.kinship = kin.with(&candidate.name, &candidate.container, &candidate.path, signature);
+        }
         // Of texts that are not among the nearest the vectors are read now.
         let missing: FxHashSet<u32> = (0..pool.len()).map(chunk).filter(|chunk| !vectors.contains_key(chunk)).collect();
         let rows = index.rows(|chunk| missing.contains(&chunk))?;
@@ -181,13 +188,19 @@ impl Engine<'_> {
         Ok((near, nearest.into_iter().map(|found| (found.chunk, found)).collect(), how))
     }
 
-    /// The places whose texts hold words of the question, with their BM25 scores, best first.
-    fn worded(&self, question: &str, by_chunk: &ByChunk, count: usize) -> Result<Vec<(u32, f32)>, StoreError> {
+    /// The places whose texts hold words of the question, with their BM25 scores, best first, and what tells of texts by
+    /// their words.
+    fn worded(
+        &self,
+        question: &str,
+        by_chunk: &ByChunk,
+        count: usize,
+    ) -> Result<(Vec<(u32, f32)>, Worded), StoreError> {
         let member = Arc::clone(&by_chunk.member);
         let wanted = Arc::new(move |chunk: u32| member.get(chunk as usize).copied().unwrap_or(false));
         let found = lexicon::texts(self.store, self.elsewhere, &lexicon::Asked { question, count, wanted })?;
-        let places = found.into_iter().flat_map(|(chunk, score)| by_chunk.places(chunk).map(move |at| (at, score)));
-        Ok(places.take(count).collect())
+        let places = found.best.iter().flat_map(|(chunk, score)| by_chunk.places(*chunk).map(move |at| (at, *score)));
+        Ok((places.take(count).collect(), found))
     }
 
     /// What commits that speak of the question touched.
@@ -220,7 +233,7 @@ impl Engine<'_> {
             similarity,
             words,
             called: called(self.embedder, &head.name, question),
-            akin: 0.0,
+            kinship: Kinship::default(),
             common: 0.0,
             name: head.name,
             kind: head.kind,

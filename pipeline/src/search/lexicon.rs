@@ -1,6 +1,7 @@
 //! Lexicon: the words of all texts and all messages of a store, in index files of their own.
 //!
-//! Two tantivy indexes, `lexical/texts` with a document a chunk and `lexical/messages` with one a commit. Both are derived
+//! Two tantivy indexes, `lexical/texts` with a document a chunk and `lexical/messages` with one a commit. That of texts has
+//! their signatures too, which ranking asks for of more texts than are read. Both are derived
 //! from the tables, so nothing depends on them: what is missing, of another store, or damaged is made again, and what is
 //! new is added. Scores are those of [`LexicalIndex`], but for lengths, which are rounded, and for statistics, which are of
 //! all history.
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 use tantivy::collector::{FilterCollector, TopDocs};
 use tantivy::query::{BooleanQuery, Occur, Query, TermQuery};
@@ -23,6 +25,7 @@ use tantivy::{Index, IndexReader, IndexWriter, ReloadPolicy, TantivyDocument, Te
 use super::LexicalIndex;
 use super::looks::{self, Looks};
 use super::past::{SUBJECT_TIMES, said};
+use super::signature::{self, signature_words};
 use super::vector::header_words;
 use super::words::{for_each_stem, telling_stems};
 use crate::archive::Archive;
@@ -31,7 +34,7 @@ use crate::shard::{Store, StoreError};
 /// The folder inside a store.
 const FOLDER: &str = "lexical";
 /// Names the way in which documents are made; another way is another index.
-const MAKER: &str = "words-1";
+const MAKER: &str = "words-2";
 /// How often a name counts.
 pub(crate) const NAME_TIMES: f32 = 3.0;
 /// Memory for documents that are not written yet, in bytes: enough that most stores are one segment.
@@ -39,6 +42,9 @@ const WRITER_BYTES: usize = 256 << 20;
 /// Documents whose texts are read at once.
 const BATCH: u32 = 16_384;
 const TOKENIZER: &str = "stems";
+/// Columns: the number of a document, and the words of its signature.
+pub(super) const NUMBER: &str = "number";
+pub(super) const SIGNATURE: &str = "signature";
 /// How long another search is waited for that writes to an index; 1.2 million texts take some two minutes.
 const PATIENCE: Duration = Duration::from_secs(300);
 /// And how often it is asked after.
@@ -71,12 +77,25 @@ pub(super) struct Asked<'a> {
     pub(super) wanted: Wanted,
 }
 
-/// The texts of a store that hold words of a question, by number, with their BM25 scores, best first. The index is brought up
-/// to what the store holds: beside the store, else in `elsewhere`, else in memory.
+/// What holds words of a question, by number, with BM25 scores, best first, and what it was found in.
+pub(super) struct Worded {
+    pub(super) best: Vec<(u32, f32)>,
+    index: WordIndex,
+}
+
+impl Worded {
+    /// The words of the signatures of some documents; none where the index does not read.
+    pub(super) fn signatures(&self, wanted: impl Fn(u32) -> bool) -> FxHashMap<u32, String> {
+        guarded(|| Ok(signature::kept(&self.index.reader.searcher(), wanted)?)).unwrap_or_default()
+    }
+}
+
+/// The texts of a store that hold words of a question. The index is brought up to what the store holds: beside the store, else
+/// in `elsewhere`, else in memory.
 ///
 /// # Errors
 /// A store whose texts cannot be read. Index files never are a reason to fail.
-pub(super) fn texts(store: &Store, elsewhere: Option<&Path>, asked: &Asked<'_>) -> Result<Vec<(u32, f32)>, StoreError> {
+pub(super) fn texts(store: &Store, elsewhere: Option<&Path>, asked: &Asked<'_>) -> Result<Worded, StoreError> {
     best(&folders(store, elsewhere, "texts"), &Texts { store }, asked)
 }
 
@@ -89,7 +108,7 @@ pub(super) fn messages(
     elsewhere: Option<&Path>,
     asked: &Asked<'_>,
 ) -> Result<Vec<(u32, f32)>, StoreError> {
-    best(&folders(store, elsewhere, "messages"), &Messages { store }, asked)
+    Ok(best(&folders(store, elsewhere, "messages"), &Messages { store }, asked)?.best)
 }
 
 /// Where an index may be, the place to be preferred first.
@@ -97,15 +116,17 @@ fn folders(store: &Store, elsewhere: Option<&Path>, name: &str) -> Vec<PathBuf> 
     [store.dir(), elsewhere].into_iter().flatten().map(|place| place.join(FOLDER).join(name)).collect()
 }
 
-fn best(folders: &[PathBuf], source: &dyn Source, asked: &Asked<'_>) -> Result<Vec<(u32, f32)>, StoreError> {
-    if let Ok(best) = open(folders, source)?.best(asked) {
-        return Ok(best);
+fn best(folders: &[PathBuf], source: &dyn Source, asked: &Asked<'_>) -> Result<Worded, StoreError> {
+    let index = open(folders, source)?;
+    if let Ok(best) = index.best(asked) {
+        return Ok(Worded { best, index });
     }
     // Damage that left length and time of the files alone: they are looked at once more, and made again.
     for folder in folders {
         drop(fs::remove_file(folder.join(CHECKED)));
     }
-    Ok(open(folders, source)?.best(asked).unwrap_or_default())
+    let index = open(folders, source)?;
+    Ok(Worded { best: index.best(asked).unwrap_or_default(), index })
 }
 
 fn open(folders: &[PathBuf], source: &dyn Source) -> Result<WordIndex, StoreError> {
@@ -123,8 +144,8 @@ fn open(folders: &[PathBuf], source: &dyn Source) -> Result<WordIndex, StoreErro
     }
 }
 
-/// Takes the words of a document, in parts that count so many times each.
-type Sink<'a> = dyn FnMut(u32, &[(&str, usize)]) -> Result<(), LexiconError> + 'a;
+/// Takes the words of a document, in parts that count so many times each, and those of its signature.
+type Sink<'a> = dyn FnMut(u32, &[(&str, usize)], &str) -> Result<(), LexiconError> + 'a;
 
 /// Documents numbered from 0, and what tells them from others.
 trait Source {
@@ -191,7 +212,8 @@ impl Source for Texts<'_> {
             let batch: Vec<u32> = (start..end).collect();
             for chunk in self.store.chunks_by_number(&batch)? {
                 let place = places.get(&chunk.number).map_or("", String::as_str);
-                sink(chunk.number, &[(&chunk.text, 1), (&chunk.name, NAME_TIMES as usize), (place, 1)])?;
+                let parts = [(chunk.text.as_str(), 1), (&chunk.name, NAME_TIMES as usize), (place, 1)];
+                sink(chunk.number, &parts, &signature_words(&chunk.text))?;
             }
             start = end;
         }
@@ -223,7 +245,7 @@ impl Source for Messages<'_> {
     fn add(&self, numbers: std::ops::Range<u32>, sink: &mut Sink<'_>) -> Result<(), LexiconError> {
         for commit in self.store.commits()?.into_iter().filter(|commit| numbers.contains(&commit.number)) {
             let (subject, body) = said(&commit.message);
-            sink(commit.number, &[(subject, SUBJECT_TIMES), (&body, 1)])?;
+            sink(commit.number, &[(subject, SUBJECT_TIMES), (&body, 1)], "")?;
         }
         Ok(())
     }
@@ -330,13 +352,16 @@ impl WordIndex {
     /// Adds the documents from `held` on.
     fn fill(index: Index, source: &dyn Source, held: u32) -> Result<WordIndex, LexiconError> {
         register(&index);
-        let (_, words, number) = schema();
+        let (_, [words, number, signature]) = schema();
         let mut writer: IndexWriter = index.writer_with_num_threads(1, WRITER_BYTES)?;
-        source.add(held..source.count(), &mut |at, parts| {
+        source.add(held..source.count(), &mut |at, parts, declared| {
             let mut document = TantivyDocument::default();
             document.add_u64(number, u64::from(at));
             for (text, times) in parts {
                 (0..*times).for_each(|_| document.add_text(words, text));
+            }
+            if !declared.is_empty() {
+                document.add_bytes(signature, declared.as_bytes());
             }
             writer.add_document(document)?;
             Ok(())
@@ -351,7 +376,7 @@ impl WordIndex {
     fn over(index: Index) -> Result<WordIndex, LexiconError> {
         register(&index);
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
-        Ok(WordIndex { reader, words: schema().1 })
+        Ok(WordIndex { reader, words: schema().1[0] })
     }
 
     /// The wanted documents that hold words of the question, with their BM25 scores, best first.
@@ -372,10 +397,10 @@ impl WordIndex {
         let top = TopDocs::with_limit(count).order_by_score();
         let wanted = move |number: u64| u32::try_from(number).is_ok_and(|number| wanted(number));
         let found =
-            searcher.search(&BooleanQuery::new(terms), &FilterCollector::new("number".to_owned(), wanted, top))?;
+            searcher.search(&BooleanQuery::new(terms), &FilterCollector::new(NUMBER.to_owned(), wanted, top))?;
         let mut best = Vec::with_capacity(found.len());
         for (score, address) in found {
-            let numbers = searcher.segment_reader(address.segment_ord).fast_fields().u64("number")?;
+            let numbers = searcher.segment_reader(address.segment_ord).fast_fields().u64(NUMBER)?;
             if let Some(number) = numbers.first(address.doc_id).and_then(|number| u32::try_from(number).ok()) {
                 best.push((number, score));
             }
@@ -460,16 +485,17 @@ fn guarded<T>(work: impl FnOnce() -> Result<T, LexiconError>) -> Result<T, Lexic
     catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(LexiconError::Panic))
 }
 
-/// Words with their counts, no positions; the document's number beside them. Nothing is stored.
-fn schema() -> (Schema, Field, Field) {
+/// Words with their counts, no positions; the document's number and its signature beside them. Nothing is stored.
+fn schema() -> (Schema, [Field; 3]) {
     let mut schema = Schema::builder();
     let indexing = TextFieldIndexing::default()
         .set_tokenizer(TOKENIZER)
         .set_index_option(IndexRecordOption::WithFreqs)
         .set_fieldnorms(true);
     let words = schema.add_text_field("words", TextOptions::default().set_indexing_options(indexing));
-    let number = schema.add_u64_field("number", FAST);
-    (schema.build(), words, number)
+    let number = schema.add_u64_field(NUMBER, FAST);
+    let signature = schema.add_bytes_field(SIGNATURE, FAST);
+    (schema.build(), [words, number, signature])
 }
 
 fn register(index: &Index) {
@@ -547,7 +573,10 @@ mod tests {
         }
 
         fn add(&self, numbers: std::ops::Range<u32>, sink: &mut Sink<'_>) -> Result<(), LexiconError> {
-            numbers.into_iter().try_for_each(|number| sink(number, &[(self.0[number as usize], 1), ("name", 2)]))
+            numbers.into_iter().try_for_each(|number| {
+                let text = self.0[number as usize];
+                sink(number, &[(text, 1), ("name", 2)], &signature_words(text))
+            })
         }
     }
 
@@ -580,6 +609,48 @@ mod tests {
         }
         assert!(numbers(&index, "").is_empty() && numbers(&index, "window").is_empty());
         assert_eq!(scored(&index, "open", Arc::new(|number| number == 3)).len(), 1);
+    }
+
+    #[test]
+    fn signatures_are_kept_of_each_and_in_each_part_of_an_index() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let place = [folder.path().join("texts")];
+        let told = |documents: &[&'static str], wanted: &[u32]| {
+            let asked = Asked { question: "open", count: 10, wanted: all() };
+            let worded = best(&place, &Listed(documents.to_vec()), &asked).expect("an index");
+            let mut told: Vec<(u32, String)> =
+                worded.signatures(|number| wanted.contains(&number)).into_iter().collect();
+            told.sort_unstable();
+            told
+        };
+        let more = ["// none", "fn zoom(far: u8) {", "fn open() { far() }", "fn zoom(far: u8) { near() }"];
+        let expected = [(1, "fn zoom far u 8"), (2, "fn open"), (3, "fn zoom far u 8")];
+        let expected = expected.map(|(number, words)| (number, words.to_owned()));
+        assert_eq!(told(&more[..2], &[0, 1, 7]), expected[..1]);
+        assert_eq!(told(&more, &[0, 1, 2, 3]), expected, "of two parts");
+        assert_eq!(told(&more, &[2]), expected[1..2]);
+    }
+
+    #[test]
+    fn an_index_without_signatures_is_made_again() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let place = folder.path().join("texts");
+        fs::create_dir(&place).expect("made");
+        let source = Listed(DOCUMENTS.into());
+        // As it was made before: other columns, by another maker, of the same documents.
+        let mut before = Schema::builder();
+        before.add_u64_field(NUMBER, FAST);
+        let index = Index::create_in_dir(&place, before.build()).expect("an index");
+        let mut writer: IndexWriter<TantivyDocument> = index.writer_with_num_threads(1, 15 << 20).expect("a writer");
+        let mut commit = writer.prepare_commit().expect("a commit");
+        let seal = Seal { maker: "words-1".to_owned(), ..Seal::of(&source).expect("readable") };
+        commit.set_payload(&serde_json::to_string(&seal).expect("JSON"));
+        commit.commit().expect("written");
+        drop(writer);
+        let asked = Asked { question: "open", count: 10, wanted: all() };
+        let worded = best(&[place], &source, &asked).expect("an index");
+        assert_eq!(worded.best.len(), 3);
+        assert_eq!(worded.signatures(|number| number == 1)[&1], "fn open socket address");
     }
 
     #[test]
@@ -650,7 +721,7 @@ mod tests {
         let place = folder.path().join("texts");
         let source = Listed(DOCUMENTS.into());
         let asked = Asked { question: "open", count: 10, wanted: all() };
-        let ask = || best(std::slice::from_ref(&place), &source, &asked).expect("a readable source");
+        let ask = || best(std::slice::from_ref(&place), &source, &asked).expect("a readable source").best;
         let expected = ask();
         let of_kind = |kind: &str| {
             let mut files = fs::read_dir(&place).expect("a folder").map(|entry| entry.expect("an entry").path());

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use precedent_model::{EmbedError, Embedder, Embedding};
 use rustc_hash::FxHashMap;
 
+use super::vector::header_words;
 use super::words::telling_words;
 
 /// The words of a question, which words of names and places are compared with.
@@ -12,8 +13,27 @@ pub(crate) struct Kin<'e> {
     embedder: &'e dyn Embedder,
     /// Of each word its unit vector, and what it weighs in a question.
     asked: Vec<(Vec<f32>, f32)>,
-    /// How alike each of them is to a word that was met.
-    met: FxHashMap<String, Vec<f32>>,
+    /// Words that were met.
+    met: FxHashMap<String, Met>,
+}
+
+/// How alike each word of the question is to a word, and what that weighs in a text.
+struct Met {
+    alike: Vec<f32>,
+    weight: f32,
+}
+
+/// How the words of a candidate and those of the question are like each other, 0 to 1.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Kinship {
+    /// How much of the question its name, its place and its signature say.
+    pub akin: f32,
+    /// How much of its signature the question says.
+    pub declared: f32,
+    /// How much of the question its container says.
+    pub container_akin: f32,
+    /// How much of its container the question says.
+    pub container_said: f32,
 }
 
 impl<'e> Kin<'e> {
@@ -30,21 +50,38 @@ impl<'e> Kin<'e> {
         Ok(Kin { embedder, asked, met: FxHashMap::default() })
     }
 
-    /// How much of the question some words say: each of its words by the nearest of them, weighed, 0 to 1.
-    pub(crate) fn akin(&mut self, words: &str) -> f32 {
-        let mut best = vec![0.0f32; self.asked.len()];
-        for word in telling_words(words) {
-            let Kin { embedder, asked, met } = &mut *self;
-            let alike = met.entry(word).or_insert_with_key(|word| {
-                let vector = embedder.header(word).unwrap_or_default();
-                let length = dot(&vector, &vector).sqrt().max(f32::MIN_POSITIVE);
-                asked.iter().map(|(unit, _)| dot(unit, &vector) / length).collect()
-            });
-            best.iter_mut().zip(alike).for_each(|(best, alike)| *best = best.max(*alike));
+    /// How a candidate is like the question; `signature` are the words of its signature.
+    pub(crate) fn with(&mut self, name: &str, container: &str, path: &str, signature: &str) -> Kinship {
+        if self.asked.is_empty() {
+            return Kinship::default();
         }
-        let all: f32 = self.asked.iter().map(|(_, weight)| weight).sum();
-        let sum: f32 = self.asked.iter().zip(&best).map(|((_, weight), alike)| weight * alike).sum();
-        if all > 0.0 { sum / all } else { 0.0 }
+        let place = format!("{name} {container} {} {signature}", header_words(path, ""));
+        let [(akin, _), (_, declared), (container_akin, container_said)] =
+            [place.as_str(), signature, container].map(|words| self.alike(words));
+        Kinship { akin, declared, container_akin, container_said }
+    }
+
+    /// How much of the question some words say, and how much of them the question says: each word by the nearest of the others,
+    /// weighed, 0 to 1.
+    fn alike(&mut self, words: &str) -> (f32, f32) {
+        let Kin { embedder, asked, met } = self;
+        let mut best = vec![0.0f32; asked.len()];
+        let (mut said, mut weights) = (0.0, 0.0);
+        for word in telling_words(words) {
+            let Met { alike, weight } = met.entry(word).or_insert_with_key(|word| {
+                let vector = embedder.header(word).unwrap_or_default();
+                let weight = dot(&vector, &vector).sqrt();
+                let alike = asked.iter().map(|(unit, _)| dot(unit, &vector) / weight.max(f32::MIN_POSITIVE));
+                Met { alike: alike.collect(), weight }
+            });
+            best.iter_mut().zip(alike.iter()).for_each(|(best, alike)| *best = best.max(*alike));
+            said += *weight * alike.iter().fold(0.0f32, |best, alike| best.max(*alike));
+            weights += *weight;
+        }
+        let all: f32 = asked.iter().map(|(_, weight)| weight).sum();
+        let akin: f32 = asked.iter().zip(&best).map(|((_, weight), alike)| weight * alike).sum();
+        let share = |part: f32, all: f32| if all > 0.0 { part / all } else { 0.0 };
+        (share(akin, all), share(said, weights))
     }
 }
 
@@ -94,10 +131,29 @@ mod tests {
         let table = precedent_model::Table::built_in();
         let mut kin = Kin::of(&table, "how to remove a directory").expect("because the table takes any text");
         let [same, like, other, none] =
-            ["remove_directory", "delete_folder", "paint_colour", ""].map(|it| kin.akin(it));
+            ["remove_directory", "delete_folder", "paint_colour", ""].map(|it| kin.alike(it).0);
         assert!((same - 1.0).abs() < 1e-3, "{same}");
         assert!(same > like && like > other && other > none, "{like} {other} {none}");
-        assert_eq!(Kin::of(&table, "").expect("the same").akin("remove"), 0.0);
+        let said = |words: &str| kin.alike(words).1;
+        let [same, like, more, none] =
+            ["remove_directory", "delete_folder", "remove_directory_paint_colour", ""].map(said);
+        assert!((same - 1.0).abs() < 1e-3 && same > like && like > more && more > none, "{same} {like} {more} {none}");
+        assert_eq!(Kin::of(&table, "").expect("the same").alike("remove"), (0.0, 0.0));
+    }
+
+    #[test]
+    fn a_signature_says_what_a_name_and_a_place_do_not() {
+        let table = precedent_model::Table::built_in();
+        let mut kin = Kin::of(&table, "remove a directory").expect("because the table takes any text");
+        let bare = kin.with("apply", "Disk", "src/fs.rs", "");
+        let told = kin.with("apply", "Disk", "src/fs.rs", "apply directory remove options");
+        assert!(told.akin > bare.akin + 0.2, "{told:?} {bare:?}");
+        assert!(told.declared > 0.0 && bare.declared == 0.0, "{told:?} {bare:?}");
+        let within = kin.with("apply", "Directory", "src/fs.rs", "");
+        assert!(
+            within.container_akin > bare.container_akin && within.container_said > bare.container_said,
+            "{within:?}"
+        );
     }
 
     #[test]

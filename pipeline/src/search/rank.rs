@@ -9,9 +9,9 @@ use std::sync::Arc;
 use precedent_model::Embedder;
 use rustc_hash::FxHashMap;
 
+use super::likeness::Kinship;
 use super::past::{Deeds, Past, Votes};
 use super::question::{Question, QuestionKind};
-use super::vector::header_words;
 use super::weights;
 use super::words::{is_empty, telling_stems};
 use crate::archive::Known;
@@ -24,7 +24,7 @@ const VOTED_FILES: usize = 30;
 const VOTED_NODES: usize = 4;
 
 /// What a candidate is judged by.
-pub const SIGNALS: [&str; 22] = [
+pub const SIGNALS: [&str; 25] = [
     "meaning",
     "words",
     "definition",
@@ -47,6 +47,9 @@ pub const SIGNALS: [&str; 22] = [
     "prose",
     "akin",
     "common",
+    "declared",
+    "container-akin",
+    "container-said",
 ];
 
 /// The signals of one candidate, in the order of [`SIGNALS`].
@@ -73,17 +76,10 @@ pub struct Candidate {
     pub words: Option<f32>,
     /// Cosine similarity of its name with the question, if the model can tell.
     pub called: f32,
-    /// How much of the question is said by words of its name and its place, or by words like them.
-    pub akin: f32,
+    /// How its words and those of the question are like each other.
+    pub kinship: Kinship,
     /// Cosine similarity with what the nearest have in common.
     pub common: f32,
-}
-
-impl Candidate {
-    /// The words of its name and of where it stands.
-    pub(crate) fn words_of_place(&self) -> String {
-        format!("{} {} {}", self.name, self.container, header_words(&self.path, ""))
-    }
 }
 
 /// What history says, for the signals.
@@ -137,8 +133,11 @@ pub(crate) fn signals(question: &Question, candidates: &[Candidate], told: Optio
             mended,
             f32::from(u8::from(candidate.name.starts_with('_'))),
             f32::from(u8::from(!question.about_documents && is_prose(&candidate.kind))),
-            candidate.akin,
+            candidate.kinship.akin,
             candidate.common,
+            candidate.kinship.declared,
+            candidate.kinship.container_akin,
+            candidate.kinship.container_said,
         ]
     });
     rows.collect()
@@ -394,7 +393,7 @@ mod tests {
             similarity: Some(similarity),
             words: Some(words),
             called: 0.0,
-            akin: 0.0,
+            kinship: Kinship::default(),
             common: 0.0,
         }
     }
@@ -445,6 +444,12 @@ mod tests {
         assert_eq!(first("Buffer", &all), "Buffer");
         assert_eq!(first("buffer", &all), "Config::buffer");
         assert_eq!(first("impl Buffer", &all[..1]), "impl Buffer");
+    }
+
+    #[test]
+    fn a_name_of_one_letter_comes_first_after_the_word_for_a_kind() {
+        let all = [candidate("a.rs", "b", 0.6, 5.0), candidate("a.rs", "a", 0.5, 4.0)];
+        assert_eq!(first("function a", &all), "a");
     }
 
     #[test]
