@@ -177,10 +177,10 @@ fn shown(name: &str, report: &EvalReport) -> String {
         out.push_str(&format!("  {way:<9}{mrr:<17}{ndcg:<17}{recall:<17}{success}\n"));
     }
     if let Some(gains) = &report.ablations {
-        out.push_str(&format!("\n  {:<13}{:<9}recall@10, what each signal adds\n", "", "MRR@10"));
+        out.push_str(&format!("\n  {:<15}{:<9}recall@10, what each signal adds\n", "", "MRR@10"));
         for (signal, gains) in gains {
             let (mrr, recall) = (gains.mrr.value, gains.recall.value);
-            out.push_str(&format!("  {signal:<13}{mrr:<+9.4}{recall:+.4}\n"));
+            out.push_str(&format!("  {signal:<15}{mrr:<+9.4}{recall:+.4}\n"));
         }
     }
     out
