@@ -7,15 +7,74 @@ use super::extent::{Lines, NumberedLine, dedent};
 use super::headings::{Heading, Titles, breaks, is_blank};
 use super::languages::{Format, Style};
 use super::split::emit;
-use super::{Kind, Node};
+use super::window::{Stretch, unchanged};
+use super::{Cut, Kind, Node};
 
 /// What joins the names of nested headings.
 const PATH_SEPARATOR: &str = " > ";
 
 /// The blocks of a text, in file order.
 pub(super) fn nodes(format: &Format, source: &str) -> Vec<Node> {
-    let lines = Lines::of(source).within(0..source.len());
-    let mut cutter = Cutter { format, lines: &lines, outline: Outline::default(), start: 0, body: 0, out: Vec::new() };
+    let (cuts, _) = blocks(format, &Lines::of(source), None);
+    let node = |cut| match cut {
+        Cut::New(node) => node,
+        Cut::Same { .. } => unreachable!("because nothing is carried over from nothing"),
+    };
+    cuts.into_iter().map(node).collect()
+}
+
+/// What is kept of a version of a text to cut the next one from.
+#[derive(Clone, Debug)]
+pub(super) struct Outline {
+    source: Box<str>,
+    starts: Box<[usize]>,
+    blocks: Vec<Block>,
+}
+
+/// A block that is one node.
+#[derive(Clone, Debug)]
+struct Block {
+    /// The node, without its text.
+    node: Node,
+    /// Its place among the nodes.
+    index: usize,
+}
+
+impl Outline {
+    /// About how many bytes it holds.
+    pub(super) fn bytes(&self) -> usize {
+        let names = |Node { name, symbol, container, .. }: &Node| name.len() + symbol.len() + container.len();
+        let names: usize = self.blocks.iter().map(|block| names(&block.node)).sum();
+        self.source.len() + size_of_val(&*self.starts) + size_of_val(&*self.blocks) + names
+    }
+}
+
+/// The blocks of a text as far as they are not those of the version before it, and what the next version is cut from.
+///
+/// Where blocks begin is found anew. A block whose lines stand in that version too, and are one there, has its text.
+pub(super) fn cut(format: &Format, text: String, before: Option<&Outline>) -> (Vec<Cut>, Outline) {
+    let lines = Lines::of(&text);
+    let (cuts, blocks) = blocks(format, &lines, before);
+    let starts = lines.starts.into();
+    (cuts, Outline { source: text.into_boxed_str(), starts, blocks })
+}
+
+fn blocks(format: &Format, source: &Lines<'_>, before: Option<&Outline>) -> (Vec<Cut>, Vec<Block>) {
+    let past = before.map(|before| {
+        let old = Lines::known(&before.source, &before.starts);
+        Past { blocks: &before.blocks, stretches: unchanged(&old, source) }
+    });
+    let lines = source.within(0..source.source.len());
+    let mut cutter = Cutter {
+        format,
+        past,
+        lines: &lines,
+        headings: Headings::default(),
+        start: 0,
+        body: 0,
+        cuts: Vec::new(),
+        blocks: Vec::new(),
+    };
     let mut titles = Titles::of(format.style);
     let mut at = front_matter(format, &lines);
     while at < lines.len() {
@@ -25,18 +84,42 @@ pub(super) fn nodes(format: &Format, source: &str) -> Vec<Node> {
         };
     }
     cutter.cut(lines.len());
-    cutter.out
+    (cutter.cuts, cutter.blocks)
+}
+
+/// The version before.
+struct Past<'a> {
+    blocks: &'a [Block],
+    stretches: Vec<Stretch>,
+}
+
+impl Past<'_> {
+    /// The place of the node with these lines, names and text, among those of the version before. The text is that of the
+    /// lines, whatever stands around them.
+    fn same(&self, node: &Node) -> Option<usize> {
+        let (first, last) = (node.start_line as usize - 1, node.end_line as usize - 1);
+        let at = self.stretches.partition_point(|stretch| stretch.new_end() <= first);
+        let stretch = self.stretches.get(at).filter(|stretch| stretch.new_start <= first && last < stretch.new_end())?;
+        let old_line = (first - stretch.new_start + stretch.old.start + 1) as u32;
+        let at = self.blocks.binary_search_by_key(&old_line, |block| block.node.start_line).ok()?;
+        let Block { node: old, index } = &self.blocks[at];
+        let is_same = old.end_line - old.start_line == node.end_line - node.start_line
+            && (&old.name, &old.symbol, &old.container) == (&node.name, &node.symbol, &node.container);
+        is_same.then_some(*index)
+    }
 }
 
 struct Cutter<'s> {
     format: &'s Format,
+    past: Option<Past<'s>>,
     lines: &'s [NumberedLine<'s>],
-    outline: Outline,
+    headings: Headings,
     /// The line where the current block starts.
     start: usize,
     /// The line where its text starts, behind its heading.
     body: usize,
-    out: Vec<Node>,
+    cuts: Vec<Cut>,
+    blocks: Vec<Block>,
 }
 
 impl Cutter<'_> {
@@ -47,7 +130,7 @@ impl Cutter<'_> {
         let lines = heading.lines;
         self.cut(at - comments);
         self.body = at + lines;
-        self.outline.enter(heading);
+        self.headings.enter(heading);
         lines
     }
 
@@ -86,23 +169,39 @@ impl Cutter<'_> {
 
     /// Ends the block before this line and starts the next there.
     fn cut(&mut self, end: usize) {
-        let block = dedent(&self.lines[self.start..end]);
-        if let (Some(first), Some(last)) = (block.first(), block.last()) {
-            emit(self.outline.node(first.0, last.0), &block, &mut self.out);
+        let lines = &self.lines[self.start..end];
+        let has_text = |line: &&NumberedLine<'_>| !is_blank(line.1);
+        if let (Some(first), Some(last)) = (lines.iter().find(has_text), lines.iter().rfind(has_text)) {
+            self.add(self.headings.node(first.0, last.0), lines);
         }
         self.start = end;
         self.body = end;
         if matches!(self.format.style, Style::Functions | Style::Targets) {
-            self.outline.0.clear();
+            self.headings.0.clear();
         }
+    }
+
+    fn add(&mut self, node: Node, lines: &[NumberedLine<'_>]) {
+        let index = self.cuts.len();
+        if let Some(same) = self.past.as_ref().and_then(|past| past.same(&node)) {
+            self.cuts.push(Cut::Same { index: same, start_line: node.start_line, end_line: node.end_line });
+            self.blocks.push(Block { node, index });
+            return;
+        }
+        let mut parts = Vec::new();
+        emit(node.clone(), &dedent(lines), &mut parts);
+        if parts.len() == 1 {
+            self.blocks.push(Block { node, index });
+        }
+        self.cuts.extend(parts.into_iter().map(Cut::New));
     }
 }
 
 /// The headings that are open, each with its level.
 #[derive(Default)]
-struct Outline(Vec<(usize, String)>);
+struct Headings(Vec<(usize, String)>);
 
-impl Outline {
+impl Headings {
     fn enter(&mut self, heading: Heading) {
         while self.0.last().is_some_and(|(level, _)| *level >= heading.level) {
             self.0.pop();

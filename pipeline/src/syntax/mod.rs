@@ -36,7 +36,6 @@ pub use languages::{Language, language};
 pub use prose::{Member, MemberKind, comments, members};
 pub use similarity::{Bag, containment, shared, similarity};
 pub use split::MAX_NODE_BYTES;
-pub use window::Outline;
 
 /// The fingerprint of everything in this room that decides what a node is.
 ///
@@ -194,27 +193,53 @@ pub enum Reading {
     Doubtful,
 }
 
+/// What is kept of a version to cut the next one from.
+#[derive(Clone, Debug)]
+pub struct Outline(Kept);
+
+#[derive(Clone, Debug)]
+enum Kept {
+    Items(window::Outline),
+    Blocks(blocks::Outline),
+}
+
+impl Outline {
+    /// About how many bytes it holds.
+    pub fn bytes(&self) -> usize {
+        match &self.0 {
+            Kept::Items(outline) => outline.bytes(),
+            Kept::Blocks(outline) => outline.bytes(),
+        }
+    }
+}
+
 /// One version of a file in nodes.
 #[derive(Clone, Debug)]
 pub struct Version {
     /// The nodes, in file order.
     pub cuts: Vec<Cut>,
-    /// What the next version can be cut from; `None` in a text format, and where parsing took too much work.
+    /// What the next version can be cut from; `None` where parsing took too much work.
     pub outline: Option<Outline>,
     /// How it was read.
     pub reading: Reading,
 }
 
-/// The nodes of one version of a file, parsed only where it differs from the version before it, if there is one.
+/// The nodes of one version of a file, cut only where it differs from the version before it, if there is one.
 ///
 /// The nodes are those that [`nodes()`] gives: what is [`Cut::Same`] is that node of `before`, and what is
 /// [`Cut::New`] is spelled out. The text is kept for the next version.
 pub fn cut(language: &'static Language, text: String, before: Option<&Outline>) -> Version {
+    let before = before.map(|before| &before.0);
     match &language.rules {
-        languages::Rules::Grammar(grammar) => nodes::cut(grammar, text, before),
+        languages::Rules::Grammar(grammar) => {
+            let before = before.and_then(|before| if let Kept::Items(before) = before { Some(before) } else { None });
+            let (cuts, outline, reading) = nodes::cut(grammar, text, before);
+            Version { cuts, outline: outline.map(|outline| Outline(Kept::Items(outline))), reading }
+        }
         languages::Rules::Blocks(format) => {
-            let cuts = blocks::nodes(format, &text).into_iter().map(Cut::New).collect();
-            Version { cuts, outline: None, reading: Reading::Whole }
+            let before = before.and_then(|before| if let Kept::Blocks(before) = before { Some(before) } else { None });
+            let (cuts, outline) = blocks::cut(format, text, before);
+            Version { cuts, outline: Some(Outline(Kept::Blocks(outline))), reading: Reading::Whole }
         }
     }
 }

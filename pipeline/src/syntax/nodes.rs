@@ -9,8 +9,8 @@ use super::extent::{Lines, NumberedLine, dedent, gaps, paragraphs, widen};
 use super::items::{Item, find};
 use super::languages::{Grammar, Shape};
 use super::split::emit;
-use super::window::{Carried, Outline, PlacedNode, find_from};
-use super::{Cut, Kind, Node, Reading, Version};
+use super::window::{Outline, PlacedNode, Stretch, find_from};
+use super::{Cut, Kind, Node, Reading};
 
 /// A symbol that is longer is not extended by the names of what stands inside it.
 const MAX_SYMBOL_BYTES: usize = 512;
@@ -31,7 +31,11 @@ pub(super) fn nodes(grammar: &'static Grammar, source: &str) -> Vec<Node> {
 }
 
 /// The nodes of a source as far as they are not those of the version before it, and what the next version is cut from.
-pub(super) fn cut(grammar: &'static Grammar, text: String, before: Option<&Outline>) -> Version {
+pub(super) fn cut(
+    grammar: &'static Grammar,
+    text: String,
+    before: Option<&Outline>,
+) -> (Vec<Cut>, Option<Outline>, Reading) {
     let source = text.as_str();
     let grammar = grammar.for_source(source);
     let before = before.filter(|before| grammar.has_windows && std::ptr::eq(before.grammar, grammar));
@@ -65,7 +69,7 @@ pub(super) fn cut(grammar: &'static Grammar, text: String, before: Option<&Outli
         errors: found.errors,
         reports: found.reports,
     });
-    Version { cuts, outline, reading }
+    (cuts, outline, reading)
 }
 
 /// The extents of items widened to lines, and which share none of their lines with anything.
@@ -93,7 +97,7 @@ fn assemble(
     lines: &Lines<'_>,
     items: &[Item],
     extents: &[Range<usize>],
-    carried: &[Carried],
+    carried: &[Stretch],
     old_nodes: &[PlacedNode],
 ) -> Vec<(Cut, u32)> {
     let is_carried = |line: usize| {

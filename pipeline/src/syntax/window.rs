@@ -27,9 +27,9 @@ const MAX_ERRORS: usize = 100;
 /// of the version as changed.
 const MAX_ATTEMPTS: usize = 3;
 
-/// What is kept of a version to cut the next one from.
+/// What is kept of a version with a grammar to cut the next one from.
 #[derive(Clone, Debug)]
-pub struct Outline {
+pub(super) struct Outline {
     pub(super) grammar: &'static Grammar,
     pub(super) source: Box<str>,
     pub(super) starts: Box<[usize]>,
@@ -55,7 +55,7 @@ pub(super) struct PlacedNode {
 
 impl Outline {
     /// About how many bytes it holds.
-    pub fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         self.source.len()
             + size_of_val(&*self.starts)
             + self.items.len() * (size_of::<Item>() + size_of::<Range<usize>>() + 16)
@@ -63,23 +63,11 @@ impl Outline {
     }
 }
 
-/// Lines that came over with the nodes in them, from 0.
-#[derive(Clone, Debug)]
-pub(super) struct Carried {
-    pub(super) old: Range<usize>,
-    pub(super) new_start: usize,
-}
-
-impl Carried {
-    pub(super) fn new_end(&self) -> usize {
-        self.new_start + self.old.len()
-    }
-}
-
 /// A version as found in windows: all of its items, and the lines that need no second look.
 pub(super) struct Windowed {
     pub(super) found: Found,
-    pub(super) carried: Vec<Carried>,
+    /// In order of where they are now.
+    pub(super) carried: Vec<Stretch>,
 }
 
 /// Finds the items of a source from those of the version before it; `None` when that cannot be done for sure.
@@ -106,7 +94,7 @@ pub(super) fn find_from(before: &Outline, lines: &Lines<'_>) -> Option<Windowed>
 fn attempt(
     before: &Outline,
     past: &Past<'_>,
-    blocks: &[Block],
+    blocks: &[Stretch],
     lines: &Lines<'_>,
 ) -> Option<Result<Windowed, Vec<usize>>> {
     let old_lines = past.lines;
@@ -126,9 +114,9 @@ fn attempt(
         |old: &&Range<usize>| !renamed.iter().any(|holder| holder.start <= old.start && old.end <= holder.end + 1);
     let carried = plan.carried.iter().filter(comes_over).map(|old| {
         let block = &blocks[block_of(blocks, old.start)?];
-        Some(Carried { old: old.clone(), new_start: old.start - block.old.start + block.new_start })
+        Some(Stretch { old: old.clone(), new_start: old.start - block.old.start + block.new_start })
     });
-    let mut carried: Vec<Carried> = carried.collect::<Option<_>>()?;
+    let mut carried: Vec<Stretch> = carried.collect::<Option<_>>()?;
     carried.sort_unstable_by_key(|carried| carried.new_start);
     Some(Ok(Windowed { found: Found { reports, ..joined }, carried }))
 }
@@ -148,13 +136,19 @@ fn holders_of_names(before: &Outline) -> Vec<bool> {
 
 /// Lines that stand in both versions one after the other, from 0.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Block {
-    old: Range<usize>,
-    new_start: usize,
+pub(super) struct Stretch {
+    pub(super) old: Range<usize>,
+    pub(super) new_start: usize,
+}
+
+impl Stretch {
+    pub(super) fn new_end(&self) -> usize {
+        self.new_start + self.old.len()
+    }
 }
 
 /// The unchanged stretches of two versions, in order.
-fn unchanged(old: &Lines<'_>, new: &Lines<'_>) -> Vec<Block> {
+pub(super) fn unchanged(old: &Lines<'_>, new: &Lines<'_>) -> Vec<Stretch> {
     let (old_count, new_count) = (old.starts.len(), new.starts.len());
     let prefix = common_prefix(old.source.as_bytes(), new.source.as_bytes());
     // A line counts if its end is in the prefix too.
@@ -165,7 +159,7 @@ fn unchanged(old: &Lines<'_>, new: &Lines<'_>) -> Vec<Block> {
     let after = |lines: &Lines<'_>| lines.starts.partition_point(|start| *start <= lines.source.len() - suffix);
     let last = (old_count - after(old)).min(new_count - after(new)).min((old_count - first).min(new_count - first));
     let (old_middle, new_middle) = (first..old_count - last, first..new_count - last);
-    let mut blocks = vec![Block { old: 0..first, new_start: 0 }];
+    let mut blocks = vec![Stretch { old: 0..first, new_start: 0 }];
     if !old_middle.is_empty() && !new_middle.is_empty() {
         let texts = |lines: &'_ Lines<'_>, range: &Range<usize>| -> Vec<Range<usize>> {
             range
@@ -179,12 +173,12 @@ fn unchanged(old: &Lines<'_>, new: &Lines<'_>) -> Vec<Block> {
         let (mut old_at, mut new_at) = (old_middle.start, new_middle.start);
         for hunk in Diff::compute(Algorithm::Histogram, &input).hunks() {
             let old_end = first + hunk.before.start as usize;
-            blocks.push(Block { old: old_at..old_end, new_start: new_at });
+            blocks.push(Stretch { old: old_at..old_end, new_start: new_at });
             (old_at, new_at) = (first + hunk.before.end as usize, first + hunk.after.end as usize);
         }
-        blocks.push(Block { old: old_at..old_middle.end, new_start: new_at });
+        blocks.push(Stretch { old: old_at..old_middle.end, new_start: new_at });
     }
-    blocks.push(Block { old: old_middle.end..old_count, new_start: new_middle.end });
+    blocks.push(Stretch { old: old_middle.end..old_count, new_start: new_middle.end });
     blocks.retain(|block| !block.old.is_empty());
     // Blocks that touch on both sides are one.
     blocks.dedup_by(|next, kept| {
@@ -221,7 +215,7 @@ fn common_suffix(one: &[u8], two: &[u8], longest: usize) -> usize {
 }
 
 /// The block that holds this old line.
-fn block_of(blocks: &[Block], line: usize) -> Option<usize> {
+fn block_of(blocks: &[Stretch], line: usize) -> Option<usize> {
     let at = blocks.partition_point(|block| block.old.end <= line);
     (at < blocks.len() && blocks[at].old.start <= line).then_some(at)
 }
@@ -256,7 +250,7 @@ struct Past<'a> {
 
 impl<'a> Past<'a> {
     /// `None` where something did not parse that is in no declaration: its reach is unknown.
-    fn of(before: &'a Outline, old: &'a Lines<'a>, blocks: &[Block]) -> Option<Past<'a>> {
+    fn of(before: &'a Outline, old: &'a Lines<'a>, blocks: &[Stretch]) -> Option<Past<'a>> {
         let items = &before.items;
         let mut spans: Vec<Span> = (0..items.len()).map(|index| Span::of(before, index, old, blocks)).collect();
         let mut children = vec![Vec::new(); items.len() + 1];
@@ -333,7 +327,7 @@ impl Past<'_> {
 }
 
 impl Plan {
-    fn of(past: &Past<'_>, old_lines: usize, new_lines: usize, blocks: &[Block]) -> Plan {
+    fn of(past: &Past<'_>, old_lines: usize, new_lines: usize, blocks: &[Stretch]) -> Plan {
         let fate = |span: &Span| if span.block.is_some() { Fate::Shield } else { Fate::Touched };
         let fates = past.spans.iter().map(fate).collect();
         let mut plan = Plan { fates, left_out: Vec::new(), carried: Vec::new() };
@@ -452,7 +446,7 @@ impl Plan {
     }
 
     /// The bytes of the new source that are parsed.
-    fn kept(&self, blocks: &[Block], new: &Lines<'_>) -> Vec<Range<usize>> {
+    fn kept(&self, blocks: &[Stretch], new: &Lines<'_>) -> Vec<Range<usize>> {
         let mut kept = Vec::new();
         let mut at = 0;
         for lines in &self.left_out {
@@ -490,7 +484,7 @@ struct Span {
 }
 
 impl Span {
-    fn of(before: &Outline, index: usize, old: &Lines<'_>, blocks: &[Block]) -> Span {
+    fn of(before: &Outline, index: usize, old: &Lines<'_>, blocks: &[Stretch]) -> Span {
         let extent = &before.extents[index];
         let lines = old.index(extent.start)..old.index(extent.end);
         Span {
@@ -511,7 +505,7 @@ struct Joining<'a> {
     before: &'a Outline,
     past: &'a Past<'a>,
     lines: &'a Lines<'a>,
-    blocks: &'a [Block],
+    blocks: &'a [Stretch],
     plan: &'a Plan,
     /// Which old items hold declarations.
     holds_names: Vec<bool>,
@@ -537,7 +531,7 @@ impl Joining<'_> {
         }
     }
 
-    fn shifted(&self, range: &Range<usize>, block: &Block) -> Range<usize> {
+    fn shifted(&self, range: &Range<usize>, block: &Stretch) -> Range<usize> {
         let start = range.start - self.past.lines.starts[block.old.start] + self.lines.starts[block.new_start];
         start..start + range.len()
     }
