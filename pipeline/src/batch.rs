@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
 
 use rayon::prelude::*;
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 
 use crate::changes::{Changed, Class, Classified, LetIn};
 use crate::chunker::Interner;
@@ -257,9 +257,15 @@ impl lineage::Texts for Bags<'_> {
     fn bag(&self, chunk: &ChunkId) -> Option<&Bag> {
         let by_chunk = self.by_chunk.get_or_init(|| {
             let sides = self.changes.iter().flat_map(|file| file.before.iter().chain([&file.after]));
-            let versions = sides.filter_map(|side| version(side, self.needed));
-            let nodes = versions.flat_map(|version| version.placed.iter().zip(&version.bags));
-            nodes.map(|(placed, bag)| (placed.chunk, &**bag)).collect()
+            let versions: Vec<&Version> = sides.filter_map(|side| version(side, self.needed)).collect();
+            let count = versions.iter().map(|version| version.placed.len()).sum();
+            let mut by_chunk = FxHashMap::with_capacity_and_hasher(count, FxBuildHasher);
+            for version in versions {
+                by_chunk.extend(
+                    version.placed.iter().map(|placed| placed.chunk).zip(version.bags.iter().map(|bag| &**bag)),
+                );
+            }
+            by_chunk
         });
         by_chunk.get(chunk).copied()
     }

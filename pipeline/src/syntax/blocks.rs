@@ -99,7 +99,8 @@ impl Past<'_> {
     fn same(&self, node: &Node) -> Option<usize> {
         let (first, last) = (node.start_line as usize - 1, node.end_line as usize - 1);
         let at = self.stretches.partition_point(|stretch| stretch.new_end() <= first);
-        let stretch = self.stretches.get(at).filter(|stretch| stretch.new_start <= first && last < stretch.new_end())?;
+        let stretch =
+            self.stretches.get(at).filter(|stretch| stretch.new_start <= first && last < stretch.new_end())?;
         let old_line = (first - stretch.new_start + stretch.old.start + 1) as u32;
         let at = self.blocks.binary_search_by_key(&old_line, |block| block.node.start_line).ok()?;
         let Block { node: old, index } = &self.blocks[at];

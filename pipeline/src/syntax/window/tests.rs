@@ -267,3 +267,30 @@ fn what_does_not_come_back_without_its_middle_is_read_whole() {
     let at = before.rfind("/// c\n").expect("because the sample has one");
     check("cpp", &[before.clone(), before[..at].to_owned() + &before[at + 6..]]);
 }
+
+#[test]
+fn blocks_of_a_text_come_over_where_their_lines_and_names_do() {
+    let markdown = language("markdown").expect("because the table has it");
+    let section = |at: usize| format!("# Part {at}\n\nText {at}.\n\nMore {at}.\n\n## Below\n\nEnd.\n\n");
+    let source: String = (0..40).map(section).collect();
+    let outline = cut(markdown, source.clone(), None).outline.expect("because texts are always kept");
+    let new = |to: &str| {
+        check("markdown", &[source.clone(), source.replace("# Part 20\n", to)]);
+        let version = cut(markdown, source.replace("# Part 20\n", to), Some(&outline));
+        version.cuts.iter().filter(|cut| matches!(cut, Cut::New(_))).count()
+    };
+    assert_eq!(new("# Part 20\n"), 0);
+    assert_eq!(new("A line more.\n\n# Part 20\n"), 1);
+    // What stands below a heading is called after it.
+    assert_eq!(new("# Part 20 and more\n"), 3);
+    assert_eq!(new("```\n# Part 20\n"), 1);
+}
+
+#[test]
+fn a_block_in_several_parts_is_cut_anew() {
+    let line = "word ".repeat(8_000);
+    let long = "a line of a long block\n".repeat(2_000);
+    let source = format!("# A\n\n{line}\n\n# B\n\n{long}\n# C\n\nx\n");
+    let readings = check("markdown", &[source.clone(), source.replace("# C", "# D"), source.replace("# A", "# E")]);
+    assert_eq!(readings, [Reading::Whole; 3]);
+}
