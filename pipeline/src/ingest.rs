@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::batch::{Rows, numbers};
 use crate::changes::{Batch, Changes};
-use crate::cut::{Cutter, Numbers, Part};
+use crate::cut::{Begun, Cutter, Numbers, Part, Workers};
 use crate::history::{Repository, Walk};
 use crate::shard::{CommitRow, Generation, Manifest, MergeReport, Merging, ObjectId, Store, StoreError, WriteLock};
 use crate::syntax::{Reading, Skip};
@@ -24,8 +24,8 @@ const BATCH_COMMITS: usize = 128;
 const BATCH_FILES: usize = 1024;
 /// Text of a generation that an encoder embeds, which on a CPU takes minutes: what an interrupt loses.
 const ENCODED_TEXT_BYTES: usize = 4 << 20;
-/// Batches that are read ahead, and parts that are cut ahead.
-const AHEAD: usize = 1;
+/// Batches that are read ahead.
+const READ_AHEAD: usize = 1;
 
 /// How file versions are parsed. The store is the same.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -365,9 +365,10 @@ impl Ingest<'_> {
             manifest.shallow.iter().chain(self.walk.cut_off(self.repository)).copied().collect();
         shallow.sort_unstable();
         std::thread::scope(|scope| {
-            let (batches, read) = sync_channel(AHEAD);
+            let (batches, read) = sync_channel(READ_AHEAD);
             scope.spawn(|| self.read_batches(&manifest, batches));
-            let (parts, cut) = sync_channel(AHEAD);
+            // Two parts are being cut while rows are made of a third.
+            let (parts, cut) = sync_channel(0);
             scope.spawn(|| self.cut_batches(&numbers, read, parts));
             let (generations, finished) = sync_channel(0);
             let writer = scope.spawn(|| self.write_generations(store, lock, finished));
@@ -406,25 +407,38 @@ impl Ingest<'_> {
         batches: Receiver<Result<Batch, PipelineError>>,
         parts: SyncSender<Result<Part, PipelineError>>,
     ) {
-        let mut cutter = Cutter::new(self.repository, numbers, self.options.reparse, self.options.version_bytes());
-        for batch in batches {
-            let cut = batch.and_then(|batch| {
-                for part in batch.split(BATCH_FILES) {
-                    if !cutter.cut(part, &parts)? {
-                        return Ok(false);
+        let workers = Workers::new(self.repository, numbers, self.options.reparse);
+        let mut cutter = Cutter::new(&workers, self.options.version_bytes());
+        let cut = rayon::in_place_scope(|scope| {
+            let mut begun: Option<Begun> = None;
+            for batch in batches {
+                match batch {
+                    Ok(batch) => {
+                        for part in batch.split(BATCH_FILES) {
+                            let next = cutter.begin(part, scope);
+                            if let Some(begun) = begun.replace(next)
+                                && !cutter.finish(begun, &parts)?
+                            {
+                                return Ok(());
+                            }
+                        }
+                    }
+                    Err(error) => {
+                        if let Some(begun) = begun {
+                            cutter.finish(begun, &parts)?;
+                        }
+                        return Err(error);
                     }
                 }
-                Ok(true)
-            });
-            match cut {
-                Ok(true) => {}
-                Ok(false) => return,
-                Err(error) => {
-                    // Nobody is there to hear it if the rows' stage has ended.
-                    let _ = parts.send(Err(error));
-                    return;
-                }
             }
+            if let Some(begun) = begun {
+                cutter.finish(begun, &parts)?;
+            }
+            Ok(())
+        });
+        if let Err(error) = cut {
+            // Nobody is there to hear it if the rows' stage has ended.
+            let _ = parts.send(Err(error));
         }
     }
 
