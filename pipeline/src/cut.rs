@@ -325,3 +325,37 @@ pub(crate) fn key(side: &Option<(Entry, Class)>) -> Option<Key> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn a_latch_opens_when_all_tasks_are_done() {
+        let latch = Latch::of(2);
+        let is_open = OnceLock::new();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                latch.wait();
+                is_open.set(()).expect("because it opens once");
+            });
+            latch.count(Ok(()));
+            thread::yield_now();
+            assert!(is_open.get().is_none());
+            latch.count(Ok(()));
+        });
+        assert!(is_open.get().is_some());
+        Latch::of(0).wait();
+    }
+
+    #[test]
+    fn the_panic_of_a_task_reaches_who_waits() {
+        let latch = Latch::of(2);
+        latch.count(Err(Box::new("what went wrong")));
+        latch.count(Ok(()));
+        let panic = catch_unwind(AssertUnwindSafe(|| latch.wait())).expect_err("because a task had one");
+        assert_eq!(panic.downcast_ref(), Some(&"what went wrong"));
+    }
+}
