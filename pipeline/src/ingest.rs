@@ -18,7 +18,7 @@ use crate::{PipelineError, Unembedded, embed};
 
 /// Commits taken together. More gives the threads more to share; fewer bounds memory and makes an
 /// interrupt answer sooner.
-const BATCH_COMMITS: usize = 128;
+const BATCH_COMMITS: usize = 256;
 /// Files that the commits of a batch change, from which on it is cut and made rows of in parts. The versions of a part are
 /// in memory together, whatever a run may hold.
 const BATCH_FILES: usize = 1024;
