@@ -147,7 +147,10 @@ impl Latch {
             (Ok(_), Err(panic)) => *left = Err(panic),
             (Err(_), _) => {}
         }
-        self.changed.notify_all();
+        // Who waits is woken once, not at every task.
+        if !matches!(*left, Ok(1..)) {
+            self.changed.notify_all();
+        }
     }
 
     /// Waits until it opens, and goes on with the panic of a task that had one.

@@ -20,7 +20,7 @@ use gix::odb::pack::{data, index};
 use rustc_hash::FxBuildHasher;
 
 /// Bytes of blobs that are kept as bases.
-const KEPT_BYTES: NonZeroUsize = NonZeroUsize::new(32 << 20).expect("because it is more than nothing");
+const KEPT_BYTES: NonZeroUsize = NonZeroUsize::new(48 << 20).expect("because it is more than nothing");
 /// An object, or difference, that is larger is left to gix.
 const MOST_BYTES: usize = 16 << 20;
 /// A chain that is longer is left to gix. Git makes none of more than 4,095.
