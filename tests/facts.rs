@@ -103,6 +103,24 @@ fn a_split_begins_a_life_and_a_join_is_no_edit_of_its_own() {
 }
 
 #[test]
+fn the_life_of_what_has_no_name_is_not_shown() {
+    let fixture = Fixture::new("review");
+    for step in 0..5 {
+        let blank = format!("var _ Reader = (*File)(nil)\n\nvar _ Writer = (*File{step})(nil)\n");
+        let named = format!("func Named() int {{\n\treturn {step}\n}}\n");
+        fixture.commit("file.go", &format!("package file\n\n{blank}\n{named}"), "edit");
+    }
+    let review = fixture.json(&["review", "HEAD~1..HEAD", "--json"]);
+    let shown = |symbol: &str| {
+        let facts = review["briefing"].as_array().expect("facts");
+        let life = facts.iter().find(|fact| fact["kind"] == "life" && fact["about"]["symbol"] == symbol);
+        life.expect("a life")["shown"].as_bool().expect("a flag")
+    };
+    assert!(shown("Named"));
+    assert!(!shown("_"));
+}
+
+#[test]
 fn namesakes_do_not_share_a_life() {
     let fixture = Fixture::new("review");
     let both = |unix: u8, windows: u8| {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Fixture, content};
+use crate::support::{Fixture, Ran, content, precedent};
 
 #[test]
 fn a_node_is_followed_across_a_move() {
@@ -32,6 +32,43 @@ fn a_line_names_the_innermost_node_around_it() {
     let ran = fixture.run(&["lineage", "src/config.rs:999"]);
     assert_eq!(ran.code, 3);
     assert!(ran.stderr.starts_with("error: no node stands at `src/config.rs:999`"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_place_is_named_from_here_or_from_the_root_and_the_end_of_a_symbol_will_do() {
+    let fixture = Fixture::new("review");
+    let inside = fixture.repo().join("src");
+    let of = |directory: &std::path::Path, place: &str| {
+        let ran = Ran::of(precedent(directory, &["lineage", place, "--json"]).output().expect("the binary"));
+        assert_eq!(ran.code, 0, "{place}: {}", ran.stderr);
+        let lineage: Value = serde_json::from_str(&ran.stdout).expect("JSON");
+        (lineage["path"].as_str().expect("a path").to_owned(), lineage["symbol"].as_str().expect("a symbol").to_owned())
+    };
+    let absolute = format!("{}/src/config.rs:8", fixture.repo().canonicalize().expect("a folder").display());
+    for (directory, place) in [
+        (&inside, "config.rs#Config::validate"),
+        (&inside, "src/config.rs#Config::validate"),
+        (&inside, "./config.rs#validate"),
+        (&inside, "../src/config.rs:8"),
+        (&fixture.repo(), "./src/config.rs#validate"),
+        (&fixture.repo(), &absolute),
+    ] {
+        assert_eq!(of(directory, place), ("src/config.rs".to_owned(), "Config::validate".to_owned()), "{place}");
+    }
+}
+
+#[test]
+fn an_end_that_several_symbols_have_is_answered_with_them() {
+    let fixture = Fixture::new("review");
+    let two = "struct A;\nimpl A {\n    fn go() {}\n}\nstruct B;\nimpl B {\n    fn go() {}\n}\n";
+    fixture.commit("src/two.rs", two, "add two");
+    let ran = fixture.run(&["lineage", "src/two.rs#go"]);
+    assert_eq!(ran.code, 3);
+    assert!(ran.stderr.contains("`go` may be any of 2 nodes there"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("name one in full: `A::go`, `B::go`"), "{}", ran.stderr);
+    let ran = fixture.run(&["lineage", "go"]);
+    assert_eq!(ran.code, 3);
+    assert!(ran.stderr.contains("there is `src/two.rs#A::go`, `src/two.rs#B::go`"), "{}", ran.stderr);
 }
 
 #[test]

@@ -159,6 +159,38 @@ fn nothing_to_say_is_one_line() {
     assert!(ran.stdout.contains("nothing claimed · nothing worth a look"), "{}", ran.stdout);
     let same = fixture.run(&["review", "HEAD..HEAD"]);
     assert!(same.stdout.contains("0 files, 0 nodes changed"), "{}", same.stdout);
+    assert!(!same.stderr.contains("note:"), "{}", same.stderr);
+}
+
+#[test]
+fn a_head_with_nothing_new_is_told_what_to_type_instead() {
+    let fixture = Fixture::new("review");
+    fixture.git(&["checkout", "--quiet", "main"]);
+    let ran = fixture.run(&["review"]);
+    assert!(ran.stderr.contains("note: HEAD has nothing that main lacks"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("precedent review HEAD~1..HEAD"), "{}", ran.stderr);
+
+    // What is proposed for work that is not committed reviews it.
+    assert!(ran.stderr.contains("precedent review HEAD..$(git stash create)"), "{}", ran.stderr);
+    let path = fixture.repo().join("src/client.rs");
+    let text = std::fs::read_to_string(&path).expect("a file");
+    std::fs::write(&path, format!("{text}\nfn late() {{}}\n")).expect("a file");
+    let stash = fixture.git(&["stash", "create"]);
+    let review = fixture.json(&["review", &format!("HEAD..{}", stash.trim()), "--json"]);
+    assert_eq!(review["files"]["changed"], 1);
+}
+
+#[test]
+fn a_change_of_more_than_one_commit_says_how_many() {
+    let fixture = Fixture::new("review");
+    let first = fixture.git(&["rev-parse", "HEAD"]);
+    for number in 0..3 {
+        fixture.commit("README.md", &format!("Take {number}.\n"), "reword");
+    }
+    let ran = fixture.run(&["review", &format!("{}..HEAD", first.trim())]);
+    assert!(ran.stdout.contains("\n  3 commits, 1 file, "), "{}", ran.stdout);
+    let ran = fixture.run(&["review", "HEAD~1..HEAD"]);
+    assert!(ran.stdout.contains("\n  1 file, "), "{}", ran.stdout);
 }
 
 #[test]

@@ -20,6 +20,9 @@ use crate::finding::{Left, NodeName};
 /// A larger diff than this is reviewed by file only, so that a review ends in time.
 const MAX_FILES: usize = 2_000;
 
+/// Commits of a change are counted up to here.
+pub(crate) const MAX_COMMITS: usize = 10_000;
+
 /// Git's id of the tree that holds nothing: the old side of a root commit.
 pub fn empty_tree(like: &ObjectId) -> ObjectId {
     const SHA1: &str = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
@@ -41,6 +44,8 @@ pub struct Change {
     pub subject: String,
     /// The head's author.
     pub author: String,
+    /// How many commits it brings, 10,000 at the most; one step along first parents is one.
+    pub commits: usize,
     /// Every changed file, by path.
     pub files: Vec<ChangedFile>,
     /// Every changed node.
@@ -176,12 +181,15 @@ impl Change {
             });
         }
         pair_renames(&mut files, &tree::renames(&objects, &changes));
+        let is_step = is_root || commit.parents.first() == Some(&base);
+        let commits = if is_step { 1 } else { repository.count_between(&base, &head, MAX_COMMITS)? };
         Ok(Change {
             base,
             base_tip,
             head,
             subject: commit.message.lines().next().unwrap_or("").to_owned(),
             author: commit.author,
+            commits,
             files,
             nodes: Vec::new(),
         })

@@ -259,7 +259,7 @@ pub(crate) enum EvalTask {
 /// Tell the life of one node or file, newest first
 #[derive(Debug, Args)]
 pub(crate) struct LineageArguments {
-    /// PATH for a file, PATH:LINE or PATH#SYMBOL for a node
+    /// PATH for a file, PATH:LINE or PATH#SYMBOL for a node; from here or from the root, and the end of a symbol will do
     #[arg(value_name = "PATH[:LINE|#SYMBOL]")]
     pub(crate) place: String,
 

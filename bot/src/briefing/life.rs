@@ -37,12 +37,18 @@ pub(super) fn facts(change: &Change, precedents: &Precedents<'_>, evidence: &Evi
                 text: life.text(precedents),
                 score: life.weight(),
                 shown: kind != Kind::Section
+                    && !is_blank(&node.now().1.symbol)
                     && (life.edits >= MIN_EDITS || !life.fixes.is_empty() || !life.reverts.is_empty()),
                 here: None,
                 citations,
             }
         })
         .collect()
+}
+
+/// Whether a node has the name of what nobody can name: `var _ Reader = …` of Go, `const _: () = …` of Rust.
+fn is_blank(symbol: &str) -> bool {
+    symbol.rsplit([':', '.']).next() == Some("_")
 }
 
 struct Life<'a> {

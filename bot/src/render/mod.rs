@@ -23,6 +23,7 @@ pub use sarif::sarif;
 pub use terminal::{Style, terminal, visible, wrap};
 
 use crate::Review;
+use crate::change::MAX_COMMITS;
 use crate::finding::{Fact, FactKind, NodeName};
 
 /// A commit in seven digits.
@@ -44,11 +45,16 @@ pub fn code(text: &str) -> String {
     format!("`{}`", visible(text).replace('`', "'"))
 }
 
-/// "2 files, 3 nodes changed · nothing claimed · 4 facts".
+/// "2 files, 3 nodes changed · nothing claimed · 4 facts", with "5 commits, " before where a change has more than one.
 fn summary(review: &Review) -> String {
     let count = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
     let files = review.change.shown_files().count();
-    let changed = format!("{}, {} changed", count(files, "file"), count(review.change.nodes.len(), "node"));
+    let commits = match review.change.commits {
+        0 | 1 => String::new(),
+        MAX_COMMITS => format!("{MAX_COMMITS} commits or more, "),
+        number => format!("{number} commits, "),
+    };
+    let changed = format!("{commits}{}, {} changed", count(files, "file"), count(review.change.nodes.len(), "node"));
     let claimed = match review.findings.len() {
         0 => "nothing claimed".to_owned(),
         number => format!("{} claimed", count(number, "thing")),

@@ -1,5 +1,7 @@
 //! `precedent lineage`
 
+use std::collections::BTreeSet;
+use std::path::{Component, Path};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -15,7 +17,7 @@ use crate::failure::{Failure, Kind};
 use crate::place::{Place, Settings};
 use crate::screen;
 
-/// Commits that an edit is shown to revert.
+/// Commits that an edit is shown to revert, and names that are proposed.
 const MAX_LISTED: usize = 3;
 
 pub(crate) fn run(settings: &Settings, options: &LineageArguments) -> Result<ExitCode, Failure> {
@@ -25,8 +27,13 @@ pub(crate) fn run(settings: &Settings, options: &LineageArguments) -> Result<Exi
         None => place.repository.head()?,
     };
     let objects = place.repository.objects();
-    let (path, symbol, rows) =
-        place.with_archive(settings, &[tip], |archive, _| trace(archive, &objects, &tip, &options.place))?;
+    let root = place.repository.work_tree();
+    let here = root.as_deref().and_then(|root| from_root(root, &settings.repository, &options.place));
+    let (path, symbol, rows) = place.with_archive(settings, &[tip], |archive, _| {
+        // As Git does, names are read from the folder that one stands in; and from the root, as they are printed.
+        let here = here.as_deref().filter(|typed| names_a_file(archive, typed));
+        trace(archive, &objects, &tip, here.unwrap_or(&options.place))
+    })?;
     if settings.json {
         screen::print(&json_line(&Document {
             path: &path,
@@ -38,6 +45,37 @@ pub(crate) fn run(settings: &Settings, options: &LineageArguments) -> Result<Exi
         screen::print(&shown(&path, symbol.as_deref(), &rows))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What was typed in a folder, as from the root of its work tree; nothing if it leads out of it.
+fn from_root(root: &Path, folder: &Path, typed: &str) -> Option<String> {
+    let folder = folder.canonicalize().ok()?;
+    let mut parts: Vec<&str> = Vec::new();
+    for part in folder.strip_prefix(root).ok()?.components() {
+        let Component::Normal(part) = part else { return None };
+        parts.push(part.to_str()?);
+    }
+    let mut rest = typed;
+    if let Some(inside) = Path::new(typed).strip_prefix(root).ok().and_then(Path::to_str) {
+        (parts, rest) = (Vec::new(), inside);
+    }
+    loop {
+        if let Some(after) = rest.strip_prefix("./") {
+            rest = after;
+        } else if let Some(after) = rest.strip_prefix("../") {
+            parts.pop()?;
+            rest = after;
+        } else {
+            parts.push(rest);
+            return Some(parts.join("/"));
+        }
+    }
+}
+
+/// Whether what was typed is a file that history knows, with or without a node in it.
+fn names_a_file(archive: &Archive, typed: &str) -> bool {
+    let ends = typed.match_indices(['#', ':']).map(|(at, _)| at).chain([typed.len()]);
+    ends.into_iter().any(|end| archive.edits_at(&typed[..end]).next().is_some())
 }
 
 /// The edits of what was typed, newest first.
@@ -57,9 +95,17 @@ fn trace(
     let symbol = node.map(|node| node.symbol);
     if steps.is_empty() {
         let what = symbol.as_ref().map_or(path.clone(), |symbol| format!("{path}#{symbol}"));
-        return Err(Failure::new(Kind::Data, format!("`{what}` has no history as of {}", short(tip))).with_hint(
-            "paths are relative to the root of the repository; name a node as in: src/lib.rs#Parser::next",
-        ));
+        let failure = Failure::new(Kind::Data, format!("`{what}` has no history as of {}", short(tip)));
+        let places = archive.alive(objects, tip)?;
+        let named = places.iter().filter(|place| is_end_of(&place.symbol, typed));
+        let named: BTreeSet<String> = named.map(|place| format!("`{}#{}`", place.path, place.symbol)).collect();
+        return Err(failure.with_hint(match some_of(&named) {
+            Some(named) => format!("there is {named}"),
+            None => {
+                "paths are those of here or of the root of the repository; name a node as in: src/lib.rs#Parser::next"
+                    .to_owned()
+            }
+        }));
     }
     let rows = steps.iter().map(|step| Row::of(archive, step)).collect();
     Ok((path, symbol, rows))
@@ -84,6 +130,9 @@ fn find(archive: &Archive, objects: &Objects, tip: &ObjectId, typed: &str) -> Re
     if let Some((path, symbol)) = indexed.or_else(|| splits().next()) {
         // The newest node of that name; a line tells its namesakes apart.
         let known = archive.known_at(tip).unwrap_or_default();
+        let names =
+            archive.edits_at(path).filter(|edit| known.has(edit.commit)).filter_map(|edit| edit.symbol.as_deref());
+        let symbol = spelt_out(names, symbol)?;
         let is_named = |edit: &&EditRow| known.has(edit.commit) && edit.symbol.as_deref() == Some(symbol);
         let kind = archive.edits_at(path).rev().find(is_named).and_then(|edit| edit.kind.clone());
         let node = Node { symbol: symbol.to_owned(), kind: kind.unwrap_or_else(|| "".into()), text: None };
@@ -106,6 +155,38 @@ fn find(archive: &Archive, objects: &Objects, tip: &ObjectId, typed: &str) -> Re
         None => Err(Failure::new(Kind::Data, format!("no node stands at `{typed}` as of {}", short(tip))).with_hint(
             "the line may be blank, or the file not indexed; see the file itself with: precedent lineage PATH",
         )),
+    }
+}
+
+/// The one name that was meant: itself, or the only one that ends in it.
+fn spelt_out<'a>(names: impl Iterator<Item = &'a str>, typed: &'a str) -> Result<&'a str, Failure> {
+    let found: BTreeSet<&str> = names.filter(|name| is_end_of(name, typed)).collect();
+    if found.contains(typed) {
+        return Ok(typed);
+    }
+    match (found.len(), found.first()) {
+        (0, _) | (_, None) => Ok(typed),
+        (1, Some(only)) => Ok(only),
+        (number, _) => {
+            let named: BTreeSet<String> = found.iter().map(|name| format!("`{name}`")).collect();
+            let failure = Failure::new(Kind::Data, format!("`{typed}` may be any of {number} nodes there"));
+            Err(failure.with_hint(format!("name one in full: {}", some_of(&named).unwrap_or_default())))
+        }
+    }
+}
+
+/// Whether a symbol is what was typed, or ends in it as `Parser::next` does in `next`.
+fn is_end_of(symbol: &str, typed: &str) -> bool {
+    let before = symbol.strip_suffix(typed).filter(|_| !typed.is_empty());
+    before.is_some_and(|before| before.is_empty() || before.ends_with([':', '.', '#', '/']))
+}
+
+/// The first few of some names.
+fn some_of(names: &BTreeSet<String>) -> Option<String> {
+    let shown: Vec<String> = names.iter().take(MAX_LISTED).map(|name| visible(name)).collect();
+    match names.len().saturating_sub(MAX_LISTED) {
+        0 => (!shown.is_empty()).then(|| shown.join(", ")),
+        more => Some(format!("{} and {more} more", shown.join(", "))),
     }
 }
 

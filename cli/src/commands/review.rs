@@ -66,7 +66,20 @@ pub(crate) fn run(settings: &Settings, options: &ReviewArguments) -> Result<Exit
     };
     speaker.guard(&review, &text)?;
     deliver(options, &text)?;
+    if options.range.is_none() && review.change.base == head {
+        nothing_new(&place);
+    }
     Ok(verdict(options, &review))
+}
+
+/// Says what to do where a head has nothing that the default branch lacks, which is what is reviewed if nothing is named.
+fn nothing_new(place: &Place) {
+    let Some((branch, _)) = place.repository.default_branch() else { return };
+    screen::tell(&format!("note: HEAD has nothing that {branch} lacks, so there was nothing to review"));
+    screen::tell("  its last change:           precedent review HEAD~1..HEAD");
+    if place.repository.work_tree().is_some() {
+        screen::tell("  what is not committed yet: precedent review HEAD..$(git stash create)");
+    }
 }
 
 /// The lines that the citations of a review are of, by what they are called once its head is called `head`.

@@ -253,6 +253,21 @@ impl Repository {
             .map_err(|error| HistoryError::read(format!("the history between {one} and {two}"), error))?;
         base.map(|id| from_gix(&id.detach())).ok_or(HistoryError::Unrelated { one, two })
     }
+
+    /// How many commits lead to `head` that do not lead to `base`, `most` at the most.
+    ///
+    /// # Errors
+    /// History that cannot be read.
+    pub fn count_between(&self, base: &ObjectId, head: &ObjectId, most: usize) -> Result<usize, HistoryError> {
+        let repo = self.inner.to_thread_local();
+        let what = || format!("the history of {head}");
+        let walk = repo.rev_walk([to_gix(head)]).with_hidden([to_gix(base)]).all();
+        let mut walk = walk.map_err(|error| HistoryError::read(what(), error))?.take(most);
+        walk.try_fold(0, |count, commit| match commit {
+            Ok(_) => Ok(count + 1),
+            Err(error) => Err(HistoryError::read(what(), error)),
+        })
+    }
 }
 
 /// By the settings that Git makes of it, or by the mark that it puts beside packs of such a clone, where those are gone.
