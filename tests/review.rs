@@ -116,7 +116,9 @@ fn the_contract_of_the_json_holds_and_every_citation_resolves() {
         for name in ["node", "about"] {
             assert!(fact[name]["path"].is_string() && fact[name]["symbol"].is_string());
         }
-        assert!(fact["text"].is_string() && fact["score"].is_number() && fact["shown"].is_boolean());
+        assert!(fact["text"].is_string() && fact["score"].is_number());
+        let [passes, shown] = ["passes", "shown"].map(|key| fact[key].as_bool().expect("a flag"));
+        assert!(passes || !shown, "only what passes is open: {fact}");
     }
     let findings = review["findings"].as_array().expect("findings");
     assert_eq!(findings.len(), 1);
@@ -440,6 +442,29 @@ fn checks_made_of_facts_speak_when_they_are_asked_to() {
         assert_eq!(!findings.is_empty(), is_said, "{check}: {findings:?}");
         assert!(findings.iter().all(|finding| finding["check"] == check), "{check}: {findings:?}");
     }
+}
+
+/// A near-copy is told below the fold, and what a check says of it does not hang on that.
+#[test]
+fn a_near_copy_is_folded_wherever_it_is_told() {
+    let fixture = Fixture::new("review");
+    fixture.git(&["switch", "--quiet", "topic"]);
+    let copy = fixture.git(&["show", "main:src/retry.rs"]).replace("backoff", "pause");
+    fixture.commit("tools/pause.rs", &copy, "pause before the next one");
+    let review = fixture.json(&["review", "main..topic", "--json"]);
+    let fact = review["briefing"].as_array().expect("facts").iter().find(|fact| fact["kind"] == "copy");
+    let fact = fact.expect("a near-copy");
+    assert_eq!((&fact["passes"], &fact["shown"]), (&true.into(), &false.into()), "{fact}");
+    let told = fact["text"].as_str().expect("text");
+    let terminal = fixture.run(&["review", "main..topic"]).stdout;
+    assert!(!terminal.contains("by the tokens of both"), "{terminal}");
+    let markdown = fixture.run(&["review", "main..topic", "--format", "markdown"]).stdout;
+    let html = fixture.run(&["review", "main..topic", "--format", "html"]).stdout;
+    let (open, folded) = markdown.split_once("<details>").expect("a fold");
+    assert!(!open.contains(told) && folded.contains(told), "{markdown}");
+    let (before, _) = html.split_once("by the tokens of both").expect("the near-copy");
+    let (before, _) = before.rsplit_once("<dl>").expect("a list");
+    assert!(before.ends_with(" more</summary>\n"), "{html}");
 }
 
 #[test]

@@ -118,7 +118,9 @@ pub struct Fact {
     pub text: String,
     /// How much a reviewer would learn, higher first; comparable within a kind.
     pub score: f64,
-    /// Whether people see it, or only programs.
+    /// Whether it meets the rules of its kind. Checks claim from such facts alone, and the briefing opens some of them.
+    pub passes: bool,
+    /// Whether people see it at once; the others are folded.
     pub shown: bool,
     /// For a companion: whether this change touches it too.
     #[serde(skip_serializing_if = "Option::is_none")]

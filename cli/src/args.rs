@@ -252,7 +252,7 @@ pub(crate) enum EvalTask {
     Questions,
     /// How often what the checks say was judged to be right
     Checks,
-    /// The near-copies that reviews of the last `--queries` steps would have shown, for readers to judge; one a line, as JSON
+    /// The near-copies of the last `--queries` steps that meet all rules, for readers to judge; one a line, as JSON
     Copies,
 }
 

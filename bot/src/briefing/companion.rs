@@ -49,7 +49,7 @@ pub(super) fn facts(change: &Change, precedents: &Precedents<'_>, evidence: &Evi
     facts.sort_by(|one, two| two.1.total_cmp(&one.1).then_with(|| one.0.about.cmp(&two.0.about)));
     let mut told: HashSet<NodeName> = HashSet::new();
     for (fact, _) in &mut facts {
-        fact.shown = fact.shown && told.insert(fact.node.clone());
+        fact.passes = fact.passes && told.insert(fact.node.clone());
     }
     facts.into_iter().map(|(fact, _)| fact).collect()
 }
@@ -268,7 +268,8 @@ impl<'a> Found<'a> {
                 node,
                 about: about.clone(),
                 score,
-                shown: !is_here && share >= least && count >= MIN_SHOWN_TOGETHER,
+                passes: !is_here && share >= least && count >= MIN_SHOWN_TOGETHER,
+                shown: false,
                 here: Some(is_here),
                 citations: vec![citation],
             };

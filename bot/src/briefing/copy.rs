@@ -1,4 +1,5 @@
-//! Copy: existing code that a new or edited node is nearly the same as.
+//! Copy: existing code that a new or edited node is nearly the same as. Folded, however alike the two are: of what was judged,
+//! less than half was useful.
 
 use std::cell::LazyCell;
 use std::collections::{BTreeMap, HashSet};
@@ -15,11 +16,11 @@ use crate::finding::{Fact, FactKind, NodeName};
 use crate::precedent::{Neighbour, Precedents};
 use crate::render::code;
 
-/// Shared tokens from which a candidate is listed, and from which people see one of the same name. Who takes a function to
+/// Shared tokens from which a candidate is listed, and from which one of the same name is taken for a copy. Who takes a function to
 /// another file under its name has copied it, and may go on to change it there.
 const MIN_LISTED_OVERLAP: f32 = 0.6;
-const MIN_SHOWN_OVERLAP: f32 = 0.85;
-/// From this overlap on two functions are the same but for a word or two, and people see it whatever their names are. Another
+const MIN_COPIED_OVERLAP: f32 = 0.85;
+/// From this overlap on two functions are the same but for a word or two, and one is a copy whatever their names are. Another
 /// name says that something else is meant, and what is less alike is mostly so by form: 8 of 25 that were judged were useful.
 const SAME_OVERLAP: f32 = 0.95;
 /// From this overlap on a candidate is of the same pattern. One more of a pattern that stands there several times, as
@@ -145,7 +146,7 @@ pub(super) fn facts(change: &Change, precedents: &Precedents<'_>, evidence: &Evi
 }
 
 /// Whether a near-copy of a node may be worth a look, wherever it stands.
-pub(crate) fn may_be_shown(node: &ChangedNode) -> bool {
+pub(crate) fn may_pass(node: &ChangedNode) -> bool {
     let Some((path, piece)) = &node.after else { return false };
     // The same resemblance before this change is no news, and tests, examples and benchmarks repeat each other so that each
     // can be read alone.
@@ -186,7 +187,7 @@ fn is_comment(line: &str) -> bool {
 
 /// Whether a function is so like another, of the same name or not, that it was copied and not only formed alike.
 fn is_like(is_namesake: bool, overlap: f32) -> bool {
-    overlap >= if is_namesake { MIN_SHOWN_OVERLAP } else { SAME_OVERLAP }
+    overlap >= if is_namesake { MIN_COPIED_OVERLAP } else { SAME_OVERLAP }
 }
 
 /// Whether a copy of so many lines, so like the other, is worth a look.
@@ -208,7 +209,7 @@ pub(crate) fn of(change: &Change, neighbours: &[Vec<Neighbour>], evidence: &Evid
             continue;
         }
         let is_pattern = neighbours.iter().filter(|near| near.overlap >= PATTERN_OVERLAP).count() > 1;
-        let is_worth_a_look = may_be_shown(node) && !is_pattern;
+        let is_worth_a_look = may_pass(node) && !is_pattern;
         let lines = if is_worth_a_look { own_lines(node) } else { 0 };
         for (at, near) in neighbours.iter().filter(|near| near.overlap >= MIN_LISTED_OVERLAP).enumerate() {
             let place = &near.place;
@@ -232,7 +233,7 @@ pub(crate) fn of(change: &Change, neighbours: &[Vec<Neighbour>], evidence: &Evid
                 about: NodeName { path: path.to_string(), symbol: piece.symbol.clone() },
                 text: format!("{:.0} % like {}, by the tokens of both", near.overlap * 100.0, code(&place.symbol)),
                 score: f64::from(near.overlap),
-                shown: at == 0
+                passes: at == 0
                     && is_worth_a_look
                     && !is_boilerplate
                     && !is_form
@@ -246,6 +247,7 @@ pub(crate) fn of(change: &Change, neighbours: &[Vec<Neighbour>], evidence: &Evid
                     && !is_leaving(&place.path)
                     && is_long(lines, near.overlap)
                     && !are_in_twins(files.iter().map(|(path, _)| path.as_str()), path, &place.path),
+                shown: false,
                 here: None,
                 citations: vec![citation],
             };
@@ -256,11 +258,11 @@ pub(crate) fn of(change: &Change, neighbours: &[Vec<Neighbour>], evidence: &Evid
     facts
 }
 
-/// Leaves one copy open of those that a change takes from one folder to another, and counts the others there: they are of one
+/// Keeps one copy of those that a change takes from one folder to another, and counts the others there: they are of one
 /// cause and ask one question.
 fn fold(facts: &mut [(usize, Fact)]) {
     let mut groups: BTreeMap<(String, String), Vec<&mut Fact>> = BTreeMap::new();
-    for (_, fact) in facts.iter_mut().filter(|(_, fact)| fact.shown) {
+    for (_, fact) in facts.iter_mut().filter(|(_, fact)| fact.passes) {
         let folders = (parts(&fact.about.path).0.to_owned(), parts(&fact.node.path).0.to_owned());
         groups.entry(folders).or_default().push(fact);
     }
@@ -270,7 +272,7 @@ fn fold(facts: &mut [(usize, Fact)]) {
         let folder = |path: &str| code(if path.is_empty() { "." } else { path });
         let (count, are) = (others.len(), if others.len() == 1 { "is" } else { "are" });
         best.text += &format!("; {count} more of {} {are} like what stands in {}", folder(&here), folder(&there));
-        others.iter_mut().for_each(|fact| fact.shown = false);
+        others.iter_mut().for_each(|fact| fact.passes = false);
     }
 }
 
@@ -367,7 +369,8 @@ mod tests {
             about: name(about),
             text: "alike".to_owned(),
             score,
-            shown: true,
+            passes: true,
+            shown: false,
             here: None,
             citations: Vec::new(),
         };
@@ -379,15 +382,15 @@ mod tests {
         let mut facts =
             [copy("a/one.rs", "b/x.rs", 0.9), copy("a/two.rs", "b/y.rs", 0.95), copy("a/c/one.rs", "b/x.rs", 0.9)];
         fold(&mut facts);
-        let told: Vec<(bool, &str)> = facts.iter().map(|(_, fact)| (fact.shown, fact.text.as_str())).collect();
+        let told: Vec<(bool, &str)> = facts.iter().map(|(_, fact)| (fact.passes, fact.text.as_str())).collect();
         assert_eq!(
             told,
             [(false, "alike"), (true, "alike; 1 more of `a` is like what stands in `b`"), (true, "alike")]
         );
         let mut facts = [copy("one.rs", "b/x.rs", 0.9), copy("two.rs", "b/y.rs", 0.9), copy("z.rs", "b/z.rs", 0.9)];
-        facts[2].1.shown = false;
+        facts[2].1.passes = false;
         fold(&mut facts);
-        let told: Vec<(bool, &str)> = facts.iter().map(|(_, fact)| (fact.shown, fact.text.as_str())).collect();
+        let told: Vec<(bool, &str)> = facts.iter().map(|(_, fact)| (fact.passes, fact.text.as_str())).collect();
         assert_eq!(
             told,
             [(true, "alike; 1 more of `.` is like what stands in `b`"), (false, "alike"), (false, "alike")]

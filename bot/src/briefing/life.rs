@@ -36,9 +36,10 @@ pub(super) fn facts(change: &Change, precedents: &Precedents<'_>, evidence: &Evi
                 about: node.name(),
                 text: life.text(precedents),
                 score: life.weight(),
-                shown: kind != Kind::Section
+                passes: kind != Kind::Section
                     && !is_blank(&node.now().1.symbol)
                     && (life.edits >= MIN_EDITS || !life.fixes.is_empty() || !life.reverts.is_empty()),
+                shown: false,
                 here: None,
                 citations,
             }

@@ -24,7 +24,6 @@ use crate::precedent::Precedents;
 
 /// Lines open at the most, by kind: a dozen in all, the rest folded.
 const MAX_COMPANIONS: usize = 5;
-pub(crate) const MAX_COPIES: usize = 3;
 const MAX_LIVES: usize = 4;
 const MAX_RETURNS: usize = 3;
 const MAX_TESTS: usize = 2;
@@ -37,7 +36,8 @@ type Kind = fn(&Change, &Precedents<'_>, &Evidence<'_>) -> Vec<Fact>;
 /// All kinds.
 const KINDS: [Kind; 5] = [life::facts, returns::facts, companion::facts, copy::facts, review::facts];
 
-/// Every candidate fact, best first within a kind; `shown` says which people see.
+/// Every candidate fact, best first within a kind; `passes` says which meet the rules of their kind, and `shown` which of those
+/// are open.
 pub fn facts(change: &Change, precedents: &Precedents<'_>, evidence: &Evidence<'_>) -> Vec<Fact> {
     let mut all = Vec::new();
     for kind in KINDS {
@@ -47,18 +47,19 @@ pub fn facts(change: &Change, precedents: &Precedents<'_>, evidence: &Evidence<'
         });
         all.extend(facts);
     }
-    cap(&mut all);
+    open(&mut all);
     all.sort_by_key(|fact| fact.kind);
     all
 }
 
-/// Keeps the best few of each kind open, so that the common kinds do not crowd out the rare ones.
-fn cap(facts: &mut [Fact]) {
+/// Opens the best few of each kind, so that the common kinds do not crowd out the rare ones.
+fn open(facts: &mut [Fact]) {
     let mut open: HashMap<FactKind, usize> = HashMap::new();
-    for fact in facts.iter_mut().filter(|fact| fact.shown) {
+    for fact in facts.iter_mut().filter(|fact| fact.passes) {
         let limit = match fact.kind {
             FactKind::Companion => MAX_COMPANIONS,
-            FactKind::Copy => MAX_COPIES,
+            // Less than half of those that were judged were useful.
+            FactKind::Copy => 0,
             FactKind::Life => MAX_LIVES,
             FactKind::Return | FactKind::Undo => MAX_RETURNS,
             FactKind::Test => MAX_TESTS,
@@ -90,7 +91,8 @@ mod tests {
             about: node.clone(),
             text: String::new(),
             score: 0.0,
-            shown: true,
+            passes: true,
+            shown: false,
             here: None,
             citations: Vec::new(),
         };
@@ -99,7 +101,7 @@ mod tests {
 
     fn open(kinds: &[(FactKind, usize)]) -> Vec<FactKind> {
         let mut facts = facts(kinds);
-        cap(&mut facts);
+        super::open(&mut facts);
         facts.into_iter().filter(|fact| fact.shown).map(|fact| fact.kind).collect()
     }
 
@@ -110,11 +112,24 @@ mod tests {
     }
 
     #[test]
+    fn only_what_passes_is_opened() {
+        let mut facts = facts(&[(FactKind::Life, 3)]);
+        facts[0].passes = false;
+        super::open(&mut facts);
+        assert_eq!(facts.iter().map(|fact| fact.shown).collect::<Vec<bool>>(), [false, true, true]);
+    }
+
+    #[test]
+    fn near_copies_are_folded() {
+        assert_eq!(open(&[(FactKind::Copy, 1)]), []);
+    }
+
+    #[test]
     fn of_more_than_a_dozen_the_rare_kinds_stay() {
         use FactKind::{Companion, Copy, Life, Return, Review, Test};
         let open = open(&[(Life, 9), (Test, 9), (Copy, 9), (Companion, 9), (Review, 9), (Return, 9)]);
         assert_eq!(open.len(), MAX_OPEN);
-        for (kind, count) in [(Return, 3), (Review, 2), (Companion, 5), (Copy, 2), (Test, 0), (Life, 0)] {
+        for (kind, count) in [(Return, 3), (Review, 2), (Companion, 5), (Copy, 0), (Test, 2), (Life, 0)] {
             assert_eq!(open.iter().filter(|open| **open == kind).count(), count, "{kind:?}");
         }
     }

@@ -104,7 +104,8 @@ fn comes_back(
             subject(&cause.message)
         ),
         score: 1.0 + f64::from(lines).ln() + if repair(cause).is_some() { 2.0 } else { 0.0 },
-        shown: true,
+        passes: true,
+        shown: false,
         here: None,
         citations: vec![citation],
     })
@@ -190,7 +191,8 @@ fn fix_undone(
             subject(&commit.message)
         ),
         score: 2.0,
-        shown: true,
+        passes: true,
+        shown: false,
         here: None,
         citations: vec![citation],
     })

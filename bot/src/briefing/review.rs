@@ -43,7 +43,8 @@ pub(super) fn facts(change: &Change, precedents: &Precedents<'_>, evidence: &Evi
                 about: node.name(),
                 text: text(row, is_here),
                 score: f64::from(cosine) + if is_here { 1.0 } else { 0.0 },
-                shown: (is_here || cosine >= MIN_SHOWN) && node.now().1.kind != Kind::Section,
+                passes: (is_here || cosine >= MIN_SHOWN) && node.now().1.kind != Kind::Section,
+                shown: false,
                 here: None,
                 citations: vec![citation],
             });

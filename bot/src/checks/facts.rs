@@ -14,14 +14,14 @@ const CHECKS: [(&str, FactKind); 4] = [
     ("undoes-a-fix", FactKind::Undo),
 ];
 
-/// Facts that would be claimed, at the most; the briefing has them all.
-const MAX_CLAIMS: usize = 3;
+/// Facts of a kind that would be claimed, at the most; the briefing has them all.
+pub(crate) const MAX_CLAIMS: usize = 3;
 
-/// One claim for each fact that is shown to people and not heeded by the change.
+/// One claim for each fact that meets the rules of its kind and is not heeded by the change, whether it is open or folded.
 pub(super) fn findings(scene: &Scene<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
     for (check, kind) in CHECKS {
-        let of_kind = scene.facts.iter().filter(|fact| fact.shown && fact.here != Some(true) && fact.kind == kind);
+        let of_kind = scene.facts.iter().filter(|fact| fact.passes && fact.here != Some(true) && fact.kind == kind);
         found.extend(of_kind.filter_map(|fact| finding(scene, check, fact)).take(MAX_CLAIMS));
     }
     found

@@ -36,6 +36,7 @@ use crate::finding::{Fact, Finding, Side};
 use crate::outcomes::Standing;
 use crate::precedent::Precedents;
 use elsewhere::Spoken;
+pub(crate) use facts::MAX_CLAIMS;
 use tree::Tree;
 
 /// What a check may look at.
@@ -112,7 +113,7 @@ const CHECKS: [(&[&str], Check); 9] = [
 ];
 
 /// What makes the claims; changes whenever a check's rules do.
-pub const FINGERPRINT: &str = "checks-4";
+pub const FINGERPRINT: &str = "checks-5";
 
 /// The names that claims are made under.
 pub const NAMES: [&str; 10] = [

@@ -1,4 +1,4 @@
-//! Copies: the near-copies that past steps would have been told of, for readers to judge.
+//! Copies: the near-copies of past steps that meet all rules, for readers to judge.
 //!
 //! A step is asked about as a review of it would be: what is near is looked for among what its base holds, and nothing that
 //! came later is shown, though the index may hold it.
@@ -11,13 +11,14 @@ use precedent_pipeline::search::VectorIndex;
 use precedent_pipeline::shard::ObjectId;
 use serde::Serialize;
 
-use crate::briefing::{MAX_COPIES, copy};
+use crate::briefing::copy;
 use crate::change::Change;
+use crate::checks::MAX_CLAIMS;
 use crate::evidence::Evidence;
 use crate::finding::NodeName;
 use crate::precedent::{neighbours, wants};
 
-/// A near-copy that a briefing would have shown.
+/// A near-copy that *duplicate* would claim.
 #[derive(Debug, Clone, Serialize)]
 pub struct NearCopy {
     /// The commit of the step.
@@ -72,7 +73,7 @@ pub fn near_copies(
         };
         step = number;
         let change = Change::between(repository, *base, head.id)?;
-        let wants = wants(&change, |at| copy::may_be_shown(&change.nodes[at]));
+        let wants = wants(&change, |at| copy::may_pass(&change.nodes[at]));
         if wants.iter().all(Option::is_none) {
             continue;
         }
@@ -80,9 +81,9 @@ pub fn near_copies(
         let places = archive.alive(&objects, base)?;
         let near = neighbours(archive, &index, embedder, &change, &wants, &places)?;
         let mut facts = copy::of(&change, &near, &evidence);
-        facts.retain(|(_, fact)| fact.shown);
+        facts.retain(|(_, fact)| fact.passes);
         facts.sort_by(|(_, one), (_, two)| two.score.total_cmp(&one.score).then_with(|| one.about.cmp(&two.about)));
-        for (number, fact) in facts.into_iter().take(MAX_COPIES) {
+        for (number, fact) in facts.into_iter().take(MAX_CLAIMS) {
             let Some(citation) = fact.citations.first() else { continue };
             // Two nodes of a file may share a symbol.
             let Some((_, piece)) = &change.nodes[number].after else { continue };
