@@ -1,22 +1,10 @@
 //! Figures: ranks to MRR and recall, a step at a time, with intervals. Pure.
 
+use precedent_pipeline::eval::Figure;
 use serde::Serialize;
 
-/// Samples of the bootstrap.
-const SAMPLES: usize = 1_000;
 /// Ranks that count as found.
 const DEPTH: f64 = 10.0;
-
-/// A mean over steps, with the 95 % interval of the percentile bootstrap over 1,000 samples (Efron, 1979).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
-pub struct Figure {
-    /// The mean.
-    pub value: f64,
-    /// The lower end of the interval.
-    pub low: f64,
-    /// The upper end.
-    pub high: f64,
-}
 
 /// How well hidden members were found, from 0 to 1.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
@@ -49,30 +37,7 @@ impl Scores {
     }
 
     pub(super) fn figures(&self) -> Figures {
-        Figures { mrr: Figure::of(&self.reciprocal), recall: Figure::of(&self.found) }
-    }
-}
-
-impl Figure {
-    fn of(values: &[f64]) -> Figure {
-        if values.is_empty() {
-            return Figure::default();
-        }
-        let count = values.len() as f64;
-        let mut state = 0u64;
-        // SplitMix64 (Steele, Lea and Flood, 2014).
-        let mut draw = || {
-            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            let mut mixed = state;
-            mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            ((u128::from(mixed ^ (mixed >> 31)) * values.len() as u128) >> 64) as usize
-        };
-        let mut means: Vec<f64> =
-            (0..SAMPLES).map(|_| (0..values.len()).map(|_| values[draw()]).sum::<f64>() / count).collect();
-        means.sort_unstable_by(f64::total_cmp);
-        let at = |share: f64| means[(share * (SAMPLES - 1) as f64).round() as usize];
-        Figure { value: values.iter().sum::<f64>() / count, low: at(0.025), high: at(0.975) }
+        Figures { mrr: Figure::of(&self.reciprocal, 0), recall: Figure::of(&self.found, 0) }
     }
 }
 

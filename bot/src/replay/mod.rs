@@ -27,8 +27,9 @@ use crate::companions::texts::AllTexts;
 use crate::outcomes::Claim;
 
 pub use copies::{Looked, NearCopy, near_copies};
-pub use figures::{Figure, Figures};
+pub use figures::Figures;
 pub use outcome::Outcome;
+pub use precedent_pipeline::eval::Figure;
 pub use upkeep::{CaughtUp, Limits, REACH, catch_up, new_steps};
 
 use claims::claims;

@@ -7,7 +7,7 @@ pub(super) const DEPTH: usize = 10;
 /// Samples of the bootstrap.
 const SAMPLES: usize = 1_000;
 
-/// A mean over the queries, with the 95 % interval of the percentile bootstrap over 1,000 samples (Efron, 1979).
+/// A mean over queries or steps, with the 95 % interval of the percentile bootstrap over 1,000 samples (Efron, 1979).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Figure {
     /// The mean.
@@ -101,7 +101,8 @@ impl Gains {
 }
 
 impl Figure {
-    fn of(values: &[f64], seed: u64) -> Figure {
+    /// Over all values; the seed decides what the bootstrap draws.
+    pub fn of(values: &[f64], seed: u64) -> Figure {
         if values.is_empty() {
             return Figure::default();
         }

@@ -7,7 +7,7 @@ use super::extent::{Lines, NumberedLine, dedent};
 use super::headings::{Heading, Titles, breaks, is_blank};
 use super::languages::{Format, Style};
 use super::split::emit;
-use super::window::{Stretch, unchanged};
+use super::stretches::{Stretch, unchanged};
 use super::{Cut, Kind, Node};
 
 /// What joins the names of nested headings.

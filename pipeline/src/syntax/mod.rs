@@ -28,6 +28,7 @@ mod prose;
 mod rules;
 mod similarity;
 mod split;
+mod stretches;
 mod window;
 
 pub use anatomy::{Anatomy, DocLine, Documented, anatomy, documented};

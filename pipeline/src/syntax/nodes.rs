@@ -9,7 +9,8 @@ use super::extent::{Lines, NumberedLine, dedent, gaps, paragraphs, widen};
 use super::items::{Item, find};
 use super::languages::{Grammar, Shape};
 use super::split::emit;
-use super::window::{Outline, PlacedNode, Stretch, find_from};
+use super::stretches::Stretch;
+use super::window::{Outline, PlacedNode, find_from};
 use super::{Cut, Kind, Node, Reading};
 
 /// A symbol that is longer is not extended by the names of what stands inside it.
