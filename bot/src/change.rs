@@ -12,6 +12,7 @@ use precedent_pipeline::history::{AttributeRules, Entry, Objects, Repository};
 use precedent_pipeline::lineage::{self, FileNodes, Placed};
 use precedent_pipeline::shard::{Change as Kind, ChunkId, ObjectId};
 use precedent_pipeline::syntax::{Bag, Language, Skip};
+use rayon::prelude::*;
 use rustc_hash::FxHashSet;
 
 use crate::diff::{FileDiff, tree};
@@ -199,10 +200,11 @@ impl Change {
     pub fn with_nodes(self) -> Change {
         let cut = |file: &ChangedFile| {
             let language = file.language.ok()?;
-            let (old, new) = (Chunker::chunk_text(language, &file.before), Chunker::chunk_text(language, &file.after));
+            let chunk = |text: &str| Chunker::chunk_text(language, text);
+            let (old, new) = rayon::join(|| chunk(&file.before), || chunk(&file.after));
             Some((file.path.clone(), language, old, new))
         };
-        let nodes = changed_nodes(self.files.iter().filter_map(cut).collect());
+        let nodes = changed_nodes(self.files.par_iter().filter_map(cut).collect());
         Change { nodes, ..self }
     }
 
@@ -284,12 +286,9 @@ fn changed_nodes(sides: Vec<Side>) -> Vec<ChangedNode> {
         .zip(&nodes)
         .map(|((path, ..), (before, after))| FileNodes { path: path.clone(), before: vec![before], after })
         .collect();
-    let mut bags: HashMap<ChunkId, Bag> = HashMap::new();
-    for (_, _, before, after) in &sides {
-        for piece in before.iter().chain(after) {
-            bags.entry(piece.chunk).or_insert_with(|| Bag::of(&piece.text));
-        }
-    }
+    let pieces = sides.iter().flat_map(|(_, _, before, after)| before.iter().chain(after));
+    let texts: HashMap<ChunkId, &str> = pieces.map(|piece| (piece.chunk, piece.text.as_str())).collect();
+    let bags: HashMap<ChunkId, Bag> = texts.into_par_iter().map(|(chunk, text)| (chunk, Bag::of(text))).collect();
     let edits = lineage::edits(&files, &bags);
     let by_path: HashMap<&str, &Side> = sides.iter().map(|side| (&*side.0, side)).collect();
     let find = |path: &Arc<str>, node: &Placed, old: bool| -> (Arc<str>, Piece) {

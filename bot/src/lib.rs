@@ -32,6 +32,8 @@ pub mod replay;
 pub mod sanitise;
 pub mod voice;
 
+use std::cell::{Cell, OnceCell};
+use std::thread;
 use std::time::Instant;
 
 use precedent_model::Embedder;
@@ -87,6 +89,18 @@ impl Review {
     }
 }
 
+/// The facts about a change whose citations hold, and how many others there are.
+fn briefed(
+    repository: &Repository,
+    archive: &Archive,
+    change: &Change,
+    precedents: &Precedents<'_>,
+) -> (Vec<Fact>, usize) {
+    let objects = repository.objects();
+    let evidence = Evidence::new(&objects, archive);
+    finding::verified(briefing::facts(change, precedents, &evidence), |citation| evidence.holds(citation))
+}
+
 /// Reviews a change against what is known at its base.
 ///
 /// # Errors
@@ -129,22 +143,35 @@ pub fn review_with(
     if unexamined > 0 {
         skipped.push(Left { what: format!("the past of {unexamined} nodes"), why: "the change is very large".into() });
     }
-    let evidence = Evidence::new(&objects, archive);
-    let holds = |citation: &Citation| evidence.holds(citation);
-    let (briefing, unverified_facts) = finding::verified(briefing::facts(&change, &precedents, &evidence), holds);
-    let timelines = briefing::timelines(&change, &precedents, &briefing);
     let config = config::Config::at(&objects, &change.base).unwrap_or_else(|why| {
         skipped.push(Left { what: "the configuration".into(), why });
         config::Config::default()
     });
     let max_findings = config.max_findings();
-    let library = Library::default();
-    let tree = Tree::of(Some(repository), &objects, &library, &change.head);
-    let scene = Scene::new(&change, &objects, &tree, Some(Past { precedents: &precedents, evidence: &evidence }))
-        .with_facts(&briefing);
     let outcomes = Outcomes::of(archive.store()).as_of(archive, &precedents.known);
-    let claims = checks::findings(&scene, &config, |check| outcomes.standing(check));
-    let (mut findings, unverified_claims) = finding::verified(claims, holds);
+    let evidence = Evidence::new(&objects, archive);
+    let holds = |citation: &Citation| evidence.holds(citation);
+    let told = OnceCell::new();
+    let (mut findings, unverified_claims) = thread::scope(|scope| {
+        // Beside it, the checks look for claims, few of which need facts.
+        let briefing = Cell::new(Some(scope.spawn(|| briefed(repository, archive, &change, &precedents))));
+        let told = || -> &(Vec<Fact>, usize) {
+            told.get_or_init(|| {
+                let briefing = briefing.take().expect("because it is waited for once");
+                briefing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            })
+        };
+        let facts = || told().0.as_slice();
+        let library = Library::default();
+        let tree = Tree::of(Some(repository), &objects, &library, &change.head);
+        let past = Past { precedents: &precedents, evidence: &evidence };
+        let scene = Scene::new(&change, &objects, &tree, Some(past)).with_facts(&facts);
+        let claims = checks::findings(&scene, &config, |check| outcomes.standing(check));
+        told();
+        finding::verified(claims, holds)
+    });
+    let (briefing, unverified_facts) = told.into_inner().expect("because it was waited for");
+    let timelines = briefing::timelines(&change, &precedents, &briefing);
     let mut account = None;
     if let Some(voice) = voice {
         let material = Material {

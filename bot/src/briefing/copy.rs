@@ -2,7 +2,7 @@
 //! less than half was useful.
 
 use std::cell::LazyCell;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use precedent_pipeline::lineage::last_name;
 use precedent_pipeline::search::stands_apart;
@@ -198,13 +198,15 @@ fn is_long(lines: usize, overlap: f32) -> bool {
 /// The same from the neighbours of each changed node, each with the number of its node in the change.
 pub(crate) fn of(change: &Change, neighbours: &[Vec<Neighbour>], evidence: &Evidence<'_>) -> Vec<(usize, Fact)> {
     let mut facts = Vec::new();
+    // Of each large file with a node that has neighbours.
+    let mut pieces: HashMap<&str, Vec<Piece>> = HashMap::new();
     // Read where a copy meets all other rules, which is rare.
     let files = LazyCell::new(|| evidence.objects().files(&change.head).unwrap_or_default());
     for (number, (node, neighbours)) in change.nodes.iter().zip(neighbours).enumerate() {
         let Some((path, piece)) = &node.after else { continue };
         if !neighbours.is_empty()
             && let Some(file) = change.file(path).filter(|file| file.after.len() > MAX_NODE_BYTES)
-            && is_part(piece, &Chunker::chunk_text(node.language, &file.after))
+            && is_part(piece, pieces.entry(path).or_insert_with(|| Chunker::chunk_text(node.language, &file.after)))
         {
             continue;
         }

@@ -1,9 +1,11 @@
 //! Return: a text that was removed before comes back; a line that a fix added goes away.
 
+use std::cell::LazyCell;
 use std::collections::{HashMap, HashSet};
 
 use precedent_pipeline::shard::{Change as Edit, EditRow};
 use precedent_pipeline::syntax::{Bag, Kind, similarity};
+use rustc_hash::FxHashMap;
 
 use super::life::{Repair, repair};
 use crate::change::{Change, ChangedNode};
@@ -26,20 +28,51 @@ const MAX_FIXES: usize = 12;
 /// What comes back, and what a fix added and goes away.
 pub(super) fn facts(change: &Change, precedents: &Precedents<'_>, evidence: &Evidence<'_>) -> Vec<Fact> {
     let numbers = &precedents.numbers;
-    let is_known = |edit: &EditRow| precedents.known.has(edit.commit);
-    let mut facts = Vec::new();
     let nodes = change.nodes.iter().zip(&precedents.traces).zip(&precedents.examined);
-    for ((node, trace), _) in nodes.filter(|(_, examined)| **examined) {
-        if matches!(node.now().1.kind, Kind::Run | Kind::Section) {
-            continue;
-        }
-        let text = node.after.as_ref().and_then(|(_, piece)| numbers.get(&piece.chunk).copied());
-        if let Some(text) = text.filter(|_| is_edited(node)) {
-            facts.extend(comes_back(node, trace, text, precedents, evidence, &is_known));
-        }
-    }
+    let brought: Vec<(&ChangedNode, &[&EditRow], u32)> = nodes
+        .filter(|((node, _), examined)| {
+            **examined && !matches!(node.now().1.kind, Kind::Run | Kind::Section) && is_edited(node)
+        })
+        .filter_map(|((node, trace), _)| {
+            let (_, piece) = node.after.as_ref()?;
+            Some((node, trace.as_slice(), *numbers.get(&piece.chunk)?))
+        })
+        .collect();
+    let pasts = pasts(brought.iter().map(|(.., text)| *text), precedents);
+    let mut facts: Vec<Fact> = brought
+        .into_iter()
+        .filter_map(|(node, trace, text)| comes_back(node, trace, text, &pasts[&text], precedents, evidence))
+        .collect();
     facts.extend(fixes_undone(change, precedents, evidence));
     facts
+}
+
+/// Where a text is known to have stood and to have been removed, newest first.
+#[derive(Default)]
+struct Past<'a> {
+    stood: Vec<&'a EditRow>,
+    removed: Vec<&'a EditRow>,
+}
+
+/// The pasts of some texts, in one look at all edits.
+fn pasts<'a>(texts: impl Iterator<Item = u32>, precedents: &Precedents<'a>) -> FxHashMap<u32, Past<'a>> {
+    let mut pasts: FxHashMap<u32, Past<'a>> = texts.map(|text| (text, Past::default())).collect();
+    if pasts.is_empty() {
+        return pasts;
+    }
+    for edit in precedents.archive.edits().iter().rev().filter(|edit| precedents.known.has(edit.commit)) {
+        if edit.symbol.is_some()
+            && let Some(past) = edit.after.and_then(|text| pasts.get_mut(&text))
+        {
+            past.stood.push(edit);
+        }
+        if edit.change == Edit::Removed
+            && let Some(past) = edit.before.and_then(|text| pasts.get_mut(&text))
+        {
+            past.removed.push(edit);
+        }
+    }
+    pasts
 }
 
 /// What only moved or was renamed brings nothing back.
@@ -55,9 +88,9 @@ fn comes_back(
     node: &ChangedNode,
     trace: &[&EditRow],
     text: u32,
+    past: &Past<'_>,
     precedents: &Precedents<'_>,
     evidence: &Evidence<'_>,
-    is_known: &dyn Fn(&EditRow) -> bool,
 ) -> Option<Fact> {
     let (path, piece) = node.after.as_ref()?;
     let lines = piece.end_line + 1 - piece.start_line;
@@ -72,19 +105,16 @@ fn comes_back(
         Some(_) => return None,
         None if node.before.is_some() => return None,
         None => {
-            let removals = archive.edits().iter().rev().filter(|edit| edit.change == Edit::Removed && is_known(edit));
+            let mut removals = past.removed.iter().copied().filter(was_lost);
             let lost = removals
                 .clone()
-                .filter(was_lost)
                 .find(|edit| is_here(edit))
-                .or_else(|| removals.filter(was_lost).find(|_| lines >= MIN_LINES_ELSEWHERE))?;
+                .or_else(|| removals.next().filter(|_| lines >= MIN_LINES_ELSEWHERE))?;
             (lost, is_here(lost))
         }
     };
     // The newest place in which the text is known to have stood.
-    let stood = archive.edits().iter().rev().find(|edit| {
-        is_known(edit) && edit.after == Some(text) && edit.commit < lost.commit && edit.symbol.is_some()
-    })?;
+    let stood = past.stood.iter().find(|edit| edit.commit < lost.commit)?;
     let commit = archive.commit(stood.commit).id;
     let citation = evidence.cite(&commit, &stood.path, stood.start_line, stood.end_line)?;
     let cause = archive.commit(lost.commit);
@@ -160,17 +190,20 @@ fn fix_undone(
     let (Some((path, before)), Some((after_path, _))) = (&node.before, &node.after) else { return None };
     let file = change.file(after_path)?;
     let kept: HashSet<&str> = lines(&file.after).collect();
+    let going: HashSet<&str> = lines(&before.text).filter(|line| !kept.contains(line)).collect();
+    if going.is_empty() {
+        return None;
+    }
     // A line that was only edited did not go away.
-    let bags: Vec<Bag> = lines(&file.after).map(Bag::of).collect();
+    let bags = LazyCell::new(|| lines(&file.after).map(Bag::of).collect::<Vec<Bag>>());
     let is_edited = |line: &str| {
         let own = Bag::of(line);
         bags.iter().any(|bag| similarity(&own, bag) >= EDITED_LINE)
     };
-    let going: HashSet<&str> = lines(&before.text).filter(|line| !kept.contains(line) && !is_edited(line)).collect();
     let mut found = fixes.iter().filter_map(|fix| {
         let (old, new) = (texts.get(&fix.before?)?, texts.get(&fix.after?)?);
         let had: HashSet<&str> = lines(old).collect();
-        let line = lines(new).find(|line| !had.contains(line) && going.contains(line))?;
+        let line = lines(new).find(|line| !had.contains(line) && going.contains(line) && !is_edited(line))?;
         let commit = precedents.archive.commit(fix.commit);
         let place = new.lines().position(|other| other.trim() == line)? as u32 + fix.start_line;
         let citation = evidence

@@ -21,7 +21,7 @@ pub(crate) const MAX_CLAIMS: usize = 3;
 pub(super) fn findings(scene: &Scene<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
     for (check, kind) in CHECKS {
-        let of_kind = scene.facts.iter().filter(|fact| fact.passes && fact.here != Some(true) && fact.kind == kind);
+        let of_kind = (scene.facts)().iter().filter(|fact| fact.passes && fact.here != Some(true) && fact.kind == kind);
         found.extend(of_kind.filter_map(|fact| finding(scene, check, fact)).take(MAX_CLAIMS));
     }
     found

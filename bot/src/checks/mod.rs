@@ -49,8 +49,8 @@ pub struct Scene<'a> {
     pub tree: &'a Tree<'a>,
     /// What is known at the base, where there is a store.
     pub past: Option<Past<'a>>,
-    /// The facts of the briefing, where there is one.
-    pub facts: &'a [Fact],
+    /// The facts of the briefing, where there is one; they may have to be waited for.
+    pub facts: &'a dyn Fn() -> &'a [Fact],
     spoken: OnceCell<Vec<Spoken>>,
     owns_up: OnceCell<bool>,
 }
@@ -67,11 +67,11 @@ pub struct Past<'a> {
 impl<'a> Scene<'a> {
     /// A change with the tree at its head.
     pub fn new(change: &'a Change, objects: &'a Objects, tree: &'a Tree<'a>, past: Option<Past<'a>>) -> Scene<'a> {
-        Scene { change, objects, tree, past, facts: &[], spoken: OnceCell::new(), owns_up: OnceCell::new() }
+        Scene { change, objects, tree, past, facts: &|| &[], spoken: OnceCell::new(), owns_up: OnceCell::new() }
     }
 
     /// The same, with the facts of the briefing.
-    pub fn with_facts(self, facts: &'a [Fact]) -> Scene<'a> {
+    pub fn with_facts(self, facts: &'a dyn Fn() -> &'a [Fact]) -> Scene<'a> {
         Scene { facts, ..self }
     }
 

@@ -8,25 +8,33 @@ use std::collections::HashMap;
 use precedent_pipeline::archive::Archive;
 use precedent_pipeline::history::Commit;
 use precedent_pipeline::shard::CommitRow;
+use rustc_hash::FxHashMap;
 
 /// Numbers for people.
 #[derive(Debug, Clone, Default)]
 pub struct Authors {
     numbers: HashMap<String, u32>,
+    /// What names and addresses, as commits have them, came to be.
+    seen: FxHashMap<String, FxHashMap<String, Option<u32>>>,
     mailmap: Mailmap,
 }
 
 impl Authors {
     /// Nobody yet, with a `.mailmap` to go by.
     pub fn new(mailmap: Mailmap) -> Authors {
-        Authors { numbers: HashMap::new(), mailmap }
+        Authors { mailmap, ..Authors::default() }
     }
 
     /// The number of whoever wrote a commit; `None` for a bot.
     pub fn of(&mut self, commit: &CommitRow) -> Option<u32> {
-        let identity = self.identity(&commit.author, &commit.author_email)?;
+        if let Some(number) = self.seen.get(&commit.author).and_then(|seen| seen.get(&commit.author_email)) {
+            return *number;
+        }
         let next = self.numbers.len() as u32;
-        Some(*self.numbers.entry(identity).or_insert(next))
+        let identity = self.identity(&commit.author, &commit.author_email);
+        let number = identity.map(|identity| *self.numbers.entry(identity).or_insert(next));
+        self.seen.entry(commit.author.clone()).or_default().insert(commit.author_email.clone(), number);
+        number
     }
 
     /// The number of whoever wrote a commit, if they are known.

@@ -144,6 +144,7 @@ pub fn node_rows(
     let seen_tests = question.seen.iter().any(|seen| is_test(&seen.kind, &seen.path));
     let seen_count = question.seen.iter().filter(|seen| super::ledger::counts(&seen.kind)).count();
     let seen_chunks: Vec<u32> = question.known(ledger).iter().map(|id| ledger.nodes[*id as usize].chunk).collect();
+    let paths = Paths::of(question);
     let mut rows = Vec::with_capacity(tallies.ids.len() * NODE_COLUMNS.len());
     for (at, (&id, tally)) in tallies.ids.iter().zip(&tallies.of).enumerate() {
         let node = &ledger.nodes[id as usize];
@@ -178,7 +179,7 @@ pub fn node_rows(
             since(ledger, file.steps.last().copied()),
             line.map_or(FAR, |line| log(line as usize).min(FAR)),
         ]);
-        rows.extend(path_columns(&node.path, question));
+        rows.extend(paths.columns(&node.path));
         rows.extend([
             f32::from(u8::from(related.same_name)),
             f32::from(u8::from(related.same_stem && (test != seen_tests || test))),
@@ -242,19 +243,40 @@ fn extension(path: &str) -> &str {
     path.rsplit('/').next().and_then(|file| file.rsplit_once('.')).map_or("", |(_, extension)| extension)
 }
 
-/// Same directory, the share of the path that is common, same stem: the best over the change's files.
-fn path_columns(path: &str, question: &Question) -> [f32; 3] {
-    let mut columns = [0f32; 3];
-    let stem = names::file_stem(path);
-    let parts = path.split('/').count();
-    for (_, other) in &question.files {
-        let common = path.split('/').zip(other.split('/')).take_while(|(one, two)| one == two).count();
-        let most = parts.max(other.split('/').count());
-        columns[0] = columns[0].max(f32::from(u8::from(directory(path) == directory(other))));
-        columns[1] = columns[1].max(common as f32 / most as f32);
-        columns[2] = columns[2].max(f32::from(u8::from(**other != *path && names::file_stem(other) == stem)));
+/// The files of a change, by what places are compared by.
+struct Paths<'a>(Vec<Path<'a>>);
+
+struct Path<'a> {
+    path: &'a str,
+    directory: &'a str,
+    parts: usize,
+    stem: String,
+}
+
+impl<'a> Path<'a> {
+    fn of(path: &'a str) -> Path<'a> {
+        Path { path, directory: directory(path), parts: path.split('/').count(), stem: names::file_stem(path) }
     }
-    columns
+}
+
+impl<'a> Paths<'a> {
+    fn of(question: &'a Question) -> Paths<'a> {
+        Paths(question.files.iter().map(|(_, path)| Path::of(path)).collect())
+    }
+
+    /// Same directory, the share of the path that is common, same stem: the best over the change's files.
+    fn columns(&self, path: &str) -> [f32; 3] {
+        let mut columns = [0f32; 3];
+        let one = Path::of(path);
+        for other in &self.0 {
+            let common = path.split('/').zip(other.path.split('/')).take_while(|(one, two)| one == two).count();
+            let most = one.parts.max(other.parts);
+            columns[0] = columns[0].max(f32::from(u8::from(one.directory == other.directory)));
+            columns[1] = columns[1].max(common as f32 / most as f32);
+            columns[2] = columns[2].max(f32::from(u8::from(other.path != path && other.stem == one.stem)));
+        }
+        columns
+    }
 }
 
 /// Whether a node, or with an empty kind a file, is of the tests, by its kind and path.
@@ -450,6 +472,7 @@ pub fn file_rows(ledger: &Ledger, question: &Question, tallies: &Tallies) -> (Ve
         words.dedup();
     }
     let seen_tests = question.files.iter().any(|(_, path)| is_test("", path));
+    let paths = Paths::of(question);
     let mut rows = Vec::with_capacity(ids.len() * FILE_COLUMNS.len());
     for &id in &ids {
         let file = &ledger.files[id as usize];
@@ -465,7 +488,7 @@ pub fn file_rows(ledger: &Ledger, question: &Question, tallies: &Tallies) -> (Ve
             since(ledger, author.map(|author| author.0)),
             log(author.map_or(0, |author| author.1 as usize)),
         ]);
-        rows.extend(path_columns(&file.path, question));
+        rows.extend(paths.columns(&file.path));
         rows.extend([
             f32::from(u8::from(like > 0)),
             like as f32 / (question.files.len() as f32 + 1.0),
