@@ -484,6 +484,27 @@ fn what_a_very_large_change_leaves_out_is_said() {
 }
 
 #[test]
+fn a_change_of_a_hundred_thousand_lines_is_bounded_and_says_what_it_left_out() {
+    let fixture = Fixture::new("review");
+    fixture.git(&["switch", "--quiet", "main"]);
+    for file in 0..50 {
+        let text: String = (0..500)
+            .map(|at| format!("pub fn many_{file}_{at}(x: u32) -> u32 {{\n    x * {at} + {file}\n}}\n\n"))
+            .collect();
+        std::fs::write(fixture.repo().join(format!("many_{file}.rs")), text).expect("a file");
+    }
+    fixture.git(&["add", "--all"]);
+    fixture.git(&["commit", "--quiet", "--message", "very many lines"]);
+    assert!(fixture.git(&["diff", "--shortstat", "HEAD~1"]).contains("100000 insertions"));
+    let review = fixture.json(&["review", "HEAD~1..HEAD", "--json"]);
+    assert_eq!((&review["files"]["reviewed"], &review["partial"]), (&50.into(), &true.into()));
+    let skipped = review["skipped"].as_array().expect("a list");
+    assert!(skipped.iter().any(|left| left["what"] == "the past of 24800 nodes"), "{skipped:?}");
+    let page = fixture.run(&["review", "HEAD~1..HEAD", "--format", "html"]).stdout;
+    assert!(page.contains("are left out here: the change is very large.") && page.len() < 4 << 20, "{}", page.len());
+}
+
+#[test]
 fn a_root_commit_is_reviewed_against_nothing() {
     let fixture = Fixture::new("review");
     let root = fixture.git(&["rev-list", "--max-parents=0", "HEAD"]);
