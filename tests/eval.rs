@@ -182,6 +182,7 @@ fn a_function_that_a_large_change_moves_is_no_near_copy() {
     fixture.commit("place/weigh.rs", &function, "Weigh");
     std::fs::create_dir_all(fixture.repo().join("new")).expect("a folder");
     fixture.git(&["mv", "place", "new/deep"]);
+    fixture.git(&["mv", "new/deep/weigh.rs", "new/deep/heft.rs"]);
     fixture.git(&["commit", "--quiet", "--message", "Move everything"]);
     fixture.commit("other/scale.rs", &function, "Weigh elsewhere");
     let lines = fixture.json_lines(&["eval", "copies", "--queries", "50"]);
@@ -231,7 +232,7 @@ fn a_near_copy_stands_elsewhere_and_is_there_to_stay() {
     fixture.commit("src/first.rs", &function("weigh"), "Weigh");
     fixture.commit("src/second.rs", &function("weigh"), "Weigh beside it");
     fixture.commit("app/cost.rs", &function("price"), "Price");
-    fixture.commit("old/pay/cost.rs", &function("price"), "Keep it");
+    fixture.commit("old/pay/fee.rs", &function("price"), "Keep it");
     let none = fixture.json_lines(&["eval", "copies", "--queries", "50"]);
     let summary = none.last().expect("a summary");
     assert_eq!((&summary["asked"], &summary["shown"]), (&3.into(), &0.into()), "{none:?}");
@@ -260,10 +261,10 @@ fn a_near_copy_that_is_meant_is_not_shown() {
     fixture.commit("shop/price.rs", &function("price", "plum"), "Price plums");
     fixture.commit("shop/weigh.rs", &function("weigh", "pear"), "Weigh pears");
     fixture.commit("shop/move.rs", &function("carry", "crate"), "Carry crates");
-    fixture.commit("yard/much/tidy.rs", &function("tidy", "shelf"), "Tidy the yard, as all parts do");
-    fixture.commit("yard/much/open.rs", &function("new_shop", "door"), "Open the yard");
+    fixture.commit("yard/much/sweep.rs", &function("tidy", "shelf"), "Tidy the yard, as all parts do");
+    fixture.commit("yard/much/begin.rs", &function("new_shop", "door"), "Open the yard");
     let said = format!("// Copied from the shop.\n{}", function("price", "plum"));
-    fixture.commit("yard/much/price.rs", &said, "Price in the yard, and say so");
+    fixture.commit("yard/much/cost.rs", &said, "Price in the yard, and say so");
     fixture.commit("yard/mock_scale.rs", &function("weigh", "pear"), "Stand in for the scales");
     fixture.commit("yard/migrations/first.rs", &function("weigh", "pear"), "Migrate");
     let after = format!("//! Deprecated: see the yard.\n{}", function("carry", "crate"));
@@ -272,11 +273,11 @@ fn a_near_copy_that_is_meant_is_not_shown() {
     let none = fixture.json_lines(&["eval", "copies", "--queries", "6"]);
     assert_eq!(none.last().expect("a summary")["shown"], 0, "{none:?}");
     fixture.commit("yard/much/buy.rs", &function("buy", "plum"), "Buy");
-    fixture.git(&["rm", "--quiet", "yard/much/price.rs", "yard/mock_scale.rs", "yard/migrations/first.rs"]);
+    fixture.git(&["rm", "--quiet", "yard/much/cost.rs", "yard/mock_scale.rs", "yard/migrations/first.rs"]);
     fixture.git(&["commit", "--quiet", "--message", "Take away"]);
-    fixture.commit("yard/much/weigh.rs", &function("weigh", "pear"), "Weigh in the yard");
+    fixture.commit("yard/much/heft.rs", &function("weigh", "pear"), "Weigh in the yard");
     let lines = fixture.json_lines(&["eval", "copies", "--queries", "1"]);
-    assert_eq!(lines[0]["about"]["path"], "yard/much/weigh.rs", "{lines:?}");
+    assert_eq!(lines[0]["about"]["path"], "yard/much/heft.rs", "{lines:?}");
 }
 
 /// Each of these copies is left out by one rule alone.
@@ -298,12 +299,12 @@ fn a_near_copy_is_left_out_by_each_rule() {
     let before = [
         ("kitchen/pot.rs", method("Pot")),
         ("kitchen/fire.rs", unix("light")),
-        ("kitchen/pour.rs", function("pour")),
+        ("kitchen/jug.rs", function("pour")),
         ("bar/deep/pour.rs", with("pour", &lines("spill", 0..12))),
         ("kitchen/table.rs", table.clone()),
         ("kitchen/dist/fold.js", script.clone()),
         ("examples/bake.rs", function("bake")),
-        ("shop/be/part/roll.rs", function("roll")),
+        ("shop/be/part/roll_out.rs", function("roll")),
         ("old/knead.rs", function("knead")),
         ("kitchen/grate.rs", with("grate", &loose)),
         ("kitchen/boil.rs", function("boil")),
@@ -314,15 +315,15 @@ fn a_near_copy_is_left_out_by_each_rule() {
     ];
     let after = [
         ("bar/deep/glass.rs", method("Glass")),
-        ("bar/deep/fire.rs", unix("light")),
+        ("bar/deep/lamp.rs", unix("light")),
         ("bar/deep/pour.rs", function("pour")),
-        ("bar/deep/table.rs", table),
-        ("bar/deep/fold.js", script),
-        ("bar/deep/bake.rs", function("bake")),
-        ("shop/ru/part/roll.rs", function("roll")),
-        ("bar/deep/knead.rs", function("knead")),
-        ("bar/deep/grate.rs", with("grate", &looser)),
-        ("bar/examples/boil.rs", function("boil")),
+        ("bar/deep/desk.rs", table),
+        ("bar/deep/crease.js", script),
+        ("bar/deep/oven.rs", function("bake")),
+        ("store/pin_and_roll.rs", function("roll")),
+        ("bar/deep/dough.rs", function("knead")),
+        ("bar/deep/cheese.rs", with("grate", &looser)),
+        ("bar/examples/water.rs", function("boil")),
     ];
     for (files, message) in [(&before[..], "Cook"), (&after[..], "Cook again")] {
         for (path, text) in files {
@@ -335,9 +336,9 @@ fn a_near_copy_is_left_out_by_each_rule() {
     }
     let none = fixture.json_lines(&["eval", "copies", "--queries", "1"]);
     assert_eq!(none.last().expect("a summary")["shown"], 0, "{none:?}");
-    fixture.commit("bar/deep/slice.rs", &function("slice"), "Slice at the bar");
+    fixture.commit("bar/deep/cut.rs", &function("slice"), "Slice at the bar");
     let lines = fixture.json_lines(&["eval", "copies", "--queries", "1"]);
-    assert_eq!(lines[0]["about"]["path"], "bar/deep/slice.rs", "{lines:?}");
+    assert_eq!(lines[0]["about"]["path"], "bar/deep/cut.rs", "{lines:?}");
 }
 
 /// A function that grows too long for one node is cut in parts; a part that holds nothing but the function inside is no copy.

@@ -11,6 +11,7 @@ use precedent_pipeline::{Chunker, Piece};
 
 use crate::change::{Change, ChangedFile, ChangedNode};
 use crate::companions::features::is_test;
+use crate::companions::names;
 use crate::evidence::Evidence;
 use crate::finding::{Fact, FactKind, NodeName};
 use crate::precedent::{Neighbour, Precedents};
@@ -37,22 +38,12 @@ const MANY_NAMESAKES: usize = 8;
 const MIN_TWIN_FILES: usize = 4;
 const MIN_TWIN_SHARE: (usize, usize) = (2, 3);
 
-/// Whether two files stand for each other in two places, so that what is alike in them is alike on purpose: `locale/be/a.js` and
-/// `locale/ru/a.js`, whose paths differ in one directory alone, or `walk.rs` and `walk_async.rs` beside it.
+/// Whether the names of two files have a word in common, so that they are about one thing, and what is alike in them is so on
+/// purpose: `tag/delete.rs` and `bookmark/delete.rs`, `walk.rs` and `walk_async.rs`, `ngx_http_map.c` and `ngx_stream_map.c`.
+/// Nobody looks for a copy where nothing is called alike.
 fn are_counterparts(one: &str, two: &str) -> bool {
-    let (one, two): (Vec<&str>, Vec<&str>) = (one.split('/').collect(), two.split('/').collect());
-    let mut differing = one.iter().zip(&two).enumerate().filter(|(_, (one, two))| one != two);
-    let (Some((at, (one_part, two_part))), None, true) = (differing.next(), differing.next(), one.len() == two.len())
-    else {
-        return false;
-    };
-    if at + 1 < one.len() {
-        return true;
-    }
-    let stem = |name: &str| name.split('.').next().unwrap_or_default().to_lowercase();
-    let (one, two) = (stem(one_part), stem(two_part));
-    let goes_on = |short: &str, long: &str| long.strip_prefix(short).is_some_and(|rest| rest.starts_with(['_', '-']));
-    goes_on(&one, &two) || goes_on(&two, &one)
+    let words = |path: &str| names::words(parts(path).1.split('.').next().unwrap_or_default());
+    names::shared(&words(one), &words(two)) > 0
 }
 
 /// The folder of a path, and the name of the file.
@@ -300,21 +291,23 @@ mod tests {
     }
 
     #[test]
-    fn counterparts_are_told_by_their_paths() {
+    fn counterparts_are_told_by_the_words_of_their_names() {
         for (one, two) in [
             ("src/locale/be/_lib/a.js", "src/locale/ru/_lib/a.js"),
             ("src/commands/tag/delete.rs", "src/commands/bookmark/delete.rs"),
             ("lib/walk.rs", "lib/walk_async.rs"),
+            ("src/stream/ngx_stream_map_module.c", "src/http/modules/ngx_http_map_module.c"),
+            ("wasmJs/io/DateWasm.kt", "js/io/util/DateJs.kt"),
+            ("a/playground/vite.config.ts", "b/vite.config.js"),
         ] {
             assert!(are_counterparts(one, two) && are_counterparts(two, one), "{one} {two}");
         }
         for (one, two) in [
-            ("src/a.rs", "src/a.rs"),
             ("src/retry.rs", "src/client.rs"),
-            ("src/a/one.rs", "src/b/two.rs"),
-            ("src/a/b/x.rs", "src/c/d/x.rs"),
-            ("src/walk.rs", "src/walker.rs"),
-            ("a.rs", "src/a.rs"),
+            ("src/retry/one.rs", "src/retry/two.rs"),
+            ("src/walk.rs", "lib/walker.rs"),
+            ("src/one_test.rs", "lib/two_test.rs"),
+            (".rs", ".rs"),
         ] {
             assert!(!are_counterparts(one, two) && !are_counterparts(two, one), "{one} {two}");
         }
