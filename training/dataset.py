@@ -193,7 +193,7 @@ def make_dataset(bags, vocabulary, output):
         gathered["sentence_count"].append(ends - first[rows])
         gathered["hashes"].append(hashes[rows])
         gathered["origin"].append(numpy.full(len(rows), origin, numpy.int32))
-        kinds = {"function": 0, "type": 1, "change": 2}
+        kinds = {"function": 0, "type": 1, "change": 2, "test": 3, "readme": 4}
         gathered["kind"].append(numpy.array([kinds[extra["about"][row][0]] for row in rows], numpy.int8))
         for row in rows:
             kind, lang = extra["about"][row]

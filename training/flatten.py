@@ -10,8 +10,10 @@ import shutil
 import numpy
 from safetensors.numpy import load_file, save_file
 
+QUERY_POWER, DOCUMENT_POWER = 0.7, 0.45
 
-def flatten(tensors, query, document):
+
+def flatten(tensors, query=QUERY_POWER, document=DOCUMENT_POWER):
     powers = {"query_weight": query, "document_weight": document}
     return {name: (numpy.power(values, powers[name]) if name in powers else values) for name, values in tensors.items()}
 
@@ -20,8 +22,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("table", help="a directory that train.py has written")
     parser.add_argument("output", help="the directory that the flattened table is written to")
-    parser.add_argument("--query", type=float, default=0.7)
-    parser.add_argument("--document", type=float, default=0.45)
+    parser.add_argument("--query", type=float, default=QUERY_POWER)
+    parser.add_argument("--document", type=float, default=DOCUMENT_POWER)
     options = parser.parse_args()
     os.makedirs(options.output, exist_ok=True)
     tensors = load_file(os.path.join(options.table, "model.safetensors"))

@@ -66,35 +66,49 @@ def questions(functions):
 class Table:
     """A table as the program reads it."""
 
-    def __init__(self, directory, header_weight=HEADER_WEIGHT, name_weight=NAME_WEIGHT):
-        tensors = load_file(os.path.join(directory, "model.safetensors"))
+    def __init__(self, tensors, tokenizer, header_weight=HEADER_WEIGHT, name_weight=NAME_WEIGHT):
         vectors = tensors["vectors"].astype(numpy.float32) * tensors["scale"][:, None]
         self.for_queries = vectors * tensors["query_weight"][:, None]
         self.for_documents = vectors * tensors["document_weight"][:, None]
-        self.tokenizer = Tokenizer.read(os.path.join(directory, "vocab.txt"))
+        self.tokenizer = tokenizer
         self.name_weight, self.header_weight = name_weight, header_weight
 
-    def counts(self, texts):
-        pointers, tokens, values = [0], [], []
-        for text in texts:
-            counted = collections.Counter(self.tokenizer.tokens(text))
-            tokens.extend(counted)
-            values.extend(counted.values())
-            pointers.append(len(tokens))
-        weights = 1 + numpy.log(numpy.array(values, numpy.float32)) if values else numpy.zeros(0, numpy.float32)
-        return scipy.sparse.csr_matrix((weights, tokens, pointers), shape=(len(texts), self.tokenizer.size))
+    @classmethod
+    def read(cls, directory, header_weight=HEADER_WEIGHT):
+        tensors = load_file(os.path.join(directory, "model.safetensors"))
+        return cls(tensors, Tokenizer.read(os.path.join(directory, "vocab.txt")), header_weight)
 
     def queries(self, texts):
-        return unit(self.counts(texts) @ self.for_queries)
+        return unit(counts(self.tokenizer, texts) @ self.for_queries)
 
     def documents(self, functions, texts=None):
-        texts = self.counts(texts or [function["text"] for function in functions]) @ self.for_documents
-        texts *= (TEXT_LENGTH / (numpy.linalg.norm(texts, axis=1, keepdims=True) + 1e-6)) ** TEXT_POWER
-        counts = self.name_weight * self.counts([function["name"] for function in functions])
-        if self.header_weight:
-            headers = [header_of(function["path"], function["container"]) for function in functions]
-            counts = counts + self.header_weight * self.counts(headers)
-        return unit(texts + counts @ self.for_documents)
+        return self.sums(parts(self.tokenizer, functions, texts))
+
+    def sums(self, parts):
+        text, name, header = (part @ self.for_documents for part in parts)
+        text *= (TEXT_LENGTH / (numpy.linalg.norm(text, axis=1, keepdims=True) + 1e-6)) ** TEXT_POWER
+        return unit(text + self.name_weight * name + self.header_weight * header)
+
+
+def counts(tokenizer, texts):
+    """A row of weighted tokens for each text."""
+    pointers, tokens, values = [0], [], []
+    for text in texts:
+        counted = collections.Counter(tokenizer.tokens(text))
+        tokens.extend(counted)
+        values.extend(counted.values())
+        pointers.append(len(tokens))
+    weights = 1 + numpy.log(numpy.array(values, numpy.float32)) if values else numpy.zeros(0, numpy.float32)
+    return scipy.sparse.csr_matrix((weights, tokens, pointers), shape=(len(texts), tokenizer.size))
+
+
+def parts(tokenizer, functions, texts=None):
+    """Texts, names and headers of functions, as rows of weighted tokens."""
+    return (
+        counts(tokenizer, texts or [function["text"] for function in functions]),
+        counts(tokenizer, [function["name"] for function in functions]),
+        counts(tokenizer, [header_of(function["path"], function["container"]) for function in functions]),
+    )
 
 
 def unit(sums):
@@ -129,7 +143,7 @@ def main():
         raise SystemExit(f"data.toml has no repository of role {role!r}; roles are train, development and held-out")
     for directory in sys.argv[3:]:
         for header_weight in (0.0, HEADER_WEIGHT):
-            table, all_figures = Table(directory, header_weight), []
+            table, all_figures = Table.read(directory, header_weight), []
             print(f"{directory}, {'with' if header_weight else 'without'} header: MRR@10 / recall@10")
             for origin in origins:
                 functions = functions_of(records, origin)

@@ -102,7 +102,6 @@ def pack(options):
     ids = [encoding.ids for encoding in english.encode_batch(names)]
     out["english_name_tokens"], out["english_name_lengths"] = sequences(ids)
     # What the choice is made by: the development repositories, and the questions in other words.
-    table = measure.Table(options.table)
     sets, names = [], []
 
     def add(name, documents, asked, gold):
@@ -118,11 +117,8 @@ def pack(options):
         out[f"eval{number}_gold_lengths"] = numpy.array([len(g) for g in gold], numpy.int32)
 
     def counted(functions, texts=None):
-        counts = table.counts(texts or [function["text"] for function in functions])
-        counts = counts + NAME_WEIGHT * table.counts([function["name"] for function in functions])
-        return counts + HEADER_WEIGHT * table.counts(
-            [measure.header_of(function["path"], function["container"]) for function in functions]
-        )
+        text, name, header = measure.parts(tokenizer, functions, texts)
+        return text + NAME_WEIGHT * name + HEADER_WEIGHT * header
 
     for origin in sources.load("data.toml"):
         if origin.role == "development":
@@ -303,7 +299,7 @@ class Training:
         self.groups = {name: torch.from_numpy(data[name].astype(numpy.int64)).to(device) for name in ("doc_group", "name_group")}
         documented = data["sentence_counts"] > 0
         kinds = {
-            "doc": documented & (data["kind"] != CHANGE),
+            "doc": documented & (data["kind"] < CHANGE),
             "name": data["telling"],
             "change": documented & (data["kind"] == CHANGE),
         }

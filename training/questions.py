@@ -38,7 +38,7 @@ def main():
     with open(sys.argv[1]) as file:
         for question in map(json.loads, file):
             asked[question["repo"], question["commit"]].append(question)
-    tables = [(directory, Table(directory)) for directory in sys.argv[2:]]
+    tables = [(directory, Table.read(directory)) for directory in sys.argv[2:]]
     found = collections.Counter()
     for (repository, commit), questions in asked.items():
         records = definitions(repository, commit)

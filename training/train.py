@@ -2,12 +2,14 @@
 
     python train.py DATASET VOCABULARY OUTPUT [--setting value …]
 
-One step takes a batch of pairs and lowers the cross-entropy of each pair among all in its batch, both ways. There are four
+One step takes a batch of pairs and lowers the cross-entropy of each pair among all in its batch, both ways. There are six
 kinds of batches, drawn at random:
 
 - doc: a sentence or two of the documentation, and the code with its name, at times with the rest of its documentation;
 - name: the name, and the body without the words of the name;
 - change: the message of a commit, and what it changed;
+- test: the name of a test, and what it tests;
+- readme: a sentence of a manual, and what it names;
 - alike: first sentences of documentation against each other, where the teacher's similarities are what is wanted.
 """
 
@@ -19,9 +21,16 @@ import numba
 import numpy
 from safetensors.numpy import load_file, save_file
 
+import measure
+import sources
+from flatten import flatten
+from words import Tokenizer
+
 DIMENSION = 256
 UNKNOWN = 1
-FUNCTION, TYPE, CHANGE = 0, 1, 2
+FUNCTION, TYPE, CHANGE, TEST, README = range(5)
+# With --stop: steps between two looks at the development repositories, and looks without a better figure before the end.
+LOOK, PATIENCE = 50, 4
 
 
 def settings():
@@ -48,8 +57,11 @@ def settings():
     parser.add_argument("--drop", type=float, default=0.1, help="share of tokens that are dropped at random")
     parser.add_argument("--name", type=float, default=0.25, help="share of name batches")
     parser.add_argument("--change", type=float, default=0.15, help="share of change batches")
+    parser.add_argument("--test", type=float, default=0.0, help="share of test batches; needs records of pairs.py")
+    parser.add_argument("--readme", type=float, default=0.0, help="share of readme batches; needs records of pairs.py")
     parser.add_argument("--alike", type=float, default=0.0, help="share of alike batches; needs --sentences")
     parser.add_argument("--average", type=float, default=0.3, help="the last share of the steps, whose tables are averaged")
+    parser.add_argument("--stop", default="", help="records of the development repositories, to end when these get no better")
     parsed = parser.parse_args()
     if parsed.alike and not parsed.sentences:
         parser.error("--alike needs --sentences")
@@ -235,6 +247,50 @@ def unit(sums):
     return sums / length, length
 
 
+class Mean:
+    """The mean of several states of a table."""
+
+    def __init__(self):
+        self.sums, self.count = None, 0
+
+    def add(self, state):
+        self.sums = [part.copy() for part in state] if self.sums is None else [total + part for total, part in zip(self.sums, state)]
+        self.count += 1
+
+    def value(self):
+        return self.sums and [total / self.count for total in self.sums]
+
+
+class Development:
+    """The development repositories, whose functions are asked for with a table as `flatten.py` makes it."""
+
+    def __init__(self, settings):
+        self.tokenizer = Tokenizer.read(settings.vocabulary)
+        self.asked, self.best, self.figures = [], None, []
+        for origin in sources.load("data.toml"):
+            if origin.role == "development":
+                functions = measure.functions_of(settings.stop, origin)
+                pairs = measure.questions(functions)
+                asked = measure.counts(self.tokenizer, [sentence for sentence, _ in pairs])
+                wanted = numpy.array([number for _, number in pairs])
+                self.asked.append((measure.parts(self.tokenizer, functions), asked, wanted))
+
+    def look(self, state):
+        """The mean reciprocal rank; the best state is kept."""
+        table = measure.Table(flatten(in_bytes(*state)), self.tokenizer)
+        figures = []
+        for parts, asked, wanted in self.asked:
+            scores = measure.unit(asked @ table.for_queries) @ table.sums(parts).T
+            figures.append(measure.summary(measure.ranks(scores, wanted))[0])
+        self.figures.append(float(numpy.mean(figures)))
+        if self.figures[-1] == max(self.figures):
+            self.best = state
+        return self.figures[-1]
+
+    def is_over(self):
+        return len(self.figures) - 1 - numpy.argmax(self.figures) >= PATIENCE
+
+
 class Trainer:
     def __init__(self, settings):
         self.settings = settings
@@ -250,11 +306,16 @@ class Trainer:
         _, inverse, uses = numpy.unique(self.hashes[:, 2], return_inverse=True, return_counts=True)
         telling = (name_words >= 2) & (uses[inverse] <= 30) & (kind == FUNCTION)
         self.streams = {
-            "doc": Batches(numpy.flatnonzero(documented & (kind != CHANGE)), origins, settings, self.random),
+            "doc": Batches(numpy.flatnonzero(documented & (kind < CHANGE)), origins, settings, self.random),
             "name": Batches(numpy.flatnonzero(telling), origins, settings, self.random),
-            "change": Batches(numpy.flatnonzero(documented & (kind == CHANGE)), origins, settings, self.random),
         }
-        self.shares = {"name": settings.name, "change": settings.change, "alike": settings.alike}
+        self.shares = {"name": settings.name}
+        for mode, of in (("change", CHANGE), ("test", TEST), ("readme", README)):
+            self.shares[mode] = getattr(settings, mode)
+            self.streams[mode] = Batches(numpy.flatnonzero(documented & (kind == of)), origins, settings, self.random)
+            if self.shares[mode] and not len(self.streams[mode].rows):
+                raise SystemExit(f"{settings.dataset} has nothing for {mode} batches")
+        self.shares["alike"] = settings.alike
         if settings.alike:
             told = numpy.load(settings.sentences)
             self.vectors, self.sentence_of = told["vectors"], told["row"]
@@ -396,34 +457,43 @@ class Trainer:
         return mode, loss
 
     def train(self):
-        began, losses = time.time(), {}
-        sums, averaged = None, 0
+        """The result is the mean of tables of the last steps, or with --stop of those before the best look."""
+        began, losses, mean = time.time(), {}, Mean()
+        development = Development(self.settings) if self.settings.stop else None
         for number in range(self.settings.steps):
             mode, loss = self.step(number)
             losses[mode] = 0.95 * losses.get(mode, loss) + 0.05 * loss
-            if number >= (1 - self.settings.average) * self.settings.steps and number % 5 == 0:
-                state = (self.table, self.query_logs, self.document_logs)
-                sums = [part.copy() for part in state] if sums is None else [total + part for total, part in zip(sums, state)]
-                averaged += 1
+            if (development or number >= (1 - self.settings.average) * self.settings.steps) and number % 5 == 0:
+                mean.add((self.table, self.query_logs, self.document_logs))
             if number % 200 == 199:
                 told = ", ".join(f"{kind} {value:.3f}" for kind, value in sorted(losses.items()))
                 print(f"step {number + 1}, {time.time() - began:.0f} s: {told}", flush=True)
-        if averaged:
-            self.table, self.query_logs, self.document_logs = (total / averaged for total in sums)
+            if development and number % LOOK == LOOK - 1:
+                looked, mean = mean, Mean()
+                print(f"step {number + 1}: MRR@10 {development.look(looked.value()):.4f}", flush=True)
+                if development.is_over():
+                    break
+        best = development.best if development else mean.value()
+        if best:
+            self.table, self.query_logs, self.document_logs = best
 
     def save(self):
-        """In the layout that the program reads: 8 bits a component, one scale a token."""
         os.makedirs(self.settings.output, exist_ok=True)
-        scale = numpy.abs(self.table).max(1) / 127 + 1e-12
-        tensors = {
-            "vectors": numpy.round(self.table / scale[:, None]).astype(numpy.int8),
-            "scale": scale.astype(numpy.float32),
-            "query_weight": numpy.exp(self.query_logs).astype(numpy.float32),
-            "document_weight": numpy.exp(self.document_logs).astype(numpy.float32),
-        }
+        tensors = in_bytes(self.table, self.query_logs, self.document_logs)
         save_file(tensors, os.path.join(self.settings.output, "model.safetensors"))
         with open(self.settings.vocabulary, "rb") as source, open(os.path.join(self.settings.output, "vocab.txt"), "wb") as copy:
             copy.write(source.read())
+
+
+def in_bytes(table, query_logs, document_logs):
+    """The layout that the program reads: 8 bits a component, one scale a token."""
+    scale = numpy.abs(table).max(1) / 127 + 1e-12
+    return {
+        "vectors": numpy.round(table / scale[:, None]).astype(numpy.int8),
+        "scale": scale.astype(numpy.float32),
+        "query_weight": numpy.exp(query_logs).astype(numpy.float32),
+        "document_weight": numpy.exp(document_logs).astype(numpy.float32),
+    }
 
 
 @numba.njit
