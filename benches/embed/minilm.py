@@ -40,7 +40,7 @@ def main():
     graph, _ = prepare(options.model, options.work, int8=False)
     outs = [str(options.work / name) for name in ("ours.f32", "theirs.f32")]
     subprocess.run([options.embed, str(graph), str(file), outs[0], "--threads", "2"], check=True)
-    other("sentence-transformers", str(options.model), file, outs[1], 2)
+    other("sentence-transformers", str(options.model), file, outs[1], 2, "cpu")
     ours, theirs = (np.fromfile(out, dtype="<f4").reshape(len(texts), -1) for out in outs)
     cosines = (ours * theirs).sum(axis=1)
     scores = ours[-len(FUNCTIONS) :] @ ours[-len(FUNCTIONS) - 1]
