@@ -125,8 +125,9 @@ fn load_first(path: &Path) -> Result<Runtime, String> {
     })?;
     let environment =
         builder.with_name("precedent").with_telemetry(false).build().map_err(|error| error.message().to_owned())?;
-    // Warnings of the runtime are about its graphs, not for those who use this.
-    environment.set_log_level(ort::logging::LogLevel::Error);
+    // What fails comes back as an error and is told in our words. Warnings of the runtime are about its graphs, not for
+    // those who use this.
+    environment.set_log_level(ort::logging::LogLevel::Fatal);
     let mut providers = vec!["CPU"];
     if ort::ep::CUDA::is_available().unwrap_or(false) {
         providers.insert(0, "CUDA");

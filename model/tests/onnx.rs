@@ -5,11 +5,12 @@
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 
 use precedent_model::embed::{Device, Hashes, OnnxEncoder, Options, SETTINGS_FILE, Settings, StaticModel};
 use precedent_model::runtime::RuntimePlaces;
-use precedent_model::{Document, EmbedError, Embedder};
+use precedent_model::{Document, EmbedError, Embedder, Table};
 
 /// How near a vector must be to the reference.
 const NEAR: f32 = 0.9999;
@@ -151,6 +152,26 @@ fn huge_texts_are_read_as_far_as_the_model_reads() {
     let vectors = documents(&model, &[&words, &words[..2000], &spaces, ""]);
     assert!(cosine(&vectors[0], &vectors[1]) > 0.99999);
     assert!(cosine(&vectors[2], &vectors[3]) > 0.99999);
+    let model = StaticModel::load("static", &models().join("static"), &Hashes::default()).expect("a model");
+    let vectors = documents(&model, &[&words, &words[..9000], &spaces, ""]);
+    assert!(cosine(&vectors[0], &vectors[1]) > 0.99999);
+    assert_eq!(vectors[2], vectors[3]);
+}
+
+#[test]
+fn the_built_in_table_reads_huge_texts_to_their_end() {
+    let table = Table::built_in();
+    // Each word as often as the others, so that the direction is that of one of each.
+    let text = "fn parse_date(line: &str) -> Moment { todo!() }\n";
+    let many = table.document(&text.repeat((10 << 20) / text.len() + 1), "");
+    let similar = cosine(&many.unit, &table.document(text, "").unit);
+    assert!(similar > 0.9999, "{similar}");
+    // Words that are too long to be one tell nothing.
+    for text in ["x".repeat(10 << 20), "東".repeat((10 << 20) / 3), " ".repeat(10 << 20)] {
+        let found = table.document(&text, "");
+        assert!(found.norm == 0.0 && found.unit.iter().all(|value| *value == 0.0), "{:?}", text.chars().next());
+    }
+    assert!(table.document(&format!("{} tokenizer", "x".repeat(10 << 20)), "").norm > 0.0);
 }
 
 /// The tiny BERT with another graph or other files.
@@ -232,6 +253,39 @@ fn files_that_are_damaged_or_of_another_model_are_named() {
         let why = changed.refused(&library);
         assert!(why.contains(expected), "{name}: {why}");
     }
+}
+
+/// Where no file says how many rows the graph has, the text with a token beyond them is what fails.
+#[test]
+fn a_token_beyond_a_table_of_unknown_size_fails_by_text() {
+    let Some(library) = library() else { return };
+    let changed = Changed::odd("plain");
+    changed.write("config.json", br#"{"hidden_size": 4}"#);
+    let tokenizer = std::fs::read(models().join("bert/tokenizer.json")).expect("a tokenizer");
+    let mut tokenizer: serde_json::Value = serde_json::from_slice(&tokenizer).expect("JSON");
+    tokenizer["model"]["vocab"]["strange"] = 384.into();
+    changed.write("tokenizer.json", tokenizer.to_string().as_bytes());
+    let model = changed.load(&library).expect("a model");
+    let documents = ["a b", "a strange b", "let value = 1"].map(|text| Document { text, name: "" });
+    let embedded = model.documents(&documents).expect("vectors");
+    assert_eq!(embedded.failed.iter().map(|failed| failed.at).collect::<Vec<_>>(), [1], "{:?}", embedded.failed);
+    assert!(embedded.failed[0].why.contains("384"), "{:?}", embedded.failed);
+    let zeros = embedded.embeddings.iter().map(|embedding| embedding.unit.iter().all(|value| *value == 0.0));
+    assert_eq!(zeros.collect::<Vec<_>>(), [false, true, false]);
+}
+
+/// What fails is told in our words alone, and none of the runtime's own lines are on the terminal.
+#[test]
+fn the_runtime_writes_nothing_by_itself() {
+    if library().is_none() {
+        return;
+    }
+    let mut this = Command::new(std::env::current_exe().expect("this program"));
+    let output = this.args(["--exact", "a_token_beyond_a_table_of_unknown_size_fails_by_text", "--nocapture"]).output();
+    let output = output.expect("this program");
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+    assert!(!said.contains("onnxruntime"), "{said}");
 }
 
 #[test]
