@@ -1,8 +1,8 @@
 //! Kernels: the sums that vector search spends its time in.
 //!
 //! Products are plain loops that the compiler turns into the widest instructions that the machine has, by way of `pulp`, which
-//! asks the processor at the first call. Sums over codes are look-ups, 32 at once where there is AVX2. Both are of integers, so
-//! that every machine gets the same.
+//! asks the processor at the first call. Sums over codes are look-ups, 32 at once where there is AVX2 or NEON. Both are of
+//! integers, so that every machine gets the same.
 
 use std::array;
 use std::ops::Range;
@@ -126,8 +126,8 @@ impl CodeTable {
         out.clear();
         let bytes = &codes.bytes[blocks.start * codes.width..blocks.end * codes.width];
         let parts = || bytes.chunks_exact(self.width().max(1));
-        #[cfg(target_arch = "x86_64")]
-        if let Some(machine) = pulp::x86::V3::try_new() {
+        #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+        if let Some(machine) = wide::Machine::try_new() {
             for block in parts() {
                 out.extend(wide::sums(machine, &self.halves, block).iter().map(|sum| self.scaled(*sum)));
             }
@@ -154,13 +154,15 @@ fn narrow_sums(halves: &[[[u8; 16]; 2]], block: &[[u8; BLOCK]]) -> [u32; BLOCK] 
     sums
 }
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod wide {
-    use std::arch::x86_64::{__m128i, __m256i};
     use std::array;
 
+    #[cfg(target_arch = "aarch64")]
+    pub(super) use pulp::aarch64::Neon as Machine;
     use pulp::cast;
-    use pulp::x86::V3;
+    #[cfg(target_arch = "x86_64")]
+    pub(super) use pulp::x86::V3 as Machine;
 
     use super::BLOCK;
 
@@ -168,8 +170,8 @@ mod wide {
     const BYTES: usize = 256;
 
     /// The sums of a block, 32 look-ups at once.
-    pub(super) fn sums(machine: V3, halves: &[[[u8; 16]; 2]], block: &[[u8; BLOCK]]) -> [u32; BLOCK] {
-        struct Sums<'a>(V3, &'a [[[u8; 16]; 2]], &'a [[u8; BLOCK]]);
+    pub(super) fn sums(machine: Machine, halves: &[[[u8; 16]; 2]], block: &[[u8; BLOCK]]) -> [u32; BLOCK] {
+        struct Sums<'a>(Machine, &'a [[[u8; 16]; 2]], &'a [[u8; BLOCK]]);
         impl pulp::NullaryFnOnce for Sums<'_> {
             type Output = [u32; BLOCK];
             #[inline(always)]
@@ -186,8 +188,11 @@ mod wide {
         machine.vectorize(Sums(machine, halves, block))
     }
 
+    #[cfg(target_arch = "x86_64")]
     #[inline(always)]
-    fn added(V3 { avx2, .. }: V3, halves: &[[[u8; 16]; 2]], block: &[[u8; BLOCK]]) -> [u16; BLOCK] {
+    fn added(Machine { avx2, .. }: Machine, halves: &[[[u8; 16]; 2]], block: &[[u8; BLOCK]]) -> [u16; BLOCK] {
+        use std::arch::x86_64::{__m128i, __m256i};
+
         let nothing: __m256i = cast([0_u8; 32]);
         let half: __m256i = cast([15_u8; 32]);
         let table = |half: [u8; 16]| avx2._mm256_broadcastsi128_si256(cast::<_, __m128i>(half));
@@ -206,6 +211,28 @@ mod wide {
         let even: [u16; 16] = cast(avx2._mm256_sub_epi16(both, avx2._mm256_slli_epi16::<8>(odd)));
         let odd: [u16; 16] = cast(odd);
         array::from_fn(|code| if code % 2 == 0 { even[code / 2] } else { odd[code / 2] })
+    }
+
+    #[cfg(target_arch = "aarch64")]
+    #[inline(always)]
+    fn added(Machine { neon, .. }: Machine, halves: &[[[u8; 16]; 2]], block: &[[u8; BLOCK]]) -> [u16; BLOCK] {
+        use std::arch::aarch64::{uint8x16_t, uint16x8_t};
+
+        let half: uint8x16_t = cast([15_u8; 16]);
+        // Sums of eight codes each.
+        let mut eights: [uint16x8_t; 4] = cast([0_u16; BLOCK]);
+        for (tables, bytes) in halves.iter().zip(block) {
+            let [low, high]: [uint8x16_t; 2] = cast(*tables);
+            let sixteens: [uint8x16_t; 2] = cast(*bytes);
+            for (bytes, eights) in sixteens.into_iter().zip(eights.as_chunks_mut::<2>().0) {
+                let lower = neon.vqtbl1q_u8(low, neon.vandq_u8(bytes, half));
+                let upper = neon.vqtbl1q_u8(high, neon.vshrq_n_u8::<4>(bytes));
+                let sum = neon.vaddq_u8(lower, upper);
+                eights[0] = neon.vaddw_u8(eights[0], neon.vget_low_u8(sum));
+                eights[1] = neon.vaddw_high_u8(eights[1], sum);
+            }
+        }
+        cast(eights)
     }
 }
 
