@@ -6,6 +6,7 @@
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::shard::{ObjectId, Store};
@@ -35,10 +36,10 @@ impl Kept {
     }
 
     /// What the file holds, if it is there and `parse` finds it whole.
-    pub(crate) fn read<T>(&self, parse: impl Fn(&[u8]) -> Option<T>) -> Option<T> {
+    pub(crate) fn read<T>(&self, parse: impl Fn(Arc<Vec<u8>>) -> Option<T>) -> Option<T> {
         self.folders.iter().find_map(|folder| {
             let file = folder.join(&self.name);
-            let found = parse(&read(&file).ok()?)?;
+            let found = parse(Arc::new(read(&file).ok()?))?;
             touch(&file);
             Some(found)
         })
@@ -50,11 +51,13 @@ impl Kept {
     }
 }
 
-/// What tells apart what was made of some tables of a store for a commit.
-pub(crate) fn made_of(store: &Store, commit: &ObjectId, tables: &[&str]) -> blake3::Hash {
+/// What tells apart what was made of some tables of a store, for a commit where it is of one.
+pub(crate) fn made_of(store: &Store, commit: Option<&ObjectId>, tables: &[&str]) -> blake3::Hash {
     let manifest = store.manifest();
     let mut hasher = blake3::Hasher::new();
-    hasher.update(commit.as_bytes());
+    if let Some(commit) = commit {
+        hasher.update(commit.as_bytes());
+    }
     hasher.update(&manifest.next_chunk.to_le_bytes());
     hasher.update(manifest.chunker.as_bytes());
     for table in tables {

@@ -26,9 +26,9 @@ pub fn places_at(
     commit: &ObjectId,
     elsewhere: Option<&Path>,
 ) -> Result<Places, PipelineError> {
-    let made_of = made_of(store, commit, &["chunks", "spans"]);
+    let made_of = made_of(store, Some(commit), &["chunks", "spans"]);
     let kept = Kept::new(store, elsewhere, FOLDER, &made_of, KEPT);
-    if let Some(places) = kept.read(|bytes| Places::from_bytes(bytes, &made_of, store.manifest().next_chunk)) {
+    if let Some(places) = kept.read(|bytes| Places::from_bytes(bytes, 0, &made_of, store.manifest().next_chunk)) {
         return Ok(places);
     }
     let places = match known {

@@ -58,30 +58,47 @@ pub(super) struct Engine<'a> {
 
 /// The places of each text that may be found.
 struct ByChunk {
-    /// Chunk and place, in order.
-    pairs: Vec<(u32, u32)>,
-    /// Whether a chunk is among them.
-    member: Arc<Vec<bool>>,
+    /// For each chunk where its places begin; the next one's beginning is where they end.
+    starts: Vec<u32>,
+    /// The places, those of a chunk in order.
+    places: Vec<u32>,
 }
 
 impl ByChunk {
     fn of(places: &Places, allowed: &[bool]) -> ByChunk {
-        let chunks = (0..).zip(places.chunks()).zip(allowed);
-        let mut pairs: Vec<(u32, u32)> =
-            chunks.filter(|(_, allowed)| **allowed).map(|((at, chunk), _)| (*chunk, at)).collect();
-        pairs.sort_unstable();
-        let mut member = vec![false; pairs.last().map_or(0, |(chunk, _)| *chunk as usize + 1)];
-        pairs.iter().for_each(|(chunk, _)| member[*chunk as usize] = true);
-        ByChunk { pairs, member: Arc::new(member) }
+        let wanted = || (0..places.len() as u32).zip(places.chunks()).filter(|(at, _)| allowed[*at as usize]);
+        let chunks = wanted().map(|(_, chunk)| chunk as usize + 1).max().unwrap_or(0);
+        let mut starts = vec![0; chunks + 1];
+        wanted().for_each(|(_, chunk)| starts[chunk as usize] += 1);
+        let mut end = 0;
+        for start in &mut starts {
+            end += *start;
+            *start = end;
+        }
+        // Each place from behind takes the last seat of its chunk that is left, until each chunk's beginning is reached.
+        let mut by_chunk = vec![0; end as usize];
+        for (at, chunk) in wanted().rev() {
+            let start = &mut starts[chunk as usize];
+            *start -= 1;
+            by_chunk[*start as usize] = at;
+        }
+        ByChunk { starts, places: by_chunk }
+    }
+
+    /// Chunks that may have places are below this.
+    fn chunks(&self) -> usize {
+        self.starts.len() - 1
     }
 
     fn has(&self, chunk: u32) -> bool {
-        self.member.get(chunk as usize).copied().unwrap_or(false)
+        !self.places(chunk).is_empty()
     }
 
-    fn places(&self, chunk: u32) -> impl Iterator<Item = u32> {
-        let start = self.pairs.partition_point(|pair| pair.0 < chunk);
-        self.pairs[start..].iter().take_while(move |pair| pair.0 == chunk).map(|pair| pair.1)
+    fn places(&self, chunk: u32) -> &[u32] {
+        match self.starts.get(chunk as usize..).unwrap_or_default() {
+            [start, end, ..] => &self.places[*start as usize..*end as usize],
+            _ => &[],
+        }
     }
 }
 
@@ -107,7 +124,7 @@ impl Engine<'_> {
         decay: f32,
     ) -> Result<(Vec<Ranked>, Explanation), PipelineError> {
         let text = readable(&query.text);
-        let by_chunk = ByChunk::of(self.places, &self.allowed);
+        let by_chunk = Arc::new(ByChunk::of(self.places, &self.allowed));
         let index = VectorIndex::open_whole(self.store, self.elsewhere)?;
         let asked = self.embedder.query(text)?;
         // A question whose words the model does not know is near to nothing.
@@ -133,8 +150,8 @@ impl Engine<'_> {
             .iter()
             .map(|(at, similarity, words)| self.candidate(*at as usize, *similarity, *words, &asked.unit))
             .collect();
-        let chunk = |at: usize| self.places.chunks()[pool[at].0 as usize];
-        let mut pooled = vec![false; by_chunk.member.len()];
+        let chunk = |at: usize| self.places.chunk(pool[at].0 as usize);
+        let mut pooled = vec![false; by_chunk.chunks()];
         (0..pool.len()).for_each(|at| pooled[chunk(at) as usize] = true);
         let signatures = words.signatures(|chunk| pooled.get(chunk as usize).copied().unwrap_or(false));
         let mut kin = Kin::of(self.embedder, text)?;
@@ -178,9 +195,9 @@ impl Engine<'_> {
         let mut near: Vec<(u32, f32)> = Vec::new();
         for found in &nearest {
             for at in by_chunk.places(found.chunk) {
-                let place = self.places.place(at as usize);
+                let place = self.places.place(*at as usize);
                 let score = index.score_at_place(self.embedder, found, question, &place.path, &place.container);
-                near.push((at, score));
+                near.push((*at, score));
             }
         }
         near.sort_by(|one, two| two.1.total_cmp(&one.1).then(one.0.cmp(&two.0)));
@@ -193,13 +210,14 @@ impl Engine<'_> {
     fn worded(
         &self,
         question: &str,
-        by_chunk: &ByChunk,
+        by_chunk: &Arc<ByChunk>,
         count: usize,
     ) -> Result<(Vec<(u32, f32)>, Worded), StoreError> {
-        let member = Arc::clone(&by_chunk.member);
-        let wanted = Arc::new(move |chunk: u32| member.get(chunk as usize).copied().unwrap_or(false));
+        let among = Arc::clone(by_chunk);
+        let wanted = Arc::new(move |chunk: u32| among.has(chunk));
         let found = lexicon::texts(self.store, self.elsewhere, &lexicon::Asked { question, count, wanted })?;
-        let places = found.best.iter().flat_map(|(chunk, score)| by_chunk.places(*chunk).map(move |at| (at, *score)));
+        let places =
+            found.best.iter().flat_map(|(chunk, score)| by_chunk.places(*chunk).iter().map(move |at| (*at, *score)));
         Ok((places.take(count).collect(), found))
     }
 
@@ -257,4 +275,34 @@ fn nearest(
         how.recall = Some(if exact.is_empty() { 1.0 } else { both as f32 / exact.len() as f32 });
     }
     Ok((found, how))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::archive::{Gathered, Place};
+    use crate::shard::{ChunkHead, ChunkId};
+
+    proptest! {
+        #[test]
+        fn each_chunk_has_its_places_that_are_allowed(given in prop::collection::vec((0_u32..9, any::<bool>()), 0..40)) {
+            let mut gathered = Gathered::default();
+            for (chunk, _) in &given {
+                let [path, symbol, container, lang, kind, name] = ["a.rs", "f", "", "rust", "function", "f"].map(Arc::from);
+                let place = Place { path, symbol, container, chunk: *chunk, start_line: 1, end_line: 2 };
+                gathered.push(&place, &ChunkHead { number: *chunk, id: ChunkId([0; 16]), lang, kind, name }, None);
+            }
+            let allowed: Vec<bool> = given.iter().map(|(_, allowed)| *allowed).collect();
+            let by_chunk = ByChunk::of(&gathered.finish(), &allowed);
+            for chunk in 0..12 {
+                let expected: Vec<u32> =
+                    (0..).zip(&given).filter(|(_, given)| **given == (chunk, true)).map(|(at, _)| at).collect();
+                prop_assert_eq!(by_chunk.has(chunk), !expected.is_empty());
+                prop_assert!(expected.is_empty() || (chunk as usize) < by_chunk.chunks());
+                prop_assert_eq!(by_chunk.places(chunk), expected);
+            }
+        }
+    }
 }

@@ -1,9 +1,8 @@
 //! Lineages: which texts under which names are one node over all of history, and its life.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Serialize;
 
 use super::ever::Lived;
@@ -130,10 +129,10 @@ impl Lineages {
     }
 
     /// The life of a node; `living` are the nodes that stand in the tree asked about.
-    pub(super) fn lived(&self, archive: &Archive, lineage: u32, living: &HashSet<u32>) -> Option<Lived> {
+    pub(super) fn lived(&self, archive: &Archive, lineage: u32, living: &FxHashSet<u32>) -> Option<Lived> {
         let edits: Vec<&EditRow> = self.edits(archive, lineage).collect();
         let (first, last) = (edits.first()?, edits.last()?);
-        let versions: HashSet<u32> = edits.iter().filter_map(|edit| edit.after).collect();
+        let versions: FxHashSet<u32> = edits.iter().filter_map(|edit| edit.after).collect();
         // Named after where it first stood and as what, which no later edit changes.
         let text = first.after.or(first.before).map(|text| archive.head(text).id.to_string());
         let named = format!("{}\0{}\0{}", first.path, first.symbol.as_deref()?, text?);

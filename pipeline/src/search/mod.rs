@@ -218,7 +218,7 @@ fn ever_found(
     let mut told = vec![false; store.manifest().next_chunk as usize];
     let mut allowed = Filter::new(query)?.allowed(places);
     for (allowed, chunk) in allowed.iter_mut().zip(places.chunks()) {
-        *allowed = *allowed && !std::mem::replace(&mut told[*chunk as usize], true);
+        *allowed = *allowed && !std::mem::replace(&mut told[chunk as usize], true);
     }
     let history = ground.archive().filter(|_| asks_history(&query.text)).map(|archive| History {
         archive,
@@ -231,14 +231,14 @@ fn ever_found(
     loop {
         let (ranked, how) = engine.rank(query, count, 0.0)?;
         let mut seen = HashSet::new();
-        let first = |found: &Ranked| all_versions || seen.insert(ever.node[found.at]);
+        let first = |found: &Ranked| all_versions || seen.insert(ever.node(found.at));
         let ranked: Vec<Ranked> = ranked.into_iter().filter(first).take(query.limit).collect();
         // Versions of few nodes may have taken all places.
         if ranked.len() == query.limit || count >= wanted {
             let ids = store.commit_ids()?;
             let row = |found: Ranked| {
-                let commit = *ids.get(ever.brought[found.at] as usize)?;
-                Some(Row { commit, life: ever.life(ever.node[found.at], &ids), found })
+                let commit = *ids.get(ever.brought(found.at) as usize)?;
+                Some(Row { commit, life: ever.life(ever.node(found.at), &ids), found })
             };
             return Ok(Found { hits: hits(store, places, ranked.into_iter().filter_map(row).collect())?, how });
         }
@@ -289,7 +289,7 @@ fn hits(store: &Store, places: &Places, rows: Vec<Row>) -> Result<Vec<Hit>, Pipe
 /// with its id.
 fn texts(store: &Store, places: &Places, at: &[usize]) -> Result<Vec<String>, StoreError> {
     let Some(rows) = at.iter().map(|at| places.row(*at)).collect::<Option<Vec<u32>>>() else {
-        let numbers: Vec<u32> = at.iter().map(|at| places.chunks()[*at]).collect();
+        let numbers: Vec<u32> = at.iter().map(|at| places.chunk(*at)).collect();
         return Ok(store.chunks_by_number(&numbers)?.into_iter().map(|chunk| chunk.text).collect());
     };
     let texts = store.texts_in_rows(&rows)?;

@@ -14,7 +14,7 @@ mod scan;
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use precedent_model::Embedder;
 
@@ -41,6 +41,8 @@ pub struct VectorIndex {
     clusters: Vec<Cluster>,
     /// The centres of the clusters, one after the other.
     centres: Vec<i8>,
+    /// The chunk of each row, once they were read.
+    chunks: OnceLock<Vec<u32>>,
     memory: Option<Memory>,
 }
 
@@ -54,7 +56,6 @@ struct Cluster {
 /// Every row, as parallel arrays.
 #[derive(Default)]
 struct Memory {
-    chunk: Vec<u32>,
     norm: Vec<f32>,
     scale: Vec<f32>,
     step: Vec<f32>,
@@ -96,7 +97,7 @@ impl VectorIndex {
                 centres.extend_from_slice(&cluster.centre);
             }
         }
-        Ok(VectorIndex { dimension, shards, firsts, clusters, centres, memory: None })
+        Ok(VectorIndex { dimension, shards, firsts, clusters, centres, chunks: OnceLock::new(), memory: None })
     }
 
     /// As [`VectorIndex::open`], of shards that have their hashes. One that looks as it did when that was found out is not
@@ -140,7 +141,6 @@ impl VectorIndex {
         let mut bytes = Vec::new();
         for shard in &index.shards {
             let rows = 0..shard.rows();
-            memory.chunk.extend(words(shard, Column::Chunk, rows.clone())?.map(u32::from_le_bytes));
             memory.norm.extend(words(shard, Column::Norm, rows.clone())?.map(f32::from_le_bytes));
             memory.scale.extend(words(shard, Column::Scale, rows.clone())?.map(f32::from_le_bytes));
             memory.step.extend(words(shard, Column::Step, rows.clone())?.map(f32::from_le_bytes));
@@ -151,6 +151,7 @@ impl VectorIndex {
                 memory.values.extend(bytes.iter().map(|byte| *byte as i8));
             }
         }
+        index.chunks()?;
         memory.codes = Blocks::new(&codes, index.dimension.div_ceil(8));
         Ok(VectorIndex { memory: Some(memory), ..index })
     }
@@ -175,15 +176,20 @@ impl VectorIndex {
     /// # Errors
     /// [`StoreError::Damaged`] naming the shard.
     pub fn rows(&self, wanted: impl Fn(u32) -> bool) -> Result<Rows, StoreError> {
-        if let Some(memory) = &self.memory {
-            return Ok(Rows::those(memory.chunk.iter().map(|chunk| wanted(*chunk))));
+        Ok(Rows::those(self.chunks()?.iter().map(|chunk| wanted(*chunk))))
+    }
+
+    /// The chunk of each row.
+    fn chunks(&self) -> Result<&[u32], StoreError> {
+        if let Some(chunks) = self.chunks.get() {
+            return Ok(chunks);
         }
-        let mut found = Vec::with_capacity(self.len());
+        let mut chunks = Vec::with_capacity(self.len());
         for shard in &self.shards {
-            let chunks = words(shard, Column::Chunk, 0..shard.rows())?;
-            found.extend(chunks.map(|chunk| wanted(u32::from_le_bytes(chunk))));
+            chunks.extend(words(shard, Column::Chunk, 0..shard.rows())?.map(u32::from_le_bytes));
         }
-        Ok(Rows::those(found.into_iter()))
+        // Who else read them meanwhile has read the same.
+        Ok(self.chunks.get_or_init(|| chunks))
     }
 
     /// The `count` nearest of some rows to a unit vector, best first.
@@ -292,6 +298,7 @@ mod tests {
             firsts: vec![0],
             clusters: vec![],
             centres: vec![],
+            chunks: OnceLock::new(),
             memory: None,
         };
         let scored = index.score_at_place(&table, &found, &query, "config/settings.rs", "Loader");

@@ -53,7 +53,7 @@ struct Candidate {
 
 /// Chunks and steps of consecutive rows, and where the first of them is in the sums over their codes.
 struct Block<'a> {
-    chunk: Cow<'a, [u32]>,
+    chunk: &'a [u32],
     step: Cow<'a, [f32]>,
     first_sum: usize,
 }
@@ -186,23 +186,19 @@ impl VectorIndex {
         table: &CodeTable,
         sums: &mut Vec<f32>,
     ) -> Result<Block<'_>, StoreError> {
+        let chunk = &self.chunks()?[rows.start as usize..rows.end as usize];
         if let Some(memory) = &self.memory {
             let (first, end) = (rows.start as usize, rows.end as usize);
             table.sums(&memory.codes, first / BLOCK..end.div_ceil(BLOCK), sums);
-            return Ok(Block {
-                chunk: Cow::Borrowed(&memory.chunk[first..end]),
-                step: Cow::Borrowed(&memory.step[first..end]),
-                first_sum: first % BLOCK,
-            });
+            return Ok(Block { chunk, step: Cow::Borrowed(&memory.step[first..end]), first_sum: first % BLOCK });
         }
         let first = self.firsts[shard];
         let (shard, rows) = (&self.shards[shard], rows.start - first..rows.end - first);
         let mut codes = Vec::new();
         shard.read(Column::Code, rows.clone(), &mut codes)?;
         table.sums(&Blocks::new(&codes, table.width()), 0..rows.len().div_ceil(BLOCK), sums);
-        let step = words(shard, Column::Step, rows.clone())?.map(f32::from_le_bytes).collect();
-        let chunk = words(shard, Column::Chunk, rows)?.map(u32::from_le_bytes).collect();
-        Ok(Block { chunk: Cow::Owned(chunk), step: Cow::Owned(step), first_sum: 0 })
+        let step = words(shard, Column::Step, rows)?.map(f32::from_le_bytes).collect();
+        Ok(Block { chunk, step: Cow::Owned(step), first_sum: 0 })
     }
 
     /// The best of some candidates by their vectors.
