@@ -99,6 +99,26 @@ fn a_partial_clone_says_what_is_missing() {
     let (again, partial, said) = index(&[]);
     assert_eq!((again, partial), (Some(missing), Some(true)));
     assert!(said.contains("git fetch --refetch --no-filter"), "{said}");
+    // It was counted once, and is kept: edits are not read for it again. A file that is not whole is no file.
+    let store = clone.join(".git/precedent");
+    let only = |folder: &str| {
+        let mut files =
+            std::fs::read_dir(store.join(folder)).expect("a folder").map(|file| file.expect("a file").path());
+        (files.next().expect("one file"), files.count())
+    };
+    let ((counted, others), (edits, _)) = (only("left-out"), only("edits"));
+    assert_eq!(others, 0);
+    let (number, rows) = (std::fs::read(&counted).expect("bytes"), std::fs::read(&edits).expect("bytes"));
+    std::fs::write(&edits, "").expect("written");
+    assert_eq!(index(&[]).0, Some(missing));
+    std::fs::write(&edits, rows).expect("written");
+    for at in (0..number.len()).step_by(9) {
+        let mut changed = number.clone();
+        changed[at] ^= 1;
+        std::fs::write(&counted, changed).expect("written");
+        assert_eq!(index(&[]).0, Some(missing), "changed at {at}");
+    }
+    assert_eq!(std::fs::read(&counted).expect("bytes"), number);
     git(&clone, &["fetch", "--quiet", "--refetch", "--no-filter"]);
     assert_eq!(index(&[]), (Some(missing), Some(true), said));
     let (_, partial, said) = index(&["--rebuild"]);

@@ -10,12 +10,17 @@ use std::time::{Duration, Instant};
 
 use precedent_model::{Embedder, Table};
 
+use crate::archive::{Kept, made_of};
 use crate::history::Repository;
 use crate::ingest::{IndexOptions, IndexReport, Interrupt, Progress, index, is_indexed};
 use crate::shard::{Location, ObjectId, Settings, Store, StoreError, WriteLock};
 use crate::syntax::Skip;
 use crate::{PipelineError, syntax};
 
+/// The folder inside a store for what was counted of it, how many files are kept in it, and the bytes of what each was made of.
+const LEFT_OUT: &str = "left-out";
+const LEFT_OUT_KEPT: usize = 1;
+const OF_HASH: usize = 32;
 /// How long to wait for another writer, and between two looks.
 const LOCK_WAIT: Duration = Duration::from_secs(2);
 const LOCK_POLL: Duration = Duration::from_millis(50);
@@ -62,10 +67,35 @@ pub fn bring_up(
     if repository.is_partial() {
         // What earlier runs did not find is no less missing. A shard that cannot be read is for those who need it to deal
         // with.
-        report.missing = report.missing.max(store.left_out(Skip::Missing.as_str()).unwrap_or(0));
+        report.missing = report.missing.max(missing(&store).unwrap_or(0));
         report.partial |= report.missing > 0;
     }
     Ok((store, report))
+}
+
+/// How many file contents the store lacks since the clone lacked them. It is asked at each run in a partial clone, and follows
+/// from the edits, of which all would have to be read: so it is kept in a file.
+fn missing(store: &Store) -> Result<u64, StoreError> {
+    let made_of = made_of(store, None, &["edits"]);
+    let kept = Kept::new(store, None, LEFT_OUT, &made_of, LEFT_OUT_KEPT);
+    let whole = |number: [u8; 8]| [made_of.as_bytes().as_slice(), &number].concat();
+    let counted = kept.read(|bytes| {
+        let number = *bytes.get(OF_HASH..)?.first_chunk()?;
+        (*bytes == hashed(whole(number))).then(|| u64::from_le_bytes(number))
+    });
+    if let Some(counted) = counted {
+        return Ok(counted);
+    }
+    let counted = store.left_out(Skip::Missing.as_str())?;
+    kept.keep(&hashed(whole(counted.to_le_bytes())));
+    Ok(counted)
+}
+
+/// Some bytes and their hash.
+fn hashed(mut bytes: Vec<u8>) -> Vec<u8> {
+    let hash = blake3::hash(&bytes);
+    bytes.extend_from_slice(hash.as_bytes());
+    bytes
 }
 
 fn brought_up(
