@@ -1,12 +1,15 @@
 """Compares vector search with FAISS and USearch, on the vectors of real histories and questions that people wrote.
 
-Usage: compare.py VECTORS STORE... --work FOLDER [--questions 400] [--without hnsw,usearch,...]
+Usage: compare.py VECTORS STORE... --work FOLDER [--questions 400] [--without hnsw,usearch,...] [--only build|ask]
 
 VECTORS is the example `vectors` of precedent-pipeline; the vectors of all STOREs are put together. Questions are first
 lines of commit messages of those histories, embedded as questions are. Half of them, by a hash of their text, choose each
 index's effort: the least whose recall@10 reaches .96 and .98. The other half is what is reported. Exact is the inner
 product of the stored vectors in 32-bit floats. Everything runs on one thread; a cold start is a new process, with the
 files in the page cache, that opens the index and asks one question.
+
+All indices are built before the first one is asked, so that they are asked within a few minutes; with `--only`, each of the
+two is a run of its own, and what was built is taken from FOLDER.
 
 It prints one line of JSON for each index, then a table.
 """
@@ -238,9 +241,15 @@ def cold_start(command: list[str]) -> list[float]:
     return sorted(runs)
 
 
-def measure(index, vectors: numpy.ndarray, chosen: tuple, reported: tuple, wanted: numpy.ndarray) -> dict:
+def processor_seconds() -> float:
+    """What this process and those that it waited for took so far."""
+    times = os.times()
+    return sum(times[:4])
+
+
+def measure(index, built: dict, chosen: tuple, reported: tuple, wanted: numpy.ndarray) -> dict:
     """`chosen` and `reported` are (questions, exact neighbours, exact neighbours among those wanted)."""
-    line = {"index": index.name, "build": index.build(vectors), "cold_ms": cold_start(index.cold())}
+    line = {"index": index.name, "build": built, "cold_ms": cold_start(index.cold())}
     tried = [recall(found, chosen[1]) for found, _ in index.ask(chosen[0], index.efforts, None)]
     answers = index.ask(reported[0], index.efforts, None)
     line["grid"] = [
@@ -259,6 +268,25 @@ def measure(index, vectors: numpy.ndarray, chosen: tuple, reported: tuple, wante
     return line
 
 
+def prepare(stores: list[pathlib.Path], work: pathlib.Path, ours: Ours, count: int) -> numpy.ndarray:
+    """Writes vectors, questions and their exact neighbours into the folder, and returns the vectors."""
+    values, scales = read_vectors(stores)
+    values.tofile(work / "vectors.i8")
+    scales.tofile(work / "scales.f32")
+    vectors = values.astype(numpy.float32) * scales[:, None]
+    wanted = (numpy.random.default_rng(5).integers(0, SHARE_WANTED, len(vectors)) == 0).astype(numpy.uint8)
+    sets = []
+    for questions in read_questions(stores, count):
+        (work / "texts.json").write_text(json.dumps(questions))
+        ours.call("embed", work / "texts.json", work / "questions.f32")
+        embedded = numpy.fromfile(work / "questions.f32", numpy.float32).reshape(-1, DIMENSION)
+        sets.append((embedded, exact_neighbours(vectors, embedded, None), exact_neighbours(vectors, embedded, wanted)))
+    sets[1][0][:1].tofile(work / "first.f32")
+    names = [f"{of}_{what}" for of in ("chosen", "reported") for what in ("questions", "exact", "filtered")]
+    numpy.savez(work / "sets.npz", wanted=wanted, **dict(zip(names, sets[0] + sets[1])))
+    return vectors
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Compares vector search with FAISS and USearch.")
     parser.add_argument("binary", metavar="VECTORS", type=pathlib.Path)
@@ -266,32 +294,40 @@ def main() -> None:
     parser.add_argument("--work", type=pathlib.Path, required=True)
     parser.add_argument("--questions", type=int, default=400)
     parser.add_argument("--without", default="", help="names of indices to leave out, with commas")
+    parser.add_argument("--only", choices=["build", "ask"], help="one of the two parts of a run")
     arguments = parser.parse_args()
     work = arguments.work
     work.mkdir(parents=True, exist_ok=True)
     faiss.omp_set_num_threads(1)
 
-    values, scales = read_vectors(arguments.stores)
-    values.tofile(work / "vectors.i8")
-    scales.tofile(work / "scales.f32")
-    vectors = values.astype(numpy.float32) * scales[:, None]
-    ours = Ours("precedent", arguments.binary, work)
-    as_stored = Ours("precedent-as-stored", arguments.binary, work, ROWS_A_GENERATION)
-    sets = []
-    wanted = (numpy.random.default_rng(5).integers(0, SHARE_WANTED, len(vectors)) == 0).astype(numpy.uint8)
-    for questions in read_questions(arguments.stores, arguments.questions):
-        (work / "texts.json").write_text(json.dumps(questions))
-        ours.call("embed", work / "texts.json", work / "questions.f32")
-        embedded = numpy.fromfile(work / "questions.f32", numpy.float32).reshape(-1, DIMENSION)
-        sets.append((embedded, exact_neighbours(vectors, embedded, None), exact_neighbours(vectors, embedded, wanted)))
-    sets[1][0][:1].tofile(work / "first.f32")
-    print(json.dumps({"rows": len(vectors), "stores": len(arguments.stores), "questions": [len(s[0]) for s in sets]}))
+    ours = Ours("precedent", arguments.binary.resolve(), work)
+    as_stored = Ours("precedent-as-stored", arguments.binary.resolve(), work, ROWS_A_GENERATION)
 
+    def indices(rows: int) -> list:
+        every = [ours, as_stored, *competitors(rows, work)]
+        return [index for index in every if index.name not in arguments.without.split(",")]
+
+    if arguments.only != "ask":
+        vectors = prepare(arguments.stores, work, ours, arguments.questions)
+        for index in indices(len(vectors)):
+            begun = processor_seconds()
+            built = index.build(vectors)
+            built["processor_seconds"] = round(processor_seconds() - begun, 1)
+            (work / f"{index.name}.built.json").write_text(json.dumps(built))
+            print(json.dumps({"index": index.name, "build": built}), flush=True)
+        del vectors
+    if arguments.only == "build":
+        return
+    sets = numpy.load(work / "sets.npz")
+    chosen, reported = (
+        tuple(sets[f"{of}_{what}"] for what in ("questions", "exact", "filtered")) for of in ("chosen", "reported")
+    )
+    rows = len(sets["wanted"])
+    print(json.dumps({"rows": rows, "stores": len(arguments.stores), "questions": [len(chosen[0]), len(reported[0])]}))
     lines = []
-    for index in [ours, as_stored, *competitors(len(vectors), work)]:
-        if index.name in arguments.without.split(","):
-            continue
-        lines.append(measure(index, vectors, sets[0], sets[1], wanted))
+    for index in indices(rows):
+        built = json.loads((work / f"{index.name}.built.json").read_text())
+        lines.append(measure(index, built, chosen, reported, sets["wanted"]))
         print(json.dumps(lines[-1]), flush=True)
     print(table(lines))
 
@@ -300,11 +336,11 @@ def table(lines: list[dict]) -> str:
     def point(at: dict | None) -> str:
         return f"{at['p50_ms']:.2f} / {at['p99_ms']:.2f} ms, {at['recall']:.3f}" if at else "not reached"
 
-    rows = ["| index | build | bytes a vector | cold, median | p50 / p99, recall for .96 | for .98 |", "| --- " * 6 + "|"]
+    rows = ["| index | build, processor | bytes a vector | cold, median | p50 / p99, recall for .96 | for .98 |", "| --- " * 6 + "|"]
     for line in lines:
         build, cold = line["build"], line["cold_ms"][COLD_RUNS // 2]
         each = build["bytes"] / build["rows"]
-        cells = [line["index"], f"{build['seconds']:.1f} s", f"{each:.0f}", f"{cold:.0f} ms"]
+        cells = [line["index"], f"{build['processor_seconds']:.1f} s", f"{each:.0f}", f"{cold:.0f} ms"]
         rows.append("| " + " | ".join(cells + [point(line[f"at_{least}"]) for least in RECALLS]) + " |")
     return "\n".join(rows)
 
