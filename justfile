@@ -190,11 +190,7 @@ search-bench +stores:
     target/search-bench/bin/python benches/search/compare.py target/release/examples/vectors {{stores}} \
         --work target/search-bench/work
 
-# Run the tests of vector search for 64-bit ARM on another machine, by QEMU. Needs the target
-# (rustup target add aarch64-unknown-linux-gnu), a cross compiler and QEMU, as Debian has them in g++-aarch64-linux-gnu and
-# qemu-user.
+# Run the tests of the kernels of vector search for 64-bit ARM on another machine, by QEMU. Needs the target (rustup target add
+# aarch64-unknown-linux-gnu), and what Debian has in gcc-aarch64-linux-gnu, libc6-dev-arm64-cross and qemu-user.
 arm:
-    CC_aarch64_unknown_linux_gnu=aarch64-linux-gnu-gcc CXX_aarch64_unknown_linux_gnu=aarch64-linux-gnu-g++ \
-        CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc \
-        CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="qemu-aarch64 -L /usr/aarch64-linux-gnu" \
-        cargo test --target aarch64-unknown-linux-gnu --package precedent-pipeline --lib -- kernels:: search::vector::
+    benches/search/arm.sh
