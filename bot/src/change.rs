@@ -11,7 +11,7 @@ use precedent_pipeline::PipelineError;
 use precedent_pipeline::history::{AttributeRules, Entry, Objects, Repository};
 use precedent_pipeline::lineage::{self, FileNodes, Placed};
 use precedent_pipeline::shard::{Change as Kind, ChunkId, ObjectId};
-use precedent_pipeline::syntax::{Bag, Language, Skip};
+use precedent_pipeline::syntax::{Bag, Language, MAX_NODE_BYTES, Skip};
 use rayon::prelude::*;
 use rustc_hash::FxHashSet;
 
@@ -83,6 +83,8 @@ pub struct ChangedNode {
     pub after: Option<(Arc<str>, Piece)>,
     /// Its language.
     pub language: &'static Language,
+    /// Whether it is now a part of a function that is too long for one node, and says nothing of the whole.
+    pub is_part: bool,
 }
 
 impl ChangedNode {
@@ -306,21 +308,22 @@ fn changed_nodes(sides: Vec<Side>) -> Vec<ChangedNode> {
         .into_iter()
         // Of a join, the two nodes have edits of their own.
         .filter(|edit| edit.change != Kind::Joined)
-        .map(|edit| ChangedNode {
-            kind: edit.change,
-            language: by_path[&**edit
-                .after
-                .as_ref()
-                .or(edit.before.as_ref())
-                .map(|(path, _)| path)
-                .expect("because an edit has a side")]
-                .1,
-            // A split or a copy was not there before, whatever its text came from.
-            before: edit
-                .before
-                .filter(|_| !matches!(edit.change, Kind::Split | Kind::Copied))
-                .map(|(path, node)| find(&path, &node, true)),
-            after: edit.after.map(|(path, node)| find(&path, &node, false)),
+        .map(|edit| {
+            let side = edit.after.as_ref().or(edit.before.as_ref());
+            let (path, _) = side.expect("because an edit has a side");
+            let language = by_path[&**path].1;
+            let after = edit.after.map(|(path, node)| find(&path, &node, false));
+            ChangedNode {
+                kind: edit.change,
+                language,
+                // A split or a copy was not there before, whatever its text came from.
+                before: edit
+                    .before
+                    .filter(|_| !matches!(edit.change, Kind::Split | Kind::Copied))
+                    .map(|(path, node)| find(&path, &node, true)),
+                is_part: after.as_ref().is_some_and(|(path, piece)| is_part(piece, &by_path[&**path].3)),
+                after,
+            }
         })
         .collect();
     changed.sort_by(|one, two| {
@@ -331,4 +334,28 @@ fn changed_nodes(sides: Vec<Side>) -> Vec<ChangedNode> {
         key(one).cmp(&key(two))
     });
     changed
+}
+
+/// Whether a piece is a part of a function that is too long for one. It has the function's symbol.
+fn is_part(piece: &Piece, of_file: &[Piece]) -> bool {
+    let is_same = |other: &&Piece| other.symbol == piece.symbol && other.kind == piece.kind;
+    let abuts = |other: &Piece| piece.end_line + 1 == other.start_line || other.end_line + 1 == piece.start_line;
+    let bytes: usize = of_file.iter().filter(is_same).map(|same| same.text.len()).sum();
+    bytes > MAX_NODE_BYTES && of_file.iter().filter(is_same).any(abuts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_of_a_long_function_is_no_function() {
+        let long: String = (0..2_000).map(|at| format!("    f({at});\n\n")).collect();
+        let text = format!("fn long() {{\n{long}}}\nfn one() {{\n    f(1);\n}}\nfn two() {{\n    f(2);\n}}\n");
+        let language = precedent_pipeline::syntax::language("rust").expect("because it is in the table");
+        let pieces = Chunker::chunk_text(language, &text);
+        let parts = pieces.iter().filter(|piece| is_part(piece, &pieces)).map(|piece| piece.name.as_str());
+        let names: Vec<&str> = parts.collect();
+        assert!(names.len() > 1 && names.iter().all(|name| *name == "long"), "{names:?}");
+    }
 }

@@ -2,12 +2,11 @@
 //! less than half was useful.
 
 use std::cell::LazyCell;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 use precedent_pipeline::lineage::last_name;
 use precedent_pipeline::search::stands_apart;
-use precedent_pipeline::syntax::{Kind, MAX_NODE_BYTES, documented};
-use precedent_pipeline::{Chunker, Piece};
+use precedent_pipeline::syntax::{Kind, documented};
 
 use crate::change::{Change, ChangedFile, ChangedNode};
 use crate::companions::features::is_test;
@@ -123,14 +122,6 @@ fn is_inside(one: &str, two: &str) -> bool {
     encloses(one, two) || encloses(two, one)
 }
 
-/// Whether a piece is a part of a function that is too long for one. It has the function's symbol, and says nothing of the whole.
-fn is_part(piece: &Piece, of_file: &[Piece]) -> bool {
-    let is_same = |other: &&Piece| other.symbol == piece.symbol && other.kind == piece.kind;
-    let abuts = |other: &Piece| piece.end_line + 1 == other.start_line || other.end_line + 1 == piece.start_line;
-    let bytes: usize = of_file.iter().filter(is_same).map(|same| same.text.len()).sum();
-    bytes > MAX_NODE_BYTES && of_file.iter().filter(is_same).any(abuts)
-}
-
 /// Living nodes that are like a changed one.
 pub(super) fn facts(change: &Change, precedents: &Precedents<'_>, evidence: &Evidence<'_>) -> Vec<Fact> {
     of(change, &precedents.neighbours, evidence).into_iter().map(|(_, fact)| fact).collect()
@@ -189,16 +180,11 @@ fn is_long(lines: usize, overlap: f32) -> bool {
 /// The same from the neighbours of each changed node, each with the number of its node in the change.
 pub(crate) fn of(change: &Change, neighbours: &[Vec<Neighbour>], evidence: &Evidence<'_>) -> Vec<(usize, Fact)> {
     let mut facts = Vec::new();
-    // Of each large file with a node that has neighbours.
-    let mut pieces: HashMap<&str, Vec<Piece>> = HashMap::new();
     // Read where a copy meets all other rules, which is rare.
     let files = LazyCell::new(|| evidence.objects().files(&change.head).unwrap_or_default());
     for (number, (node, neighbours)) in change.nodes.iter().zip(neighbours).enumerate() {
         let Some((path, piece)) = &node.after else { continue };
-        if !neighbours.is_empty()
-            && let Some(file) = change.file(path).filter(|file| file.after.len() > MAX_NODE_BYTES)
-            && is_part(piece, pieces.entry(path).or_insert_with(|| Chunker::chunk_text(node.language, &file.after)))
-        {
+        if node.is_part {
             continue;
         }
         let is_pattern = neighbours.iter().filter(|near| near.overlap >= PATTERN_OVERLAP).count() > 1;
@@ -412,16 +398,5 @@ mod tests {
     fn what_is_inside_a_function_is_known_by_its_symbol() {
         assert!(is_inside("build", "build.handler") && is_inside("a::b", "a"));
         assert!(!is_inside("build", "builder") && !is_inside("build", "build_all") && !is_inside("a.b", "a.c"));
-    }
-
-    #[test]
-    fn a_part_of_a_long_function_is_no_function() {
-        let long: String = (0..2_000).map(|at| format!("    f({at});\n\n")).collect();
-        let text = format!("fn long() {{\n{long}}}\nfn one() {{\n    f(1);\n}}\nfn two() {{\n    f(2);\n}}\n");
-        let language = precedent_pipeline::syntax::language("rust").expect("because it is in the table");
-        let pieces = Chunker::chunk_text(language, &text);
-        let parts = pieces.iter().filter(|piece| is_part(piece, &pieces)).map(|piece| piece.name.as_str());
-        let names: Vec<&str> = parts.collect();
-        assert!(names.len() > 1 && names.iter().all(|name| *name == "long"), "{names:?}");
     }
 }
