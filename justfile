@@ -105,6 +105,12 @@ anchors +repos:
     target/anchors/bin/pip install --quiet --requirement benches/anchors/requirements.txt
     target/anchors/bin/python benches/anchors/compare.py target/release/examples/hunks {{repos}}
 
+# Citations of past reviews against `git cat-file`, and anchors of their findings against `git diff`:
+# just citations path/to/clone path/to/store
+citations clone store *options:
+    cargo build --release -p precedent
+    python3 benches/citations/compare.py target/release/precedent {{clone}} {{store}} {{options}}
+
 # Bring the ONNX Runtime that tests of ONNX models use. Needs Python 3 with pip.
 test-runtime:
     PRECEDENT_DATA=$PWD/target/test-data cargo run -- runtime install

@@ -104,7 +104,7 @@ fn build(
 fn first(store: &Store, questions: &[Vec<f32>]) -> Result<String, Box<dyn Error>> {
     let index = VectorIndex::open(store)?;
     let question = questions.first().ok_or("there is no question")?;
-    let (found, how) = index.search(question, COUNT, &index.all(), &Effort::usual(index.len()))?;
+    let (found, how) = index.search(question, COUNT, &index.all(), &Effort::usual(index.len(), index.len()))?;
     let chunks: Vec<u32> = found.iter().map(|found| found.chunk).collect();
     Ok(serde_json::json!({ "chunks": chunks, "how": how }).to_string())
 }
@@ -126,7 +126,7 @@ fn ask(
     };
     let (mut answers, mut seconds) = (Vec::new(), Vec::new());
     for effort in efforts {
-        let usual = Effort::usual(rows.len());
+        let usual = Effort::usual(rows.len(), index.len());
         let effort = effort.map_or(usual, |(share, least, compared)| Effort { share, least, compared, ..usual });
         let mut of_effort = Vec::with_capacity(questions.len());
         for question in questions {

@@ -267,7 +267,7 @@ fn nearest(
     rows: &Rows,
     measure: bool,
 ) -> Result<(Vec<Scored>, Explanation), StoreError> {
-    let (found, mut how) = index.search(question, count, rows, &Effort::usual(rows.len()))?;
+    let (found, mut how) = index.search(question, count, rows, &Effort::usual(rows.len(), index.len()))?;
     if measure {
         let (exact, _) = index.search(question, MEASURED, rows, &Effort::EXACT)?;
         let first: HashSet<u32> = found.iter().take(MEASURED).map(|found| found.chunk).collect();

@@ -3,7 +3,7 @@
 //! Two tantivy indexes, `lexical/texts` with a document a chunk and `lexical/messages` with one a commit. That of texts has
 //! their signatures too, which ranking asks for of more texts than are read. Both are derived
 //! from the tables, so nothing depends on them: what is missing, of another store, or damaged is made again, and what is
-//! new is added. Scores are those of [`LexicalIndex`], but for lengths, which are rounded, and for statistics, which are of
+//! new is added. Scores are those of [`super::LexicalIndex`], but for lengths, which are rounded, and for statistics, which are of
 //! all history.
 
 mod documents;

@@ -197,7 +197,7 @@ impl VectorIndex {
     /// # Errors
     /// [`StoreError::Damaged`] naming the shard.
     pub fn nearest(&self, question: &[f32], count: usize, rows: &Rows) -> Result<Vec<Scored>, StoreError> {
-        Ok(self.search(question, count, rows, &Effort::usual(rows.len()))?.0)
+        Ok(self.search(question, count, rows, &Effort::usual(rows.len(), self.len()))?.0)
     }
 
     /// The score with the place added: the document is text, name and header in one sum, and the

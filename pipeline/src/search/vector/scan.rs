@@ -21,26 +21,48 @@ pub struct Effort {
     pub compared_a_result: usize,
     /// … and at the least.
     pub compared: usize,
+    /// Rows of the clusters that are looked into, wanted or not, after which no more are, if `exact` wanted ones were seen.
+    pub passed: usize,
 }
 
 impl Effort {
-    /// What finds about .98 of the ten nearest among so many wanted rows. Chosen on questions that people wrote, of a store of
-    /// 143,000 vectors and one of 1.2 million: see `docs/search.md`.
-    pub fn usual(rows: usize) -> Effort {
-        let (mut share, mut compared, mut size) = (0.7, 640, 160_000);
-        // Of twice as many rows three quarters of the share are enough, and a quarter more is compared.
-        while size < rows {
-            (share, compared, size) = (share * 0.75, compared * 5 / 4, size.saturating_mul(2));
-        }
-        Effort { exact: 1024, share, least: 16_384, compared_a_result: 4, compared }
+    /// What finds about .98 of the ten nearest among so many wanted rows of an index of `all`. Chosen on questions that people
+    /// wrote, of a store of 143,000 vectors and one of 1.2 million: see `docs/search.md`. Where few rows are wanted that lie in
+    /// many clusters, no more of those are looked into than a quarter over what a search without a filter does.
+    pub fn usual(rows: usize, all: usize) -> Effort {
+        let level = |rows: usize| {
+            let (mut share, mut compared, mut size) = (0.7, 640, 160_000);
+            // Of twice as many rows three quarters of the share are enough, and a quarter more is compared.
+            while size < rows {
+                (share, compared, size) = (share * 0.75, compared * 5 / 4, size.saturating_mul(2));
+            }
+            (share, compared)
+        };
+        let ((share, compared), (share_of_all, _)) = (level(rows), level(all));
+        let passed = (all as f32 * share_of_all * 1.25) as usize;
+        Effort { exact: 1024, share, least: 16_384, compared_a_result: 4, compared, passed }
     }
 
     /// Everything, which is slow and exact.
-    pub const EXACT: Effort = Effort { exact: usize::MAX, share: 1.0, least: 0, compared_a_result: 1, compared: 0 };
+    pub const EXACT: Effort =
+        Effort { exact: usize::MAX, share: 1.0, least: 0, compared_a_result: 1, compared: 0, passed: usize::MAX };
 }
 
 /// Clusters that are looked into in the order of their nearness: after them few rows are good enough, whatever the order.
 const NEAREST_FIRST: usize = 16;
+
+/// How far a scan goes.
+struct Budget {
+    /// Wanted rows whose code is looked at.
+    scanned: usize,
+    /// Rows of the clusters that are looked into, if `enough` wanted ones were seen.
+    passed: usize,
+    enough: usize,
+    /// Rows with the best estimates that are kept.
+    keep: usize,
+    /// Whether all that is wanted is kept, without an estimate.
+    unestimated: bool,
+}
 
 /// A row by its estimate.
 #[derive(Clone, Copy)]
@@ -88,7 +110,9 @@ impl VectorIndex {
         let exact = rows.len() <= effort.exact.max(count);
         let budget = if exact { rows.len() } else { effort.least.max((rows.len() as f32 * effort.share) as usize) };
         let keep = if exact { rows.len() } else { effort.compared.max(count.saturating_mul(effort.compared_a_result)) };
-        let candidates = self.candidates(question, rows, budget, keep, exact, &mut how)?;
+        let enough = if exact { rows.len() } else { effort.exact.max(keep) };
+        let budget = Budget { scanned: budget, passed: effort.passed, enough, keep, unestimated: exact };
+        let candidates = self.candidates(question, rows, &budget, &mut how)?;
         how.compared = candidates.len();
         how.method = match () {
             () if exact => Method::Exact,
@@ -98,21 +122,22 @@ impl VectorIndex {
         Ok((self.compared(question, count, candidates)?, how))
     }
 
-    /// The rows with the best estimates; with `unestimated`, all that are wanted.
+    /// The rows with the best estimates.
     fn candidates(
         &self,
         question: &[f32],
         rows: &Rows,
-        budget: usize,
-        keep: usize,
-        unestimated: bool,
+        budget: &Budget,
         how: &mut Explanation,
     ) -> Result<Vec<Candidate>, StoreError> {
+        let Budget { keep, unestimated, .. } = *budget;
         let (table, mut sums) = (CodeTable::new(question), Vec::new());
         let mut best = Best { keep, least: f32::NEG_INFINITY, found: Vec::new() };
         let mut wanted = Vec::new();
-        let mut clusters = self.clusters_to_scan(question, budget, rows);
-        while how.scanned < budget
+        let mut passed = 0;
+        let mut clusters = self.clusters_to_scan(question, budget.scanned, rows);
+        while how.scanned < budget.scanned
+            && (passed < budget.passed || how.scanned < budget.enough)
             && let Some((similarity, at)) = clusters.next()
         {
             let cluster = &self.clusters[at as usize];
@@ -122,6 +147,7 @@ impl VectorIndex {
             }
             how.probed += 1;
             how.scanned += wanted.len();
+            passed += cluster.rows.len();
             let first = cluster.rows.start;
             let block = self.block(cluster.shard, cluster.rows.clone(), &table, &mut sums)?;
             let sums = &sums[block.first_sum..][..block.step.len()];
@@ -359,7 +385,7 @@ mod tests {
         let (exact, how) = loaded.search(&question, 10, &loaded.all(), &Effort::EXACT).unwrap();
         assert_eq!((how.method, how.compared), (Method::Exact, 9000));
         assert!(exact.windows(2).all(|pair| pair[0].score >= pair[1].score));
-        let little = Effort { exact: 0, share: 0.1, least: 0, compared_a_result: 0, compared: 200 };
+        let little = Effort { exact: 0, share: 0.1, least: 0, compared_a_result: 0, compared: 200, passed: usize::MAX };
         let (found, how) = loaded.search(&question, 10, &loaded.all(), &little).unwrap();
         assert_eq!((how.method, how.compared, how.rows), (Method::Clusters, 200, 9000));
         assert!((900..1500).contains(&how.scanned) && how.probed < how.clusters, "{how:?}");
@@ -378,16 +404,33 @@ mod tests {
             // None of the question's direction: what is wanted lies in clusters that are far.
             let wanted = |chunk: u32| chunk % 50 == 3 && chunk % 4 == 1;
             let rows = index.rows(wanted).unwrap();
-            let little = Effort { exact: 0, share: 0.0, least: 60, compared_a_result: 4, compared: 0 };
+            let little = Effort { exact: 0, share: 0.0, least: 60, compared_a_result: 4, compared: 0, passed: 0 };
             let (found, how) = index.search(&question, 10, &rows, &little).unwrap();
             assert_eq!((found.len(), how.wanted, how.scanned), (10, 60, 60));
             assert!(found.iter().all(|found| wanted(found.chunk)));
-            let most = index.search(&question, 100, &rows, &Effort::usual(rows.len())).unwrap();
+            let most = index.search(&question, 100, &rows, &Effort::usual(rows.len(), index.len())).unwrap();
             assert_eq!((most.0.len(), most.1.method), (60, Method::Exact));
             assert_eq!(chunks(&most.0)[..3], chunks(&index.nearest(&question, 3, &rows).unwrap()));
             let none = index.rows(|_| false).unwrap();
             assert!(index.nearest(&question, 10, &none).unwrap().is_empty());
         }
+    }
+
+    #[test]
+    fn where_few_are_wanted_no_more_clusters_are_looked_into_than_are_worth_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, question) = store_of(dir.path(), 9000);
+        let index = VectorIndex::open(&store).unwrap();
+        let rows = index.rows(|chunk| chunk % 10 == 0).unwrap();
+        let all = Effort { exact: 0, share: 1.0, least: 0, compared_a_result: 4, compared: 0, passed: usize::MAX };
+        assert_eq!(index.search(&question, 10, &rows, &all).unwrap().1.scanned, 900);
+        let (found, how) = index.search(&question, 10, &rows, &Effort { passed: 3000, ..all }).unwrap();
+        assert!(found.len() == 10 && (200..500).contains(&how.scanned), "{how:?}");
+        // As many as are to be compared are seen whatever is passed by.
+        let (found, how) = index.search(&question, 100, &rows, &Effort { passed: 0, ..all }).unwrap();
+        assert!(found.len() == 100 && (400..500).contains(&how.scanned), "{how:?}");
+        // A quarter more than without a filter.
+        assert_eq!(Effort::usual(13_000, 100_000).passed, 87_500);
     }
 
     #[test]
