@@ -1,5 +1,5 @@
-//! Copy: existing code that a new or edited node is nearly the same as. Folded, however alike the two are: of what was judged,
-//! less than half was useful.
+//! Copy: existing code that a new or edited node is nearly the same as. Folded, however alike the two are: in most readings that
+//! were made with other rules less than half was useful, and too few lines of the present ones were judged.
 
 use std::cell::LazyCell;
 use std::collections::{BTreeMap, HashSet};

@@ -58,7 +58,7 @@ fn open(facts: &mut [Fact]) {
     for fact in facts.iter_mut().filter(|fact| fact.passes) {
         let limit = match fact.kind {
             FactKind::Companion => MAX_COMPANIONS,
-            // Less than half of those that were judged were useful.
+            // Until more were judged: see docs/briefing.md.
             FactKind::Copy => 0,
             FactKind::Life => MAX_LIVES,
             FactKind::Return | FactKind::Undo => MAX_RETURNS,
