@@ -48,6 +48,8 @@ def is_right(objects, citation):
     first, last = citation["lines"]
     if not 1 <= first <= last <= len(lines):
         return False
+    if b"\0" in lines[first - 1]:
+        return citation["quote"] == ""
     line = lines[first - 1].decode(errors="replace").strip()
     return line.startswith(citation["quote"]) and (line == citation["quote"] or len(citation["quote"]) >= 200)
 

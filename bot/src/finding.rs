@@ -21,11 +21,29 @@ pub struct Citation {
     pub quote: String,
 }
 
-/// A line without surrounding white space, cut where it stops being a quotation.
+/// A line without surrounding white space, cut where it stops being a quotation; nothing of what is no text.
 fn quote(line: &[u8]) -> String {
     const MAX_QUOTE_CHARS: usize = 240;
+    if line.contains(&0) {
+        return String::new();
+    }
     let line = &line[..line.len().min(4 * MAX_QUOTE_CHARS)];
     String::from_utf8_lossy(line).trim().chars().take(MAX_QUOTE_CHARS).collect()
+}
+
+/// The first of some lines of a file, from 1, without its line feed; `None` unless all of them are there. An empty file has none,
+/// and none begins behind the last line feed.
+fn first_line(content: &[u8], start: u32, end: u32) -> Option<&[u8]> {
+    if start == 0 || end < start {
+        return None;
+    }
+    let behind = |content: &[u8], feeds: u32| match feeds {
+        0 => Some(0),
+        _ => memchr::memchr_iter(b'\n', content).nth(feeds as usize - 1).map(|at| at + 1),
+    };
+    let here = &content[behind(content, start - 1)?..];
+    behind(here, end - start).filter(|at| *at < here.len())?;
+    Some(&here[..memchr::memchr(b'\n', here).unwrap_or(here.len())])
 }
 
 fn as_text<S: serde::Serializer>(id: &ObjectId, serializer: S) -> Result<S::Ok, S::Error> {
@@ -35,24 +53,8 @@ fn as_text<S: serde::Serializer>(id: &ObjectId, serializer: S) -> Result<S::Ok, 
 impl Citation {
     /// Reads the place; `None` unless commit, path and lines exist.
     pub fn read(objects: &Objects, commit: &ObjectId, path: &str, start: u32, end: u32) -> Option<Citation> {
-        if start == 0 || end < start {
-            return None;
-        }
         let content = objects.content(commit, path)?;
-        let mut breaks = memchr::memchr_iter(b'\n', &content);
-        let begin = match start {
-            1 => 0,
-            _ => breaks.nth(start as usize - 2)? + 1,
-        };
-        let until = breaks.next();
-        // The last line of the range must exist as well.
-        if end > start {
-            until?;
-        }
-        if end > start + 1 {
-            breaks.nth((end - start) as usize - 2)?;
-        }
-        Some(Citation::quoting(commit, path, [start, end], &content[begin..until.unwrap_or(content.len())]))
+        Some(Citation::quoting(commit, path, [start, end], first_line(&content, start, end)?))
     }
 
     /// A place whose first line was read elsewhere.
@@ -281,6 +283,28 @@ pub fn verified<T: Cited>(statements: Vec<T>, holds: impl Fn(&Citation) -> bool)
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_are_cited_that_are_there() {
+        let check = |content: &str, start, end, expected: Option<&str>| {
+            let found = first_line(content.as_bytes(), start, end);
+            assert_eq!(found, expected.map(str::as_bytes), "{content:?} {start} {end}");
+        };
+        for (content, lines) in [("a\nb\n", 2), ("a\nb", 2), ("a\n\n", 2), ("\n", 1), ("a", 1), ("", 0)] {
+            for end in 1..5 {
+                check(content, 1, end, content.split('\n').next().filter(|_| end <= lines));
+                check(content, 2, end, content.split('\n').nth(1).filter(|_| 2 <= end && end <= lines));
+            }
+        }
+        check("a\n", 0, 1, None);
+        check("a\nb\n", 2, 1, None);
+    }
+
+    #[test]
+    fn what_is_no_text_is_not_quoted() {
+        assert_eq!(quote(b"  let a = 1;  "), "let a = 1;");
+        assert_eq!(quote(b"\x1f\x8b\0\0cargo.tar"), "");
+    }
 
     #[test]
     fn the_ground_is_what_was_judged() {
