@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::Fixture;
+use crate::support::{Fixture, Ran, precedent};
 
 /// Every citation, anywhere in a review, as Git sees it.
 pub(crate) fn assert_citations_resolve(fixture: &Fixture, review: &Value) -> usize {
@@ -193,6 +193,14 @@ fn a_change_of_more_than_one_commit_says_how_many() {
     assert!(ran.stdout.contains("\n  3 commits, 1 file, "), "{}", ran.stdout);
     let ran = fixture.run(&["review", "HEAD~1..HEAD"]);
     assert!(ran.stdout.contains("\n  1 file, "), "{}", ran.stdout);
+
+    // A shallow clone does not know all of them, and says nothing.
+    let range = format!("{}..HEAD", fixture.git(&["rev-parse", "HEAD~2"]).trim());
+    let shallow = fixture.beside("shallow");
+    let url = format!("file://{}", fixture.repo().display());
+    fixture.git(&["clone", "--quiet", "--depth", "3", &url, &shallow.display().to_string()]);
+    let ran = Ran::of(precedent(&shallow, &["review", &range]).output().expect("the binary"));
+    assert!(ran.stdout.contains("\n  1 file, "), "{} {}", ran.stdout, ran.stderr);
 }
 
 #[test]

@@ -45,7 +45,7 @@ pub struct Change {
     pub subject: String,
     /// The head's author.
     pub author: String,
-    /// How many commits it brings, 10,000 at the most; one step along first parents is one.
+    /// How many commits it brings, 10,000 at the most; one step along first parents is one. 0 where a clone does not know.
     pub commits: usize,
     /// Every changed file, by path.
     pub files: Vec<ChangedFile>,
@@ -185,7 +185,12 @@ impl Change {
         }
         pair_renames(&mut files, &tree::renames(&objects, &changes));
         let is_step = is_root || commit.parents.first() == Some(&base);
-        let commits = if is_step { 1 } else { repository.count_between(&base, &head, MAX_COMMITS)? };
+        let commits = match () {
+            () if is_step => 1,
+            // What a shallow clone lacks cannot be counted.
+            () if !repository.shallow().is_empty() => 0,
+            () => repository.count_between(&base, &head, MAX_COMMITS).unwrap_or(0),
+        };
         Ok(Change {
             base,
             base_tip,
