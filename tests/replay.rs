@@ -1,5 +1,6 @@
 //! `precedent replay`: the past asked about itself, and nothing later.
 
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -41,6 +42,18 @@ fn the_contract_of_the_json_holds() {
     assert_eq!(found, again, "the same history gives the same figures");
 }
 
+/// A clone that ends at a commit holds nothing later: no commit, no blob, no text.
+fn ending_at(fixture: &Fixture, tip: &str) -> PathBuf {
+    let clone = fixture.beside("truncated");
+    let later = fixture.git(&["rev-parse", "HEAD"]);
+    fixture.git(&["branch", "then", tip]);
+    let from = format!("file://{}", fixture.repo().display());
+    fixture.git(&["clone", "--quiet", "--single-branch", "--branch", "then", &from, &clone.to_string_lossy()]);
+    let has = std::process::Command::new("git").current_dir(&clone).args(["cat-file", "-e", &later]).output();
+    assert!(!has.expect("git").status.success(), "the clone must not hold what came later");
+    clone
+}
+
 #[test]
 fn nothing_later_leaks_into_what_is_said_of_a_step() {
     let fixture = Fixture::new("review");
@@ -50,14 +63,7 @@ fn nothing_later_leaks_into_what_is_said_of_a_step() {
     // With everything in the index, as of then.
     fixture.json(&["index", "--json"]);
     let whole = fixture.json(&["replay", "--last", "6", "--as-of", &tip, "--json"]);
-    // A clone that ends there holds nothing later: no commit, no blob, no text.
-    let clone = fixture.beside("truncated");
-    fixture.git(&["branch", "then", &tip]);
-    let from = format!("file://{}", fixture.repo().display());
-    fixture.git(&["clone", "--quiet", "--single-branch", "--branch", "then", &from, &clone.to_string_lossy()]);
-    let later = fixture.git(&["rev-parse", "HEAD"]);
-    let has = std::process::Command::new("git").current_dir(&clone).args(["cat-file", "-e", &later]).output();
-    assert!(!has.expect("git").status.success(), "the clone must not hold what came later");
+    let clone = ending_at(&fixture, &tip);
     let ran = precedent(&clone, &["replay", "--last", "6", "--json"]).output().expect("the binary");
     let truncated: Value = serde_json::from_slice(&ran.stdout).expect("JSON");
     for part in ["queries", "metrics", "baselines"] {
@@ -65,6 +71,55 @@ fn nothing_later_leaks_into_what_is_said_of_a_step() {
     }
     assert_eq!(whole["replay"], truncated["replay"]);
     assert!(whole["queries"].as_u64() > Some(4));
+}
+
+/// Near-copies of past steps, and the facts of a past change. What comes later would tell otherwise: one original goes, another
+/// is called deprecated, of a third there are more, and one changes so that its copy is none.
+#[test]
+fn nothing_later_leaks_into_near_copies_and_facts() {
+    let fixture = Fixture::empty();
+    fixture.git(&["init", "--quiet", "--initial-branch=main"]);
+    let function = |name: &str| {
+        let sum: String =
+            (0..12).map(|at| format!("    let {name}_{at} = {name}_of_{at}({name}_row, {name}_base);\n")).collect();
+        format!("pub fn {name}(list: &[u32]) -> u32 {{\n{sum}    {name}_0 + {name}_11\n}}\n")
+    };
+    let fruit = ["pears", "plums", "figs", "limes"];
+    for name in fruit {
+        fixture.commit(&format!("shop/{name}.rs"), &function(name), "Sell fruit");
+    }
+    for name in fruit {
+        fixture.commit(&format!("yard/much/heap_of_{}.rs", &name[..2]), &function(name), "Heap fruit");
+    }
+    let tip = fixture.git(&["rev-parse", "HEAD"]);
+    fixture.commit("shop/pears.rs", "\n", "Sell no pears");
+    fixture.commit("shop/plums.rs", &format!("//! Deprecated: see the yard.\n{}", function("plums")), "Sell few plums");
+    for place in ["barn", "cart", "mill"] {
+        fixture.commit(&format!("{place}/{place}.rs"), &function("figs"), "Figs are everywhere");
+    }
+    fixture.commit("shop/limes.rs", "pub fn limes() -> u32 {\n    7\n}\n", "Count limes");
+    fixture.json(&["index", "--json"]);
+    let range = format!("{tip}~1..{tip}");
+    let whole = fixture.json_lines(&["eval", "copies", "--queries", "20", "--as-of", &tip]);
+    let whole_review = fixture.json(&["review", &range, "--json"]);
+
+    let clone = ending_at(&fixture, &tip);
+    let output = |arguments: &[&str]| precedent(&clone, arguments).output().expect("the binary").stdout;
+    let lines = output(&["eval", "copies", "--queries", "20", "--json"]);
+    let truncated: Vec<Value> =
+        serde_json::Deserializer::from_slice(&lines).into_iter().collect::<Result<_, _>>().expect("JSON");
+    assert_eq!(whole, truncated);
+    let symbols: Vec<&str> = whole.iter().filter_map(|line| line["about"]["symbol"].as_str()).collect();
+    assert_eq!(symbols, ["limes", "figs", "plums", "pears"], "what is compared is there");
+
+    let mut reviews = [whole_review, serde_json::from_slice(&output(&["review", &range, "--json"])).expect("JSON")];
+    for review in &mut reviews {
+        review["seconds"] = Value::Null;
+    }
+    let [whole, truncated] = &reviews;
+    assert_eq!(whole, truncated);
+    let facts = whole["briefing"].as_array().expect("a list");
+    assert!(facts.iter().any(|fact| fact["kind"] == "copy" && fact["passes"] == true), "{facts:?}");
 }
 
 /// A commit so many days after the first.
