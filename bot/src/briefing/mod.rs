@@ -26,6 +26,7 @@ use crate::precedent::Precedents;
 const MAX_COMPANIONS: usize = 5;
 const MAX_LIVES: usize = 4;
 const MAX_RETURNS: usize = 3;
+const MAX_COPIES: usize = 2;
 const MAX_TESTS: usize = 2;
 const MAX_REVIEWS: usize = 2;
 /// And of all kinds together; the rarer kinds come first.
@@ -58,8 +59,7 @@ fn open(facts: &mut [Fact]) {
     for fact in facts.iter_mut().filter(|fact| fact.passes) {
         let limit = match fact.kind {
             FactKind::Companion => MAX_COMPANIONS,
-            // Until more were judged: see docs/briefing.md.
-            FactKind::Copy => 0,
+            FactKind::Copy => MAX_COPIES,
             FactKind::Life => MAX_LIVES,
             FactKind::Return | FactKind::Undo => MAX_RETURNS,
             FactKind::Test => MAX_TESTS,
@@ -109,6 +109,7 @@ mod tests {
     fn no_kind_has_more_lines_than_its_own() {
         assert_eq!(open(&[(FactKind::Companion, 9)]).len(), MAX_COMPANIONS);
         assert_eq!(open(&[(FactKind::Undo, 2), (FactKind::Return, 2)]).len(), MAX_RETURNS);
+        assert_eq!(open(&[(FactKind::Copy, 3)]).len(), MAX_COPIES);
     }
 
     #[test]
@@ -120,16 +121,11 @@ mod tests {
     }
 
     #[test]
-    fn near_copies_are_folded() {
-        assert_eq!(open(&[(FactKind::Copy, 1)]), []);
-    }
-
-    #[test]
     fn of_more_than_a_dozen_the_rare_kinds_stay() {
         use FactKind::{Companion, Copy, Life, Return, Review, Test};
         let open = open(&[(Life, 9), (Test, 9), (Copy, 9), (Companion, 9), (Review, 9), (Return, 9)]);
         assert_eq!(open.len(), MAX_OPEN);
-        for (kind, count) in [(Return, 3), (Review, 2), (Companion, 5), (Copy, 0), (Test, 2), (Life, 0)] {
+        for (kind, count) in [(Return, 3), (Review, 2), (Companion, 5), (Copy, 2), (Test, 0), (Life, 0)] {
             assert_eq!(open.iter().filter(|open| **open == kind).count(), count, "{kind:?}");
         }
     }
