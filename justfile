@@ -111,6 +111,11 @@ citations clone store *options:
     cargo build --release -p precedent
     python3 benches/citations/compare.py target/release/precedent {{clone}} {{store}} {{options}}
 
+# Learn the ranking of companions without what history tells, and measure it beside the default one, as docs/replay.md has it:
+# just without-history "path/to/store another/store" "path/to/clone=path/to/store=20%"
+without-history stores held:
+    cargo run --release --package precedent-bot --example without_history -- {{stores}} -- {{held}}
+
 # Bring the ONNX Runtime that tests of ONNX models use. Needs Python 3 with pip.
 test-runtime:
     PRECEDENT_DATA=$PWD/target/test-data cargo run -- runtime install
