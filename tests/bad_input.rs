@@ -32,6 +32,10 @@ fn a_repository_without_commits() {
         let said = check(&fixture, command, 3, "has no commits yet");
         assert!(said.contains("make a first commit"), "{said}");
     }
+    let said = check(&fixture, &["review", "HEAD~1..HEAD"], 3, "is not a commit here");
+    assert!(said.contains("make a first commit"), "{said}");
+    let diagnosis = fixture.run(&["doctor"]).stdout;
+    assert!(diagnosis.lines().all(|line| !line.trim().is_empty()), "{diagnosis}");
 }
 
 #[test]
@@ -39,9 +43,27 @@ fn a_revision_that_does_not_exist() {
     let fixture = Fixture::new("review");
     let said = check(&fixture, &["review", "nowhere..HEAD"], 3, "`nowhere` is not a commit here");
     assert!(said.contains("this clone has `main`, `topic`"), "{said}");
+    assert!(!said.contains("git fetch"), "there is no remote to fetch from: {said}");
     check(&fixture, &["index", "--tip", "HEAD~99"], 3, "`HEAD~99` is not a commit here");
     check(&fixture, &["search", "x", "--as-of", "v9"], 3, "`v9` is not a commit here");
     check(&fixture, &["lineage", "src/none.rs"], 3, "`src/none.rs` has no history");
+}
+
+#[test]
+fn what_helps_where_a_revision_is_not_here_is_something_that_can_be_done() {
+    let fixture = Fixture::new("review");
+    let clone = fixture.beside("clone");
+    git(&fixture.repo(), &["checkout", "--quiet", "main"]);
+    git(&fixture.repo(), &["clone", "--quiet", ".", &clone.to_string_lossy()]);
+    let said = |range: &str| Ran::of(precedent(&clone, &["review", range]).output().expect("the binary")).stderr;
+    assert!(said("topic..HEAD").contains("\n  there is `origin/topic`\n"), "{}", said("topic..HEAD"));
+    let unknown = said("nowhere..HEAD");
+    assert!(unknown.contains("git fetch origin nowhere, which is `origin/nowhere` then"), "{unknown}");
+    // As a branch to fetch, the first would set another branch, and the others are none.
+    for range in ["HEAD:CHANGES.md..HEAD", "main..topic..HEAD", "-x..HEAD"] {
+        let said = Ran::of(precedent(&clone, &["review", "--", range]).output().expect("the binary")).stderr;
+        assert!(said.contains("is not a commit here") && !said.contains("git fetch"), "{said}");
+    }
 }
 
 #[test]

@@ -24,6 +24,9 @@ const TREE_DELTA_CACHE_BYTES: usize = 8 << 20;
 /// Bytes of files' contents that a handle keeps, from which on it forgets them.
 const CONTENT_BYTES: usize = 32 << 20;
 
+/// What helps where there is no commit.
+const NO_COMMITS: &str = "make a first commit; there is nothing to index before it";
+
 /// Why history could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum HistoryError {
@@ -84,8 +87,10 @@ impl HistoryError {
     /// What to do about it, if that is known.
     pub fn hint(&self) -> Option<String> {
         match self {
-            HistoryError::NotARepository { .. } => Some("name one, as in: precedent index path/to/repository".into()),
-            HistoryError::Empty { .. } => Some("make a first commit; there is nothing to index before it".into()),
+            HistoryError::NotARepository { .. } => {
+                Some("go into one, or name it with: --repo path/to/repository".into())
+            }
+            HistoryError::Empty { .. } => Some(NO_COMMITS.into()),
             HistoryError::NoSuchRevision { hint, .. } => hint.clone(),
             HistoryError::Unrelated { .. } => {
                 Some("in a shallow clone the common commit may be cut off: git fetch --unshallow".into())
@@ -215,15 +220,32 @@ impl Repository {
         if base != revision && !base.is_empty() && repo.rev_parse_single(BStr::new(base)).is_ok() {
             return Some(format!("`{base}` is, but its history does not reach that far back"));
         }
+        let has_any = repo.references().ok().and_then(|all| Some(all.all().ok()?.next().is_some()));
+        if has_any == Some(false) && repo.head_id().is_err() {
+            return Some(NO_COMMITS.into());
+        }
+        let on_remote = format!("origin/{base}");
+        if !base.is_empty() && repo.rev_parse_single(BStr::new(&on_remote)).is_ok() {
+            return Some(format!("there is `{on_remote}`"));
+        }
         let names = branch_names(repo);
-        match names.as_slice() {
-            [] => None,
-            [one] => Some(format!("this clone has one branch, `{one}`; fetch more with: git fetch origin {base}")),
+        let here = match names.as_slice() {
+            [] => return None,
+            [one] => format!("one branch, `{one}`"),
             many => {
                 let shown: Vec<String> = many.iter().take(4).map(|name| format!("`{name}`")).collect();
                 let more = if many.len() > 4 { " and more" } else { "" };
-                Some(format!("this clone has {}{more}; fetch more with: git fetch origin {base}", shown.join(", ")))
+                format!("{}{more}", shown.join(", "))
             }
+        };
+        // To ask a remote for what could be no branch would fail, or set another one.
+        let full = format!("refs/heads/{base}");
+        let is_branch = gix::validate::reference::branch_name(BStr::new(&full)).is_ok() && !base.starts_with('-');
+        match is_branch && repo.find_remote("origin").is_ok() {
+            true => Some(format!(
+                "this clone has {here}; fetch more with: git fetch origin {base}, which is `origin/{base}` then"
+            )),
+            false => Some(format!("this clone has {here}")),
         }
     }
 
