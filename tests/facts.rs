@@ -83,6 +83,57 @@ fn a_life_names_who_knows_the_code_and_which_commits_repaired_it() {
 }
 
 #[test]
+fn a_change_of_words_alone_calls_for_no_companion_and_no_life() {
+    let fixture = Fixture::new("review");
+    let one = |about: &str, value: u8| format!("/// {about}.\npub fn one() -> u8 {{\n    {value}\n}}\n");
+    let commit = |about: &str, value: u8, other: u8| {
+        std::fs::write(fixture.repo().join("two.rs"), format!("pub fn two() -> u8 {{\n    {other}\n}}\n"))
+            .expect("a file");
+        fixture.commit("one.rs", &one(about, value), "step");
+    };
+    (0..5).for_each(|value| commit("One", value, value));
+    let passing = |review: &Value| -> Vec<String> {
+        let facts = review["briefing"].as_array().expect("facts").iter();
+        let own = facts.filter(|fact| fact["about"]["symbol"] == "one" && fact["passes"] == true);
+        own.map(|fact| fact["kind"].as_str().expect("a kind").to_owned()).collect()
+    };
+    commit("Another word", 4, 4);
+    let review = fixture.json(&["review", "HEAD~1..HEAD", "--json"]);
+    assert_eq!(passing(&review), [""; 0]);
+    assert!(fact_about(&review, "companion", "one").is_some() && fact_about(&review, "life", "one").is_some());
+    commit("Another word", 5, 4);
+    assert_eq!(passing(&fixture.json(&["review", "HEAD~1..HEAD", "--json"])), ["companion", "life"]);
+}
+
+#[test]
+fn a_test_that_changes_calls_for_no_code() {
+    let fixture = Fixture::new("review");
+    let commit = |code: u8, test: u8| {
+        std::fs::write(fixture.repo().join("one.rs"), format!("pub fn one() -> u8 {{\n    {code}\n}}\n"))
+            .expect("a file");
+        fixture.commit(
+            "tests/one.rs",
+            &format!("#[test]\nfn it_is() {{\n    assert_eq!(one(), {test});\n}}\n"),
+            "step",
+        );
+    };
+    let passing = |symbol: &str| -> Vec<Value> {
+        let review = fixture.json(&["review", "HEAD~1..HEAD", "--json"]);
+        let facts = review["briefing"].as_array().expect("facts").iter();
+        let own = facts.filter(|fact| fact["about"]["symbol"] == symbol && fact["passes"] == true);
+        own.filter(|fact| fact["kind"] != "life").map(|fact| fact["kind"].clone()).collect()
+    };
+    (0..5).for_each(|value| commit(value, value));
+    commit(4, 5);
+    assert_eq!(passing("it_is"), [""; 0]);
+    let review = fixture.json(&["review", "HEAD~1..HEAD", "--json"]);
+    let life = review["briefing"].as_array().expect("facts").iter().find(|fact| fact["kind"] == "life");
+    assert_eq!(life.expect("a life")["passes"], false, "of a test, edits alone say nothing");
+    commit(5, 5);
+    assert_eq!(passing("one"), ["test"]);
+}
+
+#[test]
 fn a_split_begins_a_life_and_a_join_is_no_edit_of_its_own() {
     let fixture = Fixture::new("lineage");
     let edit = |from: &str, to: &str, message: &str| {

@@ -11,12 +11,13 @@ use precedent_pipeline::PipelineError;
 use precedent_pipeline::history::{AttributeRules, Entry, Objects, Repository};
 use precedent_pipeline::lineage::{self, FileNodes, Placed};
 use precedent_pipeline::shard::{Change as Kind, ChunkId, ObjectId};
-use precedent_pipeline::syntax::{Bag, Language, MAX_NODE_BYTES, Skip};
+use precedent_pipeline::syntax::{Bag, Language, MAX_NODE_BYTES, Skip, comments};
 use rayon::prelude::*;
 use rustc_hash::FxHashSet;
 
 use crate::diff::{FileDiff, tree};
 use crate::finding::{Left, NodeName};
+use crate::render::subject;
 
 /// A larger diff than this is reviewed by file only, so that a review ends in time.
 const MAX_FILES: usize = 2_000;
@@ -41,7 +42,7 @@ pub struct Change {
     pub base_tip: ObjectId,
     /// The new side.
     pub head: ObjectId,
-    /// The first line of the head's message.
+    /// The subject of the head's message.
     pub subject: String,
     /// The head's author.
     pub author: String,
@@ -91,6 +92,13 @@ impl ChangedNode {
     /// Its present path and piece, or its last ones.
     pub fn now(&self) -> &(Arc<str>, Piece) {
         self.after.as_ref().or(self.before.as_ref()).expect("because a changed node has at least one side")
+    }
+
+    /// Whether only comments, documentation or blank lines differ. What cannot be told is not said to be so.
+    pub fn is_in_words(&self) -> bool {
+        let (Some((_, before)), Some((_, after))) = (&self.before, &self.after) else { return false };
+        let code = |text| code_of(self.language, text);
+        before.chunk != after.chunk && code(&before.text).is_some_and(|before| Some(before) == code(&after.text))
     }
 
     /// Its present name.
@@ -195,7 +203,7 @@ impl Change {
             base,
             base_tip,
             head,
-            subject: commit.message.lines().next().unwrap_or("").to_owned(),
+            subject: subject(&commit.message),
             author: commit.author,
             commits,
             files,
@@ -341,6 +349,18 @@ fn changed_nodes(sides: Vec<Side>) -> Vec<ChangedNode> {
     changed
 }
 
+/// The lines of a text without its comments, as far as anything stands in them; nothing for a text format.
+pub(crate) fn code_of(language: &'static Language, text: &str) -> Option<Vec<String>> {
+    let mut code = String::with_capacity(text.len());
+    let mut end = 0;
+    for comment in comments(language, text)? {
+        code.push_str(text.get(end..comment.start)?);
+        end = comment.end;
+    }
+    code.push_str(text.get(end..)?);
+    Some(code.lines().map(str::trim_end).filter(|line| !line.is_empty()).map(str::to_owned).collect())
+}
+
 /// Whether a piece is a part of a function that is too long for one. It has the function's symbol.
 fn is_part(piece: &Piece, of_file: &[Piece]) -> bool {
     let is_same = |other: &&Piece| other.symbol == piece.symbol && other.kind == piece.kind;
@@ -362,5 +382,27 @@ mod tests {
         let parts = pieces.iter().filter(|piece| is_part(piece, &pieces)).map(|piece| piece.name.as_str());
         let names: Vec<&str> = parts.collect();
         assert!(names.len() > 1 && names.iter().all(|name| *name == "long"), "{names:?}");
+    }
+
+    #[test]
+    fn words_are_told_from_code() {
+        let check = |name: &str, before: &str, after: &str, expected: bool| {
+            let language = precedent_pipeline::syntax::language(name).expect("because it is in the table");
+            let piece = |text| Chunker::chunk_text(language, text).pop().expect("because there is a node");
+            let path: Arc<str> = "a".into();
+            let sides = (Some((path.clone(), piece(before))), Some((path, piece(after))));
+            let kind = Kind::Modified;
+            let node = ChangedNode { kind, before: sides.0, after: sides.1, language, is_part: false };
+            assert_eq!(node.is_in_words(), expected, "{after}");
+        };
+        let rust = "/// One.\nfn f() {\n    g(1); // here\n}\n";
+        check("rust", rust, "/// Two.\n/// And three.\nfn f() {\n\n    g(1);\n}\n", true);
+        check("rust", rust, "/// One.\nfn f() {\n    g(2); // here\n}\n", false);
+        check("rust", rust, rust, false);
+        let python = "def f():\n    \"\"\"One.\"\"\"\n    return \"a\"  # b\n";
+        check("python", python, "def f():\n    \"\"\"Two.\n\n    More.\n    \"\"\"\n    return \"a\"\n", true);
+        check("python", python, "def f():\n    \"\"\"One.\"\"\"\n    return \"c\"  # b\n", false);
+        check("java", "/** One. */\nclass A {}\n", "/** Two. */\nclass A {}\n", true);
+        check("markdown", "# A\n\nOne.\n", "# A\n\nTwo.\n", false);
     }
 }

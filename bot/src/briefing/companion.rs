@@ -5,6 +5,7 @@
 //! changed node that it belongs to most: by the lower end of Wilson's interval for "of the steps that changed this, how
 //! many changed that". Tests are a kind of their own.
 
+use std::cell::LazyCell;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use precedent_pipeline::syntax::Kind;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::change::{Change, ChangedNode};
+use crate::companions::features;
 use crate::evidence::Evidence;
 use crate::finding::{Citation, Fact, FactKind, NodeName};
 use crate::precedent::{MAX_FILES, Precedents};
@@ -36,11 +38,14 @@ pub(super) fn facts(change: &Change, precedents: &Precedents<'_>, evidence: &Evi
     let mut found = Vec::new();
     for ((node, trace), examined) in change.nodes.iter().zip(&precedents.traces).zip(&precedents.examined) {
         if *examined && node.before.is_some() && counts(node.now().1.kind.as_str()) {
-            found.push(node_companions(node, trace, &ground));
+            let companions = node_companions(node, trace, &ground);
+            let (path, piece) = node.now();
+            let is_of_tests = is_of_tests(piece.kind.as_str(), path);
+            found.push(Found { changed: Some(node), is_of_tests, ..companions });
         }
     }
     for file in change.files.iter().take(MAX_FILES) {
-        found.push(file_companions(&file.path, &ground));
+        found.push(Found { is_of_tests: is_of_tests("", &file.path), ..file_companions(&file.path, &ground) });
     }
     let cited = found.iter().flat_map(|found| found.candidates.iter().take(MAX_LISTED));
     evidence.expect(cited.filter_map(|candidate| places(&candidate.edits).next()));
@@ -75,6 +80,12 @@ fn is_test(companion: &NodeName, edits: &[&EditRow]) -> bool {
         || companion.path.contains("/tests/")
         || name.starts_with("test_")
         || name.contains("_test.")
+}
+
+/// Whether a node, or with an empty kind a file, is of the tests: also of their helpers and data.
+pub(super) fn is_of_tests(kind: &str, path: &str) -> bool {
+    let is_folder = |part: &str| matches!(part, "test" | "tests" | "spec" | "specs" | "__tests__");
+    features::is_test(kind, path) || path.to_lowercase().split('/').any(is_folder)
 }
 
 /// Imports change with everything and prose has no name that lasts: neither has companions.
@@ -218,6 +229,10 @@ struct Candidate<'a> {
 /// The companions of one changed node or file, best first.
 struct Found<'a> {
     about: NodeName,
+    /// The node; nothing for a file.
+    changed: Option<&'a ChangedNode>,
+    /// Whether it is of the tests, which change with the code, and not the code with them.
+    is_of_tests: bool,
     counted: Counted,
     candidates: Vec<Candidate<'a>>,
 }
@@ -243,12 +258,14 @@ impl<'a> Found<'a> {
                 .expect("because neither is NaN")
                 .then_with(|| one.node.cmp(&two.node))
         });
-        Found { about, counted, candidates }
+        Found { about, changed: None, is_of_tests: false, counted, candidates }
     }
 
     /// Listed up to a limit, each with its latest common step as evidence.
     fn facts(self, cite: &dyn Fn(&[&EditRow]) -> Option<Citation>) -> Vec<(Fact, f64)> {
-        let Found { about, counted, candidates } = self;
+        let Found { about, changed, is_of_tests: is_about_tests, counted, candidates } = self;
+        // Where the code stays as it is, nothing has to change with it. To tell takes a parse.
+        let is_in_words = LazyCell::new(|| changed.is_some_and(ChangedNode::is_in_words));
         let facts = candidates.into_iter().filter_map(|Candidate { node, edits, is_here, score, bound }| {
             let citation = cite(&edits)?;
             let count = edits.len();
@@ -262,13 +279,16 @@ impl<'a> Found<'a> {
             let subject = if about.symbol.is_empty() { "this file".to_owned() } else { code(&about.symbol) };
             let name = if node.symbol.is_empty() { &node.path } else { &node.symbol };
             let least = if about.symbol.is_empty() { MIN_SHOWN_FILE_SHARE } else { MIN_SHOWN_SHARE };
+            let kind = if is_test(&node, &edits) { FactKind::Test } else { FactKind::Companion };
+            // Who edits a test need not touch the code that it tests.
+            let is_code_of_test = is_about_tests && kind != FactKind::Test && !is_of_tests("", &node.path);
             let fact = Fact {
-                kind: if is_test(&node, &edits) { FactKind::Test } else { FactKind::Companion },
+                kind,
                 text: format!("{} changed in {count} of the {changes} changes of {subject}{limit}", code(name)),
                 node,
                 about: about.clone(),
                 score,
-                passes: !is_here && share >= least && count >= MIN_SHOWN_TOGETHER,
+                passes: !is_here && share >= least && count >= MIN_SHOWN_TOGETHER && !is_code_of_test && !*is_in_words,
                 shown: false,
                 here: Some(is_here),
                 citations: vec![citation],

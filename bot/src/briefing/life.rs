@@ -4,11 +4,12 @@ use precedent_pipeline::archive::Step;
 use precedent_pipeline::shard::{Change as Edit, CommitRow, EditRow, ObjectId};
 use precedent_pipeline::syntax::Kind;
 
+use super::companion::is_of_tests;
 use crate::change::{Change, ChangedNode};
 use crate::evidence::Evidence;
 use crate::finding::{Citation, Fact, FactKind, NodeName};
 use crate::precedent::Precedents;
-use crate::render::{day, short};
+use crate::render::{day, short, subject};
 
 /// Fewer edits than this, without a fix among them, are not worth a line.
 const MIN_EDITS: usize = 3;
@@ -38,7 +39,8 @@ pub(super) fn facts(change: &Change, precedents: &Precedents<'_>, evidence: &Evi
                 score: life.weight(),
                 passes: kind != Kind::Section
                     && !is_blank(&node.now().1.symbol)
-                    && (life.edits >= MIN_EDITS || !life.fixes.is_empty() || !life.reverts.is_empty()),
+                    && life.is_worth_a_line(is_of_tests(kind.as_str(), &node.now().0))
+                    && !node.is_in_words(),
                 shown: false,
                 here: None,
                 citations,
@@ -114,6 +116,12 @@ impl<'a> Life<'a> {
         }
         people.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
         Some(Life { first, last, edits, returns, unchanged_returns, fixes, reverts, people })
+    }
+
+    /// Tests are edited with the code, so that of theirs only repairs say something.
+    fn is_worth_a_line(&self, is_of_tests: bool) -> bool {
+        let is_repaired = !self.fixes.is_empty() || !self.reverts.is_empty();
+        is_repaired || self.edits >= MIN_EDITS && !is_of_tests
     }
 
     fn weight(&self) -> f64 {
@@ -213,9 +221,9 @@ pub struct Event {
     /// What happened, as the store says it: `modified`, `moved` …
     pub change: &'static str,
     /// What it was by its message, or by what it undid: `fix`, `revert`, `edit`; `born` where the node was not there
-    /// before.
+    /// before, `gone` where it went, and `move` where only its place or its name's did.
     pub class: &'static str,
-    /// The first line of the commit's message.
+    /// The subject of the commit's message.
     pub subject: String,
 }
 
@@ -228,8 +236,11 @@ pub(crate) fn timelines(change: &Change, precedents: &Precedents<'_>, facts: &[F
         let edit = step.edit;
         let commit = precedents.archive.commit(edit.commit);
         let is_born = matches!(edit.change, Edit::Added | Edit::Split | Edit::Copied | Edit::Present);
+        // As in the sentence, only what was edited is counted as edited or repaired.
         let class = match repair(commit) {
             _ if is_born => "born",
+            _ if edit.change == Edit::Removed => "gone",
+            _ if edit.before == edit.after => "move",
             _ if !step.reverts.is_empty() => "revert",
             Some(Repair::Fix) => "fix",
             Some(Repair::Revert) => "revert",
@@ -240,7 +251,7 @@ pub(crate) fn timelines(change: &Change, precedents: &Precedents<'_>, facts: &[F
             commit: commit.id,
             change: edit.change.as_str(),
             class,
-            subject: commit.message.lines().next().unwrap_or("").to_owned(),
+            subject: subject(&commit.message),
         }
     };
     let nodes = change.nodes.iter().zip(&precedents.traces);
@@ -277,11 +288,34 @@ pub(crate) fn repair(commit: &CommitRow) -> Option<Repair> {
     if subject.starts_with("revert") || commit.message.contains("This reverts commit") {
         return Some(Repair::Revert);
     }
-    let mut words = subject.split(|letter: char| !letter.is_alphanumeric());
-    words
-        .any(|word| matches!(word, "fix" | "fixes" | "fixed" | "fixing" | "bug" | "bugfix" | "hotfix" | "regression"))
-        .then_some(Repair::Fix)
+    let words: Vec<&str> =
+        subject.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    let is_fix = |word: &&str| {
+        matches!(*word, "fix" | "fixes" | "fixed" | "fixing" | "bug" | "bugfix" | "hotfix" | "regression")
+    };
+    // What only mends how code reads repairs nothing that it does.
+    let is_cosmetic =
+        words.iter().any(|word| COSMETIC.contains(word)) || words.windows(2).any(|pair| pair == ["fix", "cs"]);
+    (words.iter().any(is_fix) && !is_cosmetic).then_some(Repair::Fix)
 }
+
+/// Words of a subject that say that a fix is of words, of a style or of what a tool says of it.
+const COSMETIC: [&str; 14] = [
+    "typo",
+    "typos",
+    "spelling",
+    "whitespace",
+    "whitespaces",
+    "lint",
+    "lints",
+    "linting",
+    "javadoc",
+    "javadocs",
+    "phpdoc",
+    "docblock",
+    "docblocks",
+    "docstring",
+];
 
 #[cfg(test)]
 mod tests {
@@ -314,5 +348,8 @@ mod tests {
         check("Revert \"fix the parser\"", "revert");
         check("back it out\n\nThis reverts commit 0123456.", "revert");
         check("add a fixture", "none");
+        check("Fix Javadoc typos (closes #30)", "none");
+        check("Fix CS (#11003)", "none");
+        check("fix Program.cs", "fix");
     }
 }

@@ -12,14 +12,14 @@ mod review;
 #[cfg(feature = "llm")]
 pub(crate) use life::{Repair, repair};
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 pub(crate) use life::timelines;
 pub use life::{Event, Timeline};
 
 use crate::change::Change;
 use crate::evidence::Evidence;
-use crate::finding::{Fact, FactKind};
+use crate::finding::{Fact, FactKind, NodeName};
 use crate::precedent::Precedents;
 
 /// Lines open at the most, by kind: a dozen in all, the rest folded.
@@ -29,6 +29,8 @@ const MAX_RETURNS: usize = 3;
 const MAX_COPIES: usize = 2;
 const MAX_TESTS: usize = 2;
 const MAX_REVIEWS: usize = 2;
+/// Companions of one node, so that one node does not take the places of all.
+const MAX_COMPANIONS_OF_ONE: usize = 2;
 /// And of all kinds together; the rarer kinds come first.
 const MAX_OPEN: usize = 12;
 
@@ -53,10 +55,23 @@ pub fn facts(change: &Change, precedents: &Precedents<'_>, evidence: &Evidence<'
     all
 }
 
-/// Opens the best few of each kind, so that the common kinds do not crowd out the rare ones.
+/// Opens the best few of each kind, so that the common kinds do not crowd out the rare ones. What reads the same, as of two
+/// methods of one name, is opened once.
 fn open(facts: &mut [Fact]) {
     let mut open: HashMap<FactKind, usize> = HashMap::new();
+    let mut told: HashSet<(FactKind, NodeName, String)> = HashSet::new();
+    let mut of_one: HashMap<(FactKind, NodeName), usize> = HashMap::new();
     for fact in facts.iter_mut().filter(|fact| fact.passes) {
+        if !told.insert((fact.kind, fact.about.clone(), fact.text.clone())) {
+            continue;
+        }
+        if matches!(fact.kind, FactKind::Companion | FactKind::Test) {
+            let own = of_one.entry((fact.kind, fact.about.clone())).or_default();
+            *own += 1;
+            if *own > MAX_COMPANIONS_OF_ONE {
+                continue;
+            }
+        }
         let limit = match fact.kind {
             FactKind::Companion => MAX_COMPANIONS,
             FactKind::Copy => MAX_COPIES,
@@ -81,22 +96,21 @@ fn open(facts: &mut [Fact]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::finding::NodeName;
 
     fn facts(kinds: &[(FactKind, usize)]) -> Vec<Fact> {
         let node = NodeName { path: "a.rs".into(), symbol: "a".into() };
-        let fact = |kind| Fact {
+        let fact = |(number, kind): (usize, FactKind)| Fact {
             kind,
             node: node.clone(),
-            about: node.clone(),
-            text: String::new(),
+            about: NodeName { symbol: number.to_string(), ..node.clone() },
+            text: number.to_string(),
             score: 0.0,
             passes: true,
             shown: false,
             here: None,
             citations: Vec::new(),
         };
-        kinds.iter().flat_map(|(kind, count)| std::iter::repeat_n(*kind, *count)).map(fact).collect()
+        kinds.iter().flat_map(|(kind, count)| std::iter::repeat_n(*kind, *count)).enumerate().map(fact).collect()
     }
 
     fn open(kinds: &[(FactKind, usize)]) -> Vec<FactKind> {
@@ -118,6 +132,28 @@ mod tests {
         facts[0].passes = false;
         super::open(&mut facts);
         assert_eq!(facts.iter().map(|fact| fact.shown).collect::<Vec<bool>>(), [false, true, true]);
+    }
+
+    #[test]
+    fn what_reads_the_same_is_opened_once() {
+        let mut facts = facts(&[(FactKind::Undo, 2), (FactKind::Life, 1)]);
+        for fact in &mut facts {
+            fact.text = "the same".into();
+            fact.about = fact.node.clone();
+        }
+        super::open(&mut facts);
+        assert_eq!(facts.iter().map(|fact| fact.shown).collect::<Vec<bool>>(), [true, false, true]);
+    }
+
+    #[test]
+    fn one_node_does_not_take_the_places_of_all() {
+        let mut facts = facts(&[(FactKind::Companion, 6), (FactKind::Life, 1)]);
+        for fact in facts.iter_mut().take(4) {
+            fact.about = fact.node.clone();
+        }
+        super::open(&mut facts);
+        let shown: Vec<bool> = facts.iter().map(|fact| fact.shown).collect();
+        assert_eq!(shown, [true, true, false, false, true, true, true]);
     }
 
     #[test]

@@ -8,11 +8,11 @@ use precedent_pipeline::syntax::{Bag, Kind, similarity};
 use rustc_hash::FxHashMap;
 
 use super::life::{Repair, repair};
-use crate::change::{Change, ChangedNode};
+use crate::change::{Change, ChangedNode, code_of};
 use crate::evidence::Evidence;
 use crate::finding::{Fact, FactKind, NodeName};
 use crate::precedent::Precedents;
-use crate::render::{code, day, short, visible};
+use crate::render::{code, day, short, subject, visible};
 
 /// Shorter texts come back by chance; in lines.
 const MIN_LINES: u32 = 3;
@@ -131,7 +131,7 @@ fn comes_back(
             "this text stood {place} until {} {verb} it on {} (\"{}\")",
             short(&cause.id),
             day(cause.author_time),
-            subject(&cause.message)
+            said(&cause.message)
         ),
         score: 1.0 + f64::from(lines).ln() + if repair(cause).is_some() { 2.0 } else { 0.0 },
         passes: true,
@@ -141,10 +141,17 @@ fn comes_back(
     })
 }
 
-fn subject(message: &str) -> String {
-    const MAX_LETTERS: usize = 72;
-    let subject: String = message.lines().next().unwrap_or("").chars().take(MAX_LETTERS).collect();
-    visible(&subject).replace('`', "'")
+/// A subject inside a sentence, cut where it would take the sentence over.
+fn said(message: &str) -> String {
+    visible(&cut(&subject(message), 72)).replace('`', "'")
+}
+
+/// The first letters of a text, with a mark where there are more.
+fn cut(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", text[..end].trim_end()),
+        None => text.to_owned(),
+    }
 }
 
 /// Lines that say something, without the space around them.
@@ -203,7 +210,15 @@ fn fix_undone(
     let mut found = fixes.iter().filter_map(|fix| {
         let (old, new) = (texts.get(&fix.before?)?, texts.get(&fix.after?)?);
         let had: HashSet<&str> = lines(old).collect();
-        let line = lines(new).find(|line| !had.contains(line) && going.contains(line) && !is_edited(line))?;
+        let mut found =
+            lines(new).filter(|line| !had.contains(line) && going.contains(line) && !is_edited(line)).peekable();
+        found.peek()?;
+        // A comment that goes away undoes nothing.
+        let code = code_of(node.language, new);
+        let line = found.find(|line| match &code {
+            Some(code) => code.iter().any(|other| other.trim() == *line),
+            None => !line.starts_with('#'),
+        })?;
         let commit = precedents.archive.commit(fix.commit);
         let place = new.lines().position(|other| other.trim() == line)? as u32 + fix.start_line;
         let citation = evidence
@@ -218,10 +233,10 @@ fn fix_undone(
         about: node.name(),
         text: format!(
             "{} goes away, which {} added on {} (\"{}\")",
-            code(&line.chars().take(60).collect::<String>()),
+            code(&cut(&line, 60)),
             short(&commit.id),
             day(commit.author_time),
-            subject(&commit.message)
+            said(&commit.message)
         ),
         score: 2.0,
         passes: true,

@@ -146,7 +146,10 @@ impl Page<'_> {
             grouped.into_iter().partition(|(_, facts)| facts.iter().any(|fact| fact.shown));
         open.iter().for_each(|(about, facts)| self.node(about, facts, out));
         if !folded.is_empty() {
-            out.push_str(&format!("<details class=\"more\"><summary>{} more nodes</summary>\n", folded.len()));
+            // Of nodes that all are folded, none is more than what is open.
+            let more = if open.is_empty() { "" } else { " more" };
+            let summary = format!("{}{more} {}", folded.len(), if folded.len() == 1 { "node" } else { "nodes" });
+            out.push_str(&format!("<details class=\"more\"><summary>{summary}</summary>\n"));
             folded.iter().for_each(|(about, facts)| self.node(about, facts, out));
             out.push_str("</details>\n");
         }
@@ -243,10 +246,13 @@ impl Page<'_> {
     fn file(&self, file: &ChangedFile, left: &mut usize, out: &mut String) {
         let (added, removed) = (file.diff.added.len(), file.diff.removed.len());
         let from = file.old_path.as_ref().map(|old| format!("<span class=\"path\">was {}</span> ", text(old)));
+        // What was not looked into has no lines to count.
+        let count = format!("<span class=\"plus\">+{added}</span> <span class=\"minus\">−{removed}</span>");
         out.push_str(&format!(
-            "<details class=\"file\" open><summary><code>{}</code> {}<span class=\"plus\">+{added}</span> <span class=\"minus\">−{removed}</span></summary>\n",
+            "<details class=\"file\" open><summary><code>{}</code> {}{}</summary>\n",
             text(&file.path),
-            from.unwrap_or_default()
+            from.unwrap_or_default(),
+            if file.language.is_ok() { count.as_str() } else { "" }
         ));
         if let Err(why) = file.language {
             out.push_str(&format!("<p class=\"quiet\">Not looked into: {}</p></details>\n", text(why)));
@@ -380,7 +386,14 @@ fn drawn(timeline: &Timeline) -> String {
     }
     out.push_str("</svg>\n");
     out.push_str(&format!("<p class=\"dates\"><span>{}</span>", day(first)));
-    for (class, word) in [("born", "added"), ("edit", "edited"), ("fix", "fixed"), ("revert", "undone")] {
+    for (class, word) in [
+        ("born", "added"),
+        ("edit", "edited"),
+        ("fix", "fixed"),
+        ("revert", "undone"),
+        ("move", "moved"),
+        ("gone", "removed"),
+    ] {
         let count = timeline.events.iter().filter(|event| event.class == class).count();
         if count > 0 {
             out.push_str(&format!("<span class=\"key {class}\">{count} × {word}</span>"));

@@ -20,7 +20,7 @@ pub use html::{Passages, html, passage_key};
 pub use json::{json, json_of};
 pub use markdown::markdown;
 pub use sarif::sarif;
-pub use terminal::{Style, terminal, visible, wrap};
+pub use terminal::{Style, clip, columns, terminal, visible, wrap};
 
 use crate::Review;
 use crate::change::MAX_COMMITS;
@@ -31,6 +31,12 @@ pub fn short(id: &ObjectId) -> String {
     let mut text = id.to_string();
     text.truncate(7);
     text
+}
+
+/// The subject of a commit's message as Git tells it: its first paragraph, in one line.
+pub fn subject(message: &str) -> String {
+    let lines = message.lines().map(str::trim).skip_while(|line| line.is_empty()).take_while(|line| !line.is_empty());
+    lines.collect::<Vec<&str>>().join(" ")
 }
 
 /// A time as a date in UTC.
@@ -146,6 +152,13 @@ mod tests {
     fn code_markup_cannot_be_left() {
         assert_eq!(code("a`b"), "`a'b`");
         assert_eq!(code("a\u{202e}b"), "`aU+202Eb`");
+    }
+
+    #[test]
+    fn a_subject_ends_with_its_paragraph() {
+        assert_eq!(subject("fix a race in\n  Parser::next\r\n\nIt was old.\n"), "fix a race in Parser::next");
+        assert_eq!(subject("\n \none\n"), "one");
+        assert_eq!(subject(""), "");
     }
 
     #[test]

@@ -177,7 +177,7 @@ fn quoted(text: &str) -> String {
 }
 
 /// The columns that a text takes: two for wide letters, none for combining marks.
-fn columns(text: &str) -> usize {
+pub fn columns(text: &str) -> usize {
     text.width()
 }
 
@@ -191,7 +191,8 @@ fn fit(text: &str, width: usize) -> String {
     format!("…{end}")
 }
 
-fn clip(text: &str, width: usize) -> String {
+/// The beginning of a text, where all of it takes more columns.
+pub fn clip(text: &str, width: usize) -> String {
     if columns(text) <= width {
         return text.to_owned();
     }
