@@ -58,6 +58,38 @@ fn a_place_is_named_from_here_or_from_the_root_and_the_end_of_a_symbol_will_do()
 }
 
 #[test]
+fn what_is_nearly_a_file_is_answered_with_it() {
+    let fixture = Fixture::new("review");
+    fixture.commit("src/deep/Thing.rs", "pub fn thing() {}\n", "add");
+    for typed in ["Thing.rs", "src/deep/thing.rs"] {
+        let said = fixture.run(&["lineage", typed]).stderr;
+        assert!(said.contains("\n  there is `src/deep/Thing.rs`\n"), "{said}");
+    }
+    let said = fixture.run(&["lineage", "src/deep"]).stderr;
+    assert!(said.contains("it is a folder"), "{said}");
+}
+
+#[test]
+fn where_several_nodes_have_the_name_their_lines_are_told() {
+    let fixture = Fixture::new("review");
+    let class = |value: u8| {
+        format!(
+            "class A {{\n  int f(int a) {{\n    return {value};\n  }}\n\n  int f(long a) {{\n    return {value};\n  }}\n}}\n"
+        )
+    };
+    fixture.commit("A.java", &class(1), "add");
+    fixture.commit("A.java", &class(2), "edit");
+    let ran = fixture.run(&["lineage", "A.java#A.f"]);
+    assert!(
+        ran.stderr.contains("note: 2 nodes are called `A.f`; a line tells them apart: A.java:2, A.java:6"),
+        "{}",
+        ran.stderr
+    );
+    let ran = fixture.run(&["lineage", "A.java:6"]);
+    assert!(!ran.stderr.contains("nodes are called"), "{}", ran.stderr);
+}
+
+#[test]
 fn an_end_that_several_symbols_have_is_answered_with_them() {
     let fixture = Fixture::new("review");
     let two = "struct A;\nimpl A {\n    fn go() {}\n}\nstruct B;\nimpl B {\n    fn go() {}\n}\n";

@@ -332,6 +332,18 @@ fn a_replay_after_an_index_ends_at_its_time_and_at_ctrl_c_and_keeps_what_it_did(
 }
 
 #[test]
+fn a_history_that_can_be_asked_nothing_has_no_figures() {
+    let fixture = Fixture::empty();
+    fixture.git(&["init", "--quiet"]);
+    fixture.commit("a.rs", "pub fn a() {}\n", "one");
+    let shown = fixture.run(&["replay"]).stdout;
+    assert!(shown.contains("one function hidden: no change here could be asked about\n"), "{shown}");
+    assert!(!shown.contains("0.000"), "{shown}");
+    let diagnosis = fixture.run(&["doctor"]).stdout;
+    assert!(diagnosis.contains(", 1 commit, 1 text, "), "{diagnosis}");
+}
+
+#[test]
 fn a_number_that_is_none_is_a_usage_error() {
     let fixture = Fixture::new("review");
     for wrong in ["0", "many", "200%"] {

@@ -165,6 +165,16 @@ fn nothing_to_say_is_one_line() {
 }
 
 #[test]
+fn a_subject_over_two_lines_is_told_whole() {
+    let fixture = Fixture::new("review");
+    fixture.commit("a.rs", "pub fn a() {}\n", "add a function\nthat does nothing\n\nNobody asked for it.");
+    let shown = fixture.run(&["review", "HEAD~1..HEAD"]).stdout;
+    assert!(shown.contains("  add a function that does nothing\n"), "{shown}");
+    let shown = fixture.run(&["lineage", "a.rs#a"]).stdout;
+    assert!(shown.contains("add a function that does"), "{shown}");
+}
+
+#[test]
 fn a_head_with_nothing_new_is_told_what_to_type_instead() {
     let fixture = Fixture::new("review");
     fixture.git(&["checkout", "--quiet", "main"]);

@@ -277,7 +277,16 @@ fn filters_hold_for_every_result() {
     assert!(
         hits.iter().all(|hit| hit["path"] == "src/numeric.rs" && hit["kind"] == "function" && hit["lang"] == "rust")
     );
-    assert_eq!(fixture.run(&["search", "number", "--path", "nowhere/**"]).stdout, "  nothing found\n");
+    assert!(fixture.run(&["search", "number", "--path", "nowhere/**"]).stdout.starts_with("  nothing found"));
+}
+
+#[test]
+fn where_filters_leave_nothing_that_is_said() {
+    let fixture = Fixture::new("review");
+    let said = |more: &[&str]| fixture.run(&[&["search", "connect"], more].concat()).stdout;
+    let shown = said(&["--path", "no/such/**"]);
+    assert_eq!(shown, "  nothing found: nothing passes the filters; paths are from the root of the repository\n");
+    assert_eq!(said(&["--lang", "zig"]), "  nothing found: nothing passes the filters\n");
 }
 
 #[test]

@@ -21,10 +21,6 @@ impl Bar {
             ProgressDrawTarget::hidden()
         };
         let bar = ProgressBar::with_draw_target(Some(0), target);
-        let style =
-            ProgressStyle::with_template("  {msg:8} {bar:40} {human_pos} of {human_len} commits{prefix}  {eta}")
-                .expect("because the template is a constant");
-        bar.set_style(style);
         Bar { bar }
     }
 
@@ -46,11 +42,21 @@ impl Bar {
         }
         self.bar.set_length(progress.total);
         self.bar.set_position(progress.done);
+        if progress.total == 0 {
+            // How much there is to do is not known yet, and a full bar would say that it is done.
+            self.bar.set_style(style("  {msg:8} reading the list of commits  {elapsed}"));
+        } else {
+            self.bar.set_style(style("  {msg:8} {bar:40} {human_pos} of {human_len} commits{prefix}  {eta}"));
+        }
     }
 
     pub(crate) fn finish(&self) {
         self.bar.finish_and_clear();
     }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).expect("because the template is a constant")
 }
 
 /// A bar for files that are fetched.
@@ -61,9 +67,7 @@ pub(crate) struct Download {
 impl Download {
     pub(crate) fn new() -> Download {
         let bar = Bar::new().bar;
-        let style = ProgressStyle::with_template("  {msg:24} {bar:30} {bytes} of {total_bytes}  {eta}")
-            .expect("because the template is a constant");
-        bar.set_style(style);
+        bar.set_style(style("  {msg:24} {bar:30} {bytes} of {total_bytes}  {eta}"));
         Download { bar }
     }
 

@@ -1,5 +1,6 @@
 //! Screen: what standard output is, and small pieces of text for it.
 
+use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 
 use precedent_bot::render::Style;
@@ -21,9 +22,13 @@ pub(crate) fn style() -> Style {
     } else {
         DEFAULT_COLUMNS
     };
-    // See no-color.org.
-    let colour = is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let colour = is_terminal && wants_colour(|name| std::env::var_os(name));
     Style { width: width.clamp(40, 120), colour }
+}
+
+/// Whether a terminal is to have colour and links, by the environment: see no-color.org; one that calls itself dumb knows neither.
+fn wants_colour(variable: impl Fn(&str) -> Option<OsString>) -> bool {
+    variable("NO_COLOR").is_none_or(|value| value.is_empty()) && variable("TERM").is_none_or(|term| term != "dumb")
 }
 
 /// Writes to standard output. A reader that went away, as `head` does, is no error.
@@ -135,6 +140,18 @@ mod tests {
         assert_eq!(grouped(1_000), "1,000");
         assert_eq!(grouped(1_234_567), "1,234,567");
         assert_eq!((counted(1, "commit"), counted(1200, "commit")), ("1 commit".into(), "1,200 commits".into()));
+    }
+
+    #[test]
+    fn colour_is_for_terminals_that_know_it_and_people_who_want_it() {
+        let check = |set: &[(&str, &str)], expected: bool| {
+            let value = |name: &str| set.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into());
+            assert_eq!(wants_colour(value), expected, "{set:?}");
+        };
+        check(&[], true);
+        check(&[("TERM", "xterm-256color"), ("NO_COLOR", "")], true);
+        check(&[("NO_COLOR", "1")], false);
+        check(&[("TERM", "dumb")], false);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `precedent doctor`
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use precedent_bot::calibration::{self, Score};
@@ -166,7 +167,8 @@ fn examine(place: &Place, diagnosis: &mut Diagnosis) {
         }
     };
     diagnosis.repository = Some(RepositoryState {
-        path: repository.directory().display().to_string(),
+        // Of a linked work tree, the last part is a dot.
+        path: repository.directory().components().collect::<PathBuf>().display().to_string(),
         head: head.as_ref().map(ToString::to_string),
         default_branch: repository.default_branch().map(|(name, _)| name),
         shallow: !repository.shallow().is_empty(),
@@ -233,16 +235,19 @@ fn shown(diagnosis: &Diagnosis) -> String {
         if repository.partial {
             state.push("partial clone".to_owned());
         }
-        out.push_str(&format!("  repository  {}\n              {}\n", repository.path, state.join(", ")));
+        out.push_str(&format!("  repository  {}\n", repository.path));
+        if !state.is_empty() {
+            out.push_str(&format!("              {}\n", state.join(", ")));
+        }
     }
     if let Some(store) = &diagnosis.store {
         let state = if store.has_head { "up to date" } else { "behind HEAD" };
         out.push_str(&format!(
-            "  store       {}\n              generation {}, {} commits, {} texts, {}, {state}\n              embedded with {}{}\n",
+            "  store       {}\n              generation {}, {}, {}, {}, {state}\n              embedded with {}{}\n",
             store.path,
             store.generation,
-            screen::grouped(store.commits),
-            screen::grouped(store.chunks),
+            screen::counted(store.commits, "commit"),
+            screen::counted(store.chunks, "text"),
             screen::bytes(store.bytes),
             store.model,
             match store.zero_vectors {

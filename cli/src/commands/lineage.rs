@@ -5,7 +5,7 @@ use std::path::{Component, Path};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use precedent_bot::render::{day, short, visible, wrap};
+use precedent_bot::render::{clip, day, short, subject, visible, wrap};
 use precedent_pipeline::archive::{Archive, Step};
 use precedent_pipeline::history::Objects;
 use precedent_pipeline::shard::{EditRow, ObjectId};
@@ -19,6 +19,8 @@ use crate::screen;
 
 /// Commits that an edit is shown to revert, and names that are proposed.
 const MAX_LISTED: usize = 3;
+/// Columns of a subject, over several lines.
+const MAX_SUBJECT_COLUMNS: usize = 120;
 
 pub(crate) fn run(settings: &Settings, options: &LineageArguments) -> Result<ExitCode, Failure> {
     let place = Place::open(settings)?;
@@ -99,16 +101,49 @@ fn trace(
         let places = archive.alive(objects, tip)?;
         let named = places.iter().filter(|place| is_end_of(&place.symbol, typed));
         let named: BTreeSet<String> = named.map(|place| format!("`{}#{}`", place.path, place.symbol)).collect();
-        return Err(failure.with_hint(match some_of(&named) {
+        let paths = || places.iter().map(|place| &*place.path);
+        let files: BTreeSet<String> =
+            paths().filter(|path| is_file_of(path, typed)).map(|path| format!("`{path}`")).collect();
+        let folder = format!("{}/", typed.trim_end_matches('/'));
+        return Err(failure.with_hint(match some_of(&named).or_else(|| some_of(&files)) {
             Some(named) => format!("there is {named}"),
+            None if paths().any(|path| path.starts_with(&folder)) => "it is a folder; name a file in it".to_owned(),
             None => {
                 "paths are those of here or of the root of the repository; name a node as in: src/lib.rs#Parser::next"
                     .to_owned()
             }
         }));
     }
-    let rows = steps.iter().map(|step| Row::of(archive, step)).collect();
+    let rows: Vec<Row> = steps.iter().map(|step| Row::of(archive, step)).collect();
+    if let Some(symbol) = symbol.as_deref().filter(|_| has_namesakes(&rows)) {
+        let places = archive.alive(objects, tip)?;
+        let of_name = places.iter().filter(|place| *place.path == *path && *place.symbol == *symbol);
+        let mut lines: Vec<String> = of_name.map(|place| format!("{path}:{}", place.start_line)).collect();
+        lines.dedup();
+        if lines.len() > 1 {
+            let shown = visible(&lines[..lines.len().min(MAX_LISTED)].join(", "));
+            screen::tell(&format!(
+                "note: {} nodes are called `{}`; a line tells them apart: {shown}",
+                lines.len(),
+                visible(symbol)
+            ));
+        }
+    }
     Ok((path, symbol, rows))
+}
+
+/// Whether one commit did something to more than one node of the name that was asked for.
+fn has_namesakes(rows: &[Row]) -> bool {
+    let own = || rows.iter().filter(|row| row.via.is_none());
+    own()
+        .zip(own().skip(1))
+        .any(|(one, two)| (&one.commit, &one.path, &one.symbol) == (&two.commit, &two.path, &two.symbol))
+}
+
+/// Whether a path is what was typed, but for capitals, or ends in it as `src/a.rs` does in `a.rs`.
+fn is_file_of(path: &str, typed: &str) -> bool {
+    let (path, typed) = (path.to_lowercase(), typed.to_lowercase());
+    path.strip_suffix(&typed).is_some_and(|before| before.is_empty() || before.ends_with('/'))
 }
 
 /// A node that was asked for.
@@ -231,7 +266,7 @@ impl Row {
             commit: commit.id.to_string(),
             time: commit.author_time,
             author: commit.author.clone(),
-            subject: commit.message.lines().next().unwrap_or("").to_owned(),
+            subject: subject(&commit.message),
             change: edit.change.as_str(),
             path: edit.path.clone(),
             symbol: edit.symbol.clone(),
@@ -257,11 +292,14 @@ fn shown(path: &str, symbol: Option<&str>, rows: &[Row]) -> String {
     };
     for row in rows {
         let what = match row.similarity {
-            Some(similarity) if similarity < 1.0 => format!("{} {similarity:.2}", row.change),
+            // What is not the same is not told as the whole of it.
+            Some(similarity) if similarity < 1.0 => format!("{} {:.2}", row.change, similarity.min(0.99)),
             _ => row.change.to_owned(),
         };
         out.push_str(&format!("  {}  {}  {what:<14}", &row.commit[..7], day(row.time)));
-        let text = format!("{} ({})", visible(&row.subject), visible(&row.author));
+        // Some messages are one long paragraph.
+        let subject = clip(&visible(&row.subject), MAX_SUBJECT_COLUMNS);
+        let text = format!("{subject} ({})", visible(&row.author));
         for (at, line) in wrap(&text, style.width.saturating_sub(37)).iter().enumerate() {
             let indent = if at == 0 { "" } else { "                                     " };
             out.push_str(&format!("{indent}{line}\n"));

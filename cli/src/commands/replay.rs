@@ -117,6 +117,9 @@ fn shown(name: &str, replay: &Replay) -> String {
 }
 
 fn companions(what: &str, found: &Found) -> String {
+    if found.queries == 0 {
+        return format!("\n  one {what} hidden: no change here could be asked about\n");
+    }
     let mut out = format!(
         "\n  one {what} hidden: {} changes, {} queries over {} candidates\n  {:<10}{:<18}{}\n",
         found.steps, found.queries, found.candidates, "", "MRR", "recall@10"

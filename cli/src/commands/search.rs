@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::process::ExitCode;
 
-use precedent_bot::render::visible;
+use precedent_bot::render::{clip, columns, visible};
 use precedent_pipeline::search::{self, Brought, Explanation, Ground, Hit, Method, Query, QuestionKind};
 use precedent_pipeline::syntax::{Kind as NodeKind, language};
 
@@ -60,7 +60,7 @@ pub(crate) fn run(settings: &Settings, options: &SearchArguments) -> Result<Exit
             screen::print(&json_line(hit))?;
         }
     } else if found.hits.is_empty() {
-        screen::print("  nothing found\n")?;
+        screen::print(nothing(options, &found.how))?;
     } else {
         let style = screen::style();
         for hit in &found.hits {
@@ -145,7 +145,7 @@ fn check_names(options: &SearchArguments) -> Result<(), Failure> {
 fn shown(hit: &Hit, width: usize) -> String {
     let name = format!("{:>3}  {:.2}  {}", hit.rank, hit.score, visible(&hit.symbol));
     let place = format!("{}:{}-{}", visible(&hit.path), hit.lines[0], hit.lines[1]);
-    let gap = width.saturating_sub(name.chars().count() + place.chars().count());
+    let gap = width.saturating_sub(columns(&name) + columns(&place));
     let mut out =
         if gap >= 2 { format!("{name}{}{place}\n", " ".repeat(gap)) } else { format!("{name}\n           {place}\n") };
     if let Some(life) = &hit.life {
@@ -158,9 +158,39 @@ fn shown(hit: &Hit, width: usize) -> String {
             &life.last_commit[..7]
         ));
     }
-    for line in hit.text.lines().filter(|line| !line.trim().is_empty()).take(SHOWN_LINES) {
-        let clipped: String = visible(line).chars().take(width.saturating_sub(11)).collect();
-        out.push_str(&format!("           {}\n", clipped.trim_end()));
+    for line in telling(&hit.text) {
+        out.push_str(&format!("           {}\n", clip(visible(line).trim_end(), width.saturating_sub(11))));
     }
     out
+}
+
+/// The first few lines of a text that say something: no blank ones, and none of brackets and the marks of a comment alone.
+fn telling(text: &str) -> impl Iterator<Item = &str> {
+    let says = |line: &&str| line.chars().any(char::is_alphanumeric);
+    // A text that has no such line is shown as it is.
+    let any = text.lines().any(|line| says(&line));
+    text.lines().filter(move |line| if any { says(line) } else { !line.trim().is_empty() }).take(SHOWN_LINES)
+}
+
+/// What to say where nothing was found.
+fn nothing(options: &SearchArguments, how: &Explanation) -> &'static str {
+    match (how.wanted, &options.path) {
+        (0, Some(_)) => "  nothing found: nothing passes the filters; paths are from the root of the repository\n",
+        (0, None) => "  nothing found: nothing passes the filters\n",
+        _ => "  nothing found\n",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_lines_that_say_something_are_shown() {
+        let check = |text: &str, expected: &[&str]| assert_eq!(telling(text).collect::<Vec<&str>>(), expected);
+        check("/**\n * Adds.\n *\n */\nint add() {\n}\n", &[" * Adds.", "int add() {"]);
+        check("\n{\n}\n", &["{", "}"]);
+        check("a\nb\nc\nd\n", &["a", "b", "c"]);
+        check("", &[]);
+    }
 }
