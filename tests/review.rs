@@ -81,6 +81,22 @@ fn a_page_holds_the_claim_the_facts_and_the_diff_and_asks_for_nothing() {
 }
 
 #[test]
+fn a_page_counts_as_its_sentences_do() {
+    let fixture = Fixture::new("review");
+    let text = |value: u8| format!("pub fn moved() -> u8 {{\n    let one = {value};\n    one + one\n}}\n");
+    (0..4).for_each(|value| fixture.commit("a.rs", &text(value), "step"));
+    std::fs::remove_file(fixture.repo().join("a.rs")).expect("a file");
+    fixture.commit("b.rs", &text(3), "fix the place of it");
+    fixture.commit("b.rs", &text(4), "step");
+    std::fs::write(fixture.repo().join("Cargo.lock"), "version = 4\n").expect("a file");
+    fixture.commit("b.rs", &text(5), "step");
+    let page = fixture.run(&["review", "HEAD~1..HEAD", "--format", "html"]).stdout;
+    assert!(page.contains("4 edits") && page.contains(">4 × edited<") && page.contains(">1 × moved<"), "{page}");
+    assert!(!page.contains("× fixed"), "it was moved by a fix and not edited: {page}");
+    assert!(page.contains("<code>Cargo.lock</code> </summary>"), "nothing in it was counted: {page}");
+}
+
+#[test]
 fn without_a_range_the_default_branch_is_the_base() {
     let fixture = Fixture::new("review");
     let named = fixture.json(&["review", "main..topic", "--format", "json"]);
