@@ -74,7 +74,7 @@ pub fn summary(report: &Report, elsewhere: &[&Finding]) -> Option<String> {
         }
     }
     body.push_str(&facts(&shown, MAX_OPEN));
-    let folded: Vec<&Fact> = report.briefing.iter().filter(|fact| !fact.shown).collect();
+    let folded: Vec<&Fact> = report.briefing.iter().filter(|fact| fact.passes && !fact.shown).collect();
     if !folded.is_empty() && !shown.is_empty() {
         body.push_str(&format!("\n<details>\n<summary>{} more</summary>\n", folded.len()));
         body.push_str(&facts(&folded, MAX_FOLDED));

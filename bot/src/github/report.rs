@@ -66,7 +66,10 @@ pub struct Fact {
     pub about: Node,
     /// What it says.
     pub text: String,
-    /// Whether people see it.
+    /// Whether it meets the rules of its kind; what an older program wrote does not say so.
+    #[serde(default)]
+    pub passes: bool,
+    /// Whether people see it at once.
     pub shown: bool,
     /// Whether this change touches what it points at.
     #[serde(default)]

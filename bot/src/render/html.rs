@@ -138,7 +138,8 @@ impl Page<'_> {
 
     fn facts(&self, out: &mut String) {
         out.push_str("<section id=\"facts\" aria-labelledby=\"facts-title\">\n<h2 id=\"facts-title\">Facts</h2>\n");
-        let grouped = by_node(self.review.briefing.iter().take(MAX_FACTS));
+        // What meets no rules is for the JSON.
+        let grouped = by_node(self.review.briefing.iter().filter(|fact| fact.passes).take(MAX_FACTS));
         if grouped.is_empty() {
             out.push_str("<p class=\"quiet\">History has nothing to say about this change.</p>\n");
         }
