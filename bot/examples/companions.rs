@@ -1,5 +1,9 @@
 //! Learns the default weights of companions from the first 80 % of the steps of some repositories:
 //! `cargo run --release -p precedent-bot --example companions -- OUT.json STORE…`. See `docs/replay.md`.
+//!
+//! It goes over them twice. The first time it learns to rank nodes from the stores at even and at odd places apart. The
+//! second time each store is asked about with what the *other* half taught: for the nodes that are wrongly thought much
+//! of, from which most is to be learned, and for what nodes say of their files.
 #![expect(clippy::print_stdout, reason = "it tells what it learned from")]
 
 use std::error::Error;
@@ -12,6 +16,7 @@ use precedent_bot::companions::protocol::{Query, file_queries, node_queries, wal
 use precedent_bot::companions::texts::AllTexts;
 use precedent_pipeline::archive::Archive;
 use precedent_pipeline::shard::Store;
+use rayon::prelude::*;
 
 /// The shares of a repository's steps between which it is learned from: the first ones have nothing before them, the last
 /// ones are kept.
@@ -19,24 +24,65 @@ const FROM: f64 = 0.05;
 const TO: f64 = 0.8;
 /// Steps of one repository at the most, spread evenly, so that a large one does not drown the others.
 const MOST_STEPS: f64 = 800.0;
-const GROWTH: Growth = Growth { trees: 120, depth: 6, rate: 0.12, ridge: 3.0 };
+const GROWTH: Growth = Growth { trees: 240, depth: 6, rate: 0.1, ridge: 3.0 };
+/// Features whose greatest values are looked at, and how many of each.
+const OF_NODES: [&str; 8] = [
+    "most_share",
+    "likeness",
+    "author_since",
+    "changed_to_best",
+    "text_overlap",
+    "pairs_to_best",
+    "lines_to_best",
+    "vector",
+];
+const OF_FILES: [&str; 7] =
+    ["most_share", "likeness", "author_since", "node_share", "common_path", "path_words", "node_belief"];
+const BEST: usize = 8;
+/// How many of those that are thought most of, and how many by chance.
+const BELIEVED: usize = 40;
+const BY_CHANCE: usize = 30;
 
-fn main() -> Result<(), Box<dyn Error>> {
+/// What a thread that fails says.
+type Failure = Box<dyn Error + Send + Sync>;
+
+fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let (out, stores) = arguments.split_first().ok_or("name a file to write, then stores")?;
-    let lists = |columns| Lists { columns, ..Lists::default() };
-    let mut learned = [lists(NODE_COLUMNS.len()), lists(FILE_COLUMNS.len())];
-    for store in stores {
-        gather(Path::new(store), &mut learned)?;
-        println!("{store}: {} and {} lists so far", learned[0].ends.len(), learned[1].ends.len());
+    let mut halves = [lists(NODE_COLUMNS.len()), lists(NODE_COLUMNS.len())];
+    for (at, (nodes, _)) in gathered(stores, |_| None)?.into_iter().enumerate() {
+        halves[at % 2].append(&nodes);
     }
-    let forests: Vec<Forest> = learned.iter().map(|lists| Forest::grow(lists, GROWTH)).collect();
-    std::fs::write(out, serde_json::to_string(&forests)?)?;
+    let halves = halves.map(|lists| Forest::grow(&lists, GROWTH));
+    let (mut nodes, mut files) = (lists(NODE_COLUMNS.len()), lists(FILE_COLUMNS.len()));
+    for (of_nodes, of_files) in gathered(stores, |at| Some(&halves[1 - at % 2]))? {
+        nodes.append(&of_nodes);
+        files.append(&of_files);
+    }
+    println!("{} lists of nodes, {} of files", nodes.ends.len(), files.ends.len());
+    std::fs::write(out, serde_json::to_string(&[Forest::grow(&nodes, GROWTH), Forest::grow(&files, GROWTH)])?)?;
     Ok(())
 }
 
-/// Adds the lists of one repository.
-fn gather(store: &Path, learned: &mut [Lists; 2]) -> Result<(), Box<dyn Error>> {
+/// The lists of every repository, in their order; those of files only where `others` ranks nodes.
+fn gathered<'f>(
+    stores: &[String],
+    others: impl Fn(usize) -> Option<&'f Forest> + Sync,
+) -> Result<Vec<(Lists, Lists)>, Failure> {
+    let gather = |(at, store): (usize, &String)| {
+        let found = gather(Path::new(store), others(at))?;
+        println!("{store}: {} and {} lists", found.0.ends.len(), found.1.ends.len());
+        Ok(found)
+    };
+    stores.par_iter().enumerate().map(gather).collect()
+}
+
+fn lists(columns: usize) -> Lists {
+    Lists { columns, ..Lists::default() }
+}
+
+fn gather(store: &Path, others: Option<&Forest>) -> Result<(Lists, Lists), Failure> {
+    let (mut nodes, mut files) = (lists(NODE_COLUMNS.len()), lists(FILE_COLUMNS.len()));
     let archive = Archive::open(Store::open(store)?.ok_or("there is no store")?)?;
     let texts = AllTexts::read(archive.store())?;
     let tip = archive.store().manifest().tips.first().and_then(|tip| archive.number(tip)).ok_or("it has no tip")?;
@@ -46,30 +92,31 @@ fn gather(store: &Path, learned: &mut [Lists; 2]) -> Result<(), Box<dyn Error>> 
     let wants = |at: usize| (FROM * steps..TO * steps).contains(&(at as f64)) && at.is_multiple_of(stride);
     walk(&archive, &line, &mut Ledger::default(), &texts, wants, &mut |asked| {
         for query in node_queries(asked.ledger, asked.preview, &asked.question, &texts) {
-            push(
-                &mut learned[0],
-                &query,
-                &["most_share", "likeness", "author_since", "changed_to_best", "text_overlap"],
-            );
+            push(&mut nodes, &query, &OF_NODES, others);
         }
-        for query in file_queries(asked.ledger, asked.preview, &asked.question) {
-            push(&mut learned[1], &query, &["most_share", "likeness", "author_since", "node_share", "common_path"]);
+        let Some(others) = others else { return };
+        for query in file_queries(asked.ledger, asked.preview, &asked.question, &texts, others) {
+            push(&mut files, &query, &OF_FILES, None);
         }
     });
-    Ok(())
+    Ok((nodes, files))
 }
 
-/// The right row, those that look best by one feature or another, and some by chance.
-fn push(lists: &mut Lists, query: &Query, features: &[&str]) {
-    const BEST: usize = 12;
-    const BY_CHANCE: usize = 40;
+/// The right row, those that look best by one feature or another, or to what was learned before, and some by chance.
+fn push(lists: &mut Lists, query: &Query, features: &[&str], believed: Option<&Forest>) {
     let Some(right) = query.right else { return };
     let names: &[&str] = if query.columns == NODE_COLUMNS.len() { &NODE_COLUMNS } else { &FILE_COLUMNS };
     let mut chosen = vec![right];
+    let mut add = |values: &[f32], count: usize| {
+        let mut order: Vec<usize> = (0..values.len()).collect();
+        order.sort_by(|one, two| values[*two].total_cmp(&values[*one]).then(one.cmp(two)));
+        chosen.extend(order.into_iter().take(count));
+    };
     for column in features.iter().filter_map(|feature| names.iter().position(|name| name == feature)) {
-        let mut order: Vec<usize> = (0..query.ids.len()).collect();
-        order.sort_by(|one, two| query.row(*two)[column].total_cmp(&query.row(*one)[column]).then(one.cmp(two)));
-        chosen.extend(order.into_iter().take(BEST));
+        add(&query.scores(|row| row[column]), BEST);
+    }
+    if let Some(forest) = believed {
+        add(&query.scores(|row| forest.score(row)), BELIEVED);
     }
     let mut state = query.step as u32 ^ 0x9e37_79b9;
     for _ in 0..BY_CHANCE {

@@ -10,14 +10,14 @@ use precedent_pipeline::syntax::Kind;
 use rustc_hash::FxHashMap;
 
 use super::ledger::Ledger;
-use super::names;
+use super::names::{self, Terms};
 use super::question::{Question, Seen, Tallies, Tally, Texts};
 
 /// A distance that is none.
 const FAR: f32 = 12.0;
 
 /// What is known of a candidate node, in this order.
-pub const NODE_COLUMNS: [&str; 48] = [
+pub const NODE_COLUMNS: [&str; 64] = [
     "most_share",
     "sum_of_shares",
     "sources",
@@ -66,10 +66,26 @@ pub const NODE_COLUMNS: [&str; 48] = [
     "text_overlap",
     "vector",
     "seen_count",
+    "removed_pairs",
+    "most_removed_pair",
+    "added_pairs",
+    "pairs_to_best",
+    "common_removed_pair",
+    "removed_lines",
+    "most_removed_line",
+    "added_lines",
+    "lines_to_best",
+    "common_removed_line",
+    "common_removed",
+    "by_files_share",
+    "by_files_likeness",
+    "since_by_files",
+    "share_of_container",
+    "share_of_namesakes",
 ];
 
 /// What is known of a candidate file, in this order.
-pub const FILE_COLUMNS: [&str; 25] = [
+pub const FILE_COLUMNS: [&str; 28] = [
     "most_share",
     "sum_of_shares",
     "sources",
@@ -95,6 +111,9 @@ pub const FILE_COLUMNS: [&str; 25] = [
     "stem_in_change",
     "stem_in_texts",
     "seen_count",
+    "path_words",
+    "node_belief",
+    "sum_of_beliefs",
 ];
 
 fn log(count: usize) -> f32 {
@@ -110,7 +129,8 @@ fn since(ledger: &Ledger, step: Option<u32>) -> f32 {
 #[derive(Default, Clone)]
 struct Word {
     rarity: f32,
-    removed: bool,
+    /// How many touched nodes it goes away from.
+    removers: u32,
     added: bool,
     /// Touched nodes that hold it, by place.
     holders: Vec<u16>,
@@ -123,9 +143,11 @@ pub fn node_rows(
     (tallies, files): (&Tallies, &Tallies),
     texts: &dyn Texts,
 ) -> Vec<f32> {
-    let texts_of: Vec<Arc<[u32]>> =
-        tallies.ids.iter().map(|id| texts.identifiers(ledger.nodes[*id as usize].chunk)).collect();
+    let texts_of: Vec<Arc<Terms>> =
+        tallies.ids.iter().map(|id| texts.terms(ledger.nodes[*id as usize].chunk)).collect();
     let words = Words::of(question, &texts_of);
+    let pairs = Changed::of(question, &texts_of, |terms| &terms.pairs);
+    let lines = Changed::of(question, &texts_of, |terms| &terms.lines);
     let names: Vec<Named> = question.seen.iter().map(Named::of).collect();
     let mut name_counts: FxHashMap<u32, u32> = FxHashMap::default();
     let own: Vec<Named> = tallies.ids.iter().map(|id| Named::of_node(ledger, *id)).collect();
@@ -139,12 +161,15 @@ pub fn node_rows(
         ((own.len() as f32 + 2.0) / (count as f32 + 1.0)).ln()
     };
     let (best_likeness, best_share) = best(tallies);
-    let changed: Vec<Heard> = texts_of.iter().zip(&own).map(|(text, named)| words.heard(text, named)).collect();
+    let changed: Vec<Heard> =
+        texts_of.iter().zip(&own).map(|(text, named)| words.heard(&text.identifiers, named)).collect();
     let best_changed = changed.iter().map(|heard| heard.removed + heard.added).fold(f32::MIN_POSITIVE, f32::max);
     let seen_tests = question.seen.iter().any(|seen| is_test(&seen.kind, &seen.path));
     let seen_count = question.seen.iter().filter(|seen| super::ledger::counts(&seen.kind)).count();
     let seen_chunks: Vec<u32> = question.known(ledger).iter().map(|id| ledger.nodes[*id as usize].chunk).collect();
     let paths = Paths::of(question);
+    let by_files = by_files(ledger, question);
+    let kin = Kin::of(ledger, question, &names, (&tallies.ids, &own));
     let mut rows = Vec::with_capacity(tallies.ids.len() * NODE_COLUMNS.len());
     for (at, (&id, tally)) in tallies.ids.iter().zip(&tallies.of).enumerate() {
         let node = &ledger.nodes[id as usize];
@@ -192,7 +217,7 @@ pub fn node_rows(
             f32::from(u8::from(seen_tests)),
             question.seen.iter().filter(|seen| seen.kind == node.kind).count() as f32
                 / (question.seen.len() as f32 + 1.0),
-            log(texts_of[at].len()),
+            log(texts_of[at].identifiers.len()),
             heard.removed,
             heard.most_removed,
             heard.added,
@@ -205,8 +230,57 @@ pub fn node_rows(
             vector,
             log(seen_count),
         ]);
+        rows.extend(pairs.columns(at));
+        rows.extend(lines.columns(at));
+        let by_files = by_files.get(id).copied().unwrap_or_default();
+        rows.extend([
+            heard.common_removed,
+            by_files.most_share,
+            by_files.likeness,
+            since(ledger, by_files.last_together.checked_sub(1)),
+        ]);
+        rows.extend(kin.columns(node.file, own));
     }
     rows
+}
+
+/// What the steps of the touched files say of nodes, for nodes that are new there, or have no past of their own.
+fn by_files(ledger: &Ledger, question: &Question) -> Tallies {
+    let files: Vec<u32> = question.files.iter().filter_map(|(id, _)| *id).collect();
+    let steps = |file: u32| ledger.files[file as usize].steps.as_slice();
+    Tallies::count(&files, |_| false, steps, |step| ledger.steps[step as usize].nodes.as_slice())
+}
+
+/// How many of a candidate's siblings, in one container of a file, and of its namesakes a change touches.
+struct Kin {
+    siblings: FxHashMap<(u32, u32), (u32, u32)>,
+    namesakes: FxHashMap<u32, (u32, u32)>,
+}
+
+impl Kin {
+    fn of(ledger: &Ledger, question: &Question, seen: &[Named], (ids, own): (&[u32], &[Named])) -> Kin {
+        let mut kin = Kin { siblings: FxHashMap::default(), namesakes: FxHashMap::default() };
+        for (node, named) in question.seen.iter().zip(seen) {
+            if let Some(file) = ledger.file_at(&node.path) {
+                kin.siblings.entry((file, names::hash(&named.container))).or_default().0 += 1;
+            }
+            kin.namesakes.entry(named.own).or_default().0 += 1;
+        }
+        for (id, named) in ids.iter().zip(own) {
+            let file = ledger.nodes[*id as usize].file;
+            kin.siblings.entry((file, names::hash(&named.container))).or_default().1 += 1;
+            kin.namesakes.entry(named.own).or_default().1 += 1;
+        }
+        kin
+    }
+
+    fn columns(&self, file: u32, named: &Named) -> [f32; 2] {
+        let share = |counts: Option<&(u32, u32)>| {
+            counts.map_or(0.0, |(seen, others)| *seen as f32 / (*seen as f32 + *others as f32))
+        };
+        let siblings = self.siblings.get(&(file, names::hash(&named.container)));
+        [share(siblings), share(self.namesakes.get(&named.own))]
+    }
 }
 
 fn push_tally(rows: &mut Vec<f32>, ledger: &Ledger, tally: &Tally, steps: usize, best: (f32, f32)) {
@@ -364,6 +438,64 @@ struct Heard {
     seen_mention: f32,
     change_mentions: f32,
     overlap: f32,
+    common_removed: f32,
+}
+
+/// How much it says that a term is in a text that few of the candidates have.
+fn rarity(candidates: usize, count: u32) -> f32 {
+    ((candidates as f32 + 2.0) / (count as f32 + 1.0)).ln()
+}
+
+/// What a change takes out of texts, or puts into them, and which of it the candidates have.
+struct Changed {
+    /// Of each candidate: what it has of what goes, the rarest of that, what it has of what comes, and how many touched
+    /// nodes lose one of those that it has.
+    of: Vec<[f32; 4]>,
+    most: f32,
+}
+
+impl Changed {
+    fn of(question: &Question, texts: &[Arc<Terms>], kind: fn(&Terms) -> &Vec<u32>) -> Changed {
+        let mut terms: FxHashMap<u32, Word> = FxHashMap::default();
+        for seen in &question.seen {
+            let (before, after) = seen.terms(kind);
+            for term in names::without(before, after) {
+                terms.entry(term).or_default().removers += 1;
+            }
+            for term in names::without(after, before) {
+                terms.entry(term).or_default().added = true;
+            }
+        }
+        let mut counts: FxHashMap<u32, u32> = FxHashMap::default();
+        for term in texts.iter().flat_map(|text| kind(text)).filter(|term| terms.contains_key(term)) {
+            *counts.entry(*term).or_default() += 1;
+        }
+        for (term, known) in &mut terms {
+            known.rarity = rarity(texts.len(), counts.get(term).copied().unwrap_or(0));
+        }
+        let of = |text: &Arc<Terms>| {
+            let mut columns = [0f32; 4];
+            for known in kind(text).iter().filter_map(|term| terms.get(term)) {
+                if known.removers > 0 {
+                    columns[0] += known.rarity;
+                    columns[1] = columns[1].max(known.rarity);
+                    columns[3] = columns[3].max(log(known.removers as usize));
+                }
+                if known.added {
+                    columns[2] += known.rarity;
+                }
+            }
+            columns
+        };
+        let of: Vec<[f32; 4]> = texts.iter().map(of).collect();
+        let most = of.iter().map(|columns| columns[0] + columns[2]).fold(f32::MIN_POSITIVE, f32::max);
+        Changed { of, most }
+    }
+
+    fn columns(&self, at: usize) -> [f32; 5] {
+        let [removed, most_removed, added, common] = self.of[at];
+        [removed, most_removed, added, (removed + added) / self.most, common]
+    }
 }
 
 struct Words {
@@ -374,31 +506,30 @@ struct Words {
 }
 
 impl Words {
-    fn of(question: &Question, texts: &[Arc<[u32]>]) -> Words {
+    fn of(question: &Question, texts: &[Arc<Terms>]) -> Words {
         let mut words: FxHashMap<u32, Word> = FxHashMap::default();
         for (at, seen) in question.seen.iter().enumerate().take(u16::MAX as usize) {
-            let (before, after) = (seen.before.as_deref(), seen.after.as_deref());
-            for word in before.unwrap_or_default().iter().chain(after.unwrap_or_default()) {
+            let (before, after) = seen.terms(|terms| &terms.identifiers);
+            for word in before.iter().chain(after) {
                 let held = &mut words.entry(*word).or_default().holders;
                 if held.last() != Some(&(at as u16)) {
                     held.push(at as u16);
                 }
             }
-            let (before, after) = (before.unwrap_or_default(), after.unwrap_or_default());
             for word in names::without(before, after) {
-                words.entry(word).or_default().removed = true;
+                words.entry(word).or_default().removers += 1;
             }
             for word in names::without(after, before) {
                 words.entry(word).or_default().added = true;
             }
         }
         let mut counts: FxHashMap<u32, u32> = FxHashMap::default();
-        for word in texts.iter().flat_map(|text| text.iter()) {
+        for word in texts.iter().flat_map(|text| &text.identifiers) {
             if words.contains_key(word) {
                 *counts.entry(*word).or_default() += 1;
             }
         }
-        let rarity = |count: u32| ((texts.len() as f32 + 2.0) / (count as f32 + 1.0)).ln();
+        let rarity = |count: u32| rarity(texts.len(), count);
         for (word, known) in &mut words {
             known.rarity = rarity(counts.get(word).copied().unwrap_or(0));
         }
@@ -406,7 +537,8 @@ impl Words {
             .seen
             .iter()
             .map(|seen| {
-                let text = seen.before.as_deref().or(seen.after.as_deref()).unwrap_or_default();
+                let text = seen.before.as_deref().or(seen.after.as_deref());
+                let text = text.map_or(&[][..], |text| &text.identifiers);
                 let weight = text.iter().map(|word| words[word].rarity).sum();
                 (names::hash(last_name(&seen.symbol)), weight)
             })
@@ -424,9 +556,10 @@ impl Words {
                 continue;
             };
             weight += known.rarity;
-            if known.removed {
+            if known.removers > 0 {
                 heard.removed += known.rarity;
                 heard.most_removed = heard.most_removed.max(known.rarity);
+                heard.common_removed = heard.common_removed.max(log(known.removers as usize));
             }
             if known.added {
                 heard.added += known.rarity;
@@ -445,15 +578,31 @@ impl Words {
         }
         if let Some(known) = self.words.get(&own.own) {
             heard.seen_mention = known.rarity;
-            heard.change_mentions = if known.added || known.removed { known.rarity } else { 0.0 };
+            heard.change_mentions = if known.added || known.removers > 0 { known.rarity } else { 0.0 };
         }
         heard
     }
 }
 
+/// For each file the greatest share, and the sum of the shares, that its nodes have of the belief of the ranking of nodes.
+#[derive(Debug, Default)]
+pub struct Beliefs(FxHashMap<u32, (f32, f32)>);
+
+impl Beliefs {
+    /// Those that shares of candidate nodes give.
+    pub fn of(ledger: &Ledger, shares: impl Iterator<Item = (u32, f64)>) -> Beliefs {
+        let mut beliefs: FxHashMap<u32, (f32, f32)> = FxHashMap::default();
+        for (id, share) in shares {
+            let of = beliefs.entry(ledger.nodes[id as usize].file).or_default();
+            *of = (of.0.max(share as f32), of.1 + share as f32);
+        }
+        Beliefs(beliefs)
+    }
+}
+
 /// The rows of all files that are there and that the change does not touch: their numbers, and [`FILE_COLUMNS`] values
 /// each.
-pub fn file_rows(ledger: &Ledger, question: &Question, tallies: &Tallies) -> (Vec<u32>, Vec<f32>) {
+pub fn file_rows(ledger: &Ledger, question: &Question, tallies: &Tallies, beliefs: &Beliefs) -> (Vec<u32>, Vec<f32>) {
     let own: std::collections::HashSet<u32> = question.files.iter().filter_map(|(id, _)| *id).collect();
     let ids: Vec<u32> =
         (0..ledger.files.len() as u32).filter(|id| ledger.files[*id as usize].alive && !own.contains(id)).collect();
@@ -461,7 +610,7 @@ pub fn file_rows(ledger: &Ledger, question: &Question, tallies: &Tallies) -> (Ve
     let nodes = node_shares(ledger, question);
     let (mut changed, mut texts) = (Vec::new(), Vec::new());
     for seen in &question.seen {
-        let (before, after) = (seen.before.as_deref().unwrap_or_default(), seen.after.as_deref().unwrap_or_default());
+        let (before, after) = seen.terms(|terms| &terms.identifiers);
         changed.extend(names::without(before, after));
         changed.extend(names::without(after, before));
         texts.extend_from_slice(before);
@@ -473,6 +622,7 @@ pub fn file_rows(ledger: &Ledger, question: &Question, tallies: &Tallies) -> (Ve
     }
     let seen_tests = question.files.iter().any(|(_, path)| is_test("", path));
     let paths = Paths::of(question);
+    let words = PathWords::of(ledger, question, &ids);
     let mut rows = Vec::with_capacity(ids.len() * FILE_COLUMNS.len());
     for &id in &ids {
         let file = &ledger.files[id as usize];
@@ -498,9 +648,45 @@ pub fn file_rows(ledger: &Ledger, question: &Question, tallies: &Tallies) -> (Ve
             f32::from(u8::from(changed.binary_search(&stem).is_ok())),
             f32::from(u8::from(texts.binary_search(&stem).is_ok())),
             log(question.files.len()),
+            words.of_path(&file.path),
         ]);
+        let (belief, beliefs) = beliefs.0.get(&id).copied().unwrap_or_default();
+        rows.extend([belief, beliefs]);
     }
     (ids, rows)
+}
+
+/// The words of the paths of a change's files, and how rare each is among the candidates.
+struct PathWords {
+    seen: Vec<Vec<u32>>,
+    rarity: FxHashMap<u32, f32>,
+}
+
+impl PathWords {
+    fn of(ledger: &Ledger, question: &Question, ids: &[u32]) -> PathWords {
+        let mut counts: FxHashMap<u32, u32> = FxHashMap::default();
+        for id in ids {
+            for word in names::words(&ledger.files[*id as usize].path) {
+                *counts.entry(word).or_default() += 1;
+            }
+        }
+        let rarity = counts.into_iter().map(|(word, count)| (word, rarity(ids.len(), count))).collect();
+        PathWords { seen: question.files.iter().map(|(_, path)| names::words(path)).collect(), rarity }
+    }
+
+    /// The share of the words of a path, and of the likest one of the change, that both have, weighed by rarity.
+    fn of_path(&self, path: &str) -> f32 {
+        let own = names::words(path);
+        let weight = |words: &[u32]| words.iter().filter_map(|word| self.rarity.get(word)).sum::<f32>();
+        let whole = weight(&own);
+        let likeness = |other: &Vec<u32>| {
+            let shared: Vec<u32> = own.iter().copied().filter(|word| other.binary_search(word).is_ok()).collect();
+            let shared = weight(&shared);
+            let all = whole + weight(other) - shared;
+            if all > 0.0 { shared / all } else { 0.0 }
+        };
+        self.seen.iter().map(likeness).fold(0.0, f32::max)
+    }
 }
 
 /// For each file the greatest share of a touched node's steps that changed it.

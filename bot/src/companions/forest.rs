@@ -5,6 +5,7 @@
 //! (Friedman, 2001) on the list-wise loss: the cross entropy between the softmax of a list's scores and the row of it that
 //! was right (Cao et al., "Learning to rank: from pairwise approach to listwise approach", 2007).
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 /// One tree: `depth` questions, 2^depth values.
@@ -54,6 +55,14 @@ impl Lists {
         self.values.extend_from_slice(rows);
         self.ends.push(start + rows.len() / self.columns);
         self.right.push(start + right);
+    }
+
+    /// Adds the lists of another, behind these.
+    pub fn append(&mut self, other: &Lists) {
+        let start = self.rows();
+        self.values.extend_from_slice(&other.values);
+        self.ends.extend(other.ends.iter().map(|end| start + end));
+        self.right.extend(other.right.iter().map(|right| start + right));
     }
 
     /// How many rows there are.
@@ -153,37 +162,16 @@ fn tree(bins: &[u8], thresholds: &[Vec<f32>], slopes: &[f32], curves: &[f32], gr
     let mut splits = Vec::new();
     for level in 0..growth.depth {
         let leaves = 1 << level;
-        let mut best: Option<(f64, usize, usize)> = None;
-        for (column, thresholds) in thresholds.iter().enumerate() {
-            if thresholds.is_empty() {
-                continue;
-            }
-            let own = &bins[column * rows..(column + 1) * rows];
-            let width = thresholds.len() + 1;
-            let mut sums = vec![(0f64, 0f64); leaves * width];
-            for row in 0..rows {
-                let sum = &mut sums[usize::from(leaf_of[row]) * width + usize::from(own[row])];
-                sum.0 += f64::from(slopes[row]);
-                sum.1 += f64::from(curves[row]);
-            }
-            let mut gains = vec![0f64; thresholds.len()];
-            for leaf in sums.chunks(width) {
-                let (slope, curve) = leaf.iter().fold((0.0, 0.0), |all, one| (all.0 + one.0, all.1 + one.1));
-                let (mut below_slope, mut below_curve) = (0.0, 0.0);
-                for (gain, (one, two)) in gains.iter_mut().zip(leaf) {
-                    below_slope += one;
-                    below_curve += two;
-                    let above = (slope - below_slope, curve - below_curve);
-                    *gain += below_slope * below_slope / (below_curve + growth.ridge)
-                        + above.0 * above.0 / (above.1 + growth.ridge);
-                }
-            }
-            for (at, gain) in gains.into_iter().enumerate() {
-                if best.is_none_or(|best| gain > best.0 + 1e-9) {
-                    best = Some((gain, column, at));
-                }
-            }
-        }
+        let leaves_of = leaf_of.as_slice();
+        let of_columns: Vec<Option<(f64, usize, usize)>> = (0..thresholds.len())
+            .into_par_iter()
+            .map(|column| {
+                let own = &bins[column * rows..(column + 1) * rows];
+                let gains = gains(own, thresholds[column].len(), (leaves_of, leaves), (slopes, curves), growth.ridge);
+                first_best(gains.into_iter().enumerate().map(|(at, gain)| (gain, column, at)))
+            })
+            .collect();
+        let best = first_best(of_columns.into_iter().flatten());
         let Some((_, column, at)) = best else { break };
         splits.push((column as u16, thresholds[column][at]));
         let own = &bins[column * rows..(column + 1) * rows];
@@ -199,6 +187,40 @@ fn tree(bins: &[u8], thresholds: &[Vec<f32>], slopes: &[f32], curves: &[f32], gr
     }
     let leaves = sums.iter().map(|(slope, curve)| rounded(-growth.rate * slope / (curve + growth.ridge))).collect();
     (Tree { splits, leaves }, leaf_of)
+}
+
+/// What is gained by each threshold of a column, were every leaf split there.
+fn gains(
+    bins: &[u8],
+    thresholds: usize,
+    (leaf_of, leaves): (&[u8], usize),
+    (slopes, curves): (&[f32], &[f32]),
+    ridge: f64,
+) -> Vec<f64> {
+    let width = thresholds + 1;
+    let mut sums = vec![(0f64, 0f64); leaves * width];
+    for (((bin, leaf), slope), curve) in bins.iter().zip(leaf_of).zip(slopes).zip(curves) {
+        let sum = &mut sums[usize::from(*leaf) * width + usize::from(*bin)];
+        sum.0 += f64::from(*slope);
+        sum.1 += f64::from(*curve);
+    }
+    let mut gains = vec![0f64; thresholds];
+    for leaf in sums.chunks(width) {
+        let (slope, curve) = leaf.iter().fold((0.0, 0.0), |all, one| (all.0 + one.0, all.1 + one.1));
+        let (mut below_slope, mut below_curve) = (0.0, 0.0);
+        for (gain, (one, two)) in gains.iter_mut().zip(leaf) {
+            below_slope += one;
+            below_curve += two;
+            let above = (slope - below_slope, curve - below_curve);
+            *gain += below_slope * below_slope / (below_curve + ridge) + above.0 * above.0 / (above.1 + ridge);
+        }
+    }
+    gains
+}
+
+/// The split that gains most: of those that gain as much, the first.
+fn first_best(splits: impl Iterator<Item = (f64, usize, usize)>) -> Option<(f64, usize, usize)> {
+    splits.reduce(|best, split| if split.0 > best.0 + 1e-9 { split } else { best })
 }
 
 /// Four decimals are all that is kept of a value, so that a forest is small as text.

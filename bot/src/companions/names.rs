@@ -5,20 +5,57 @@ use precedent_pipeline::search::for_each_word;
 
 /// The number of a word, for sets of them.
 pub fn hash(word: &str) -> u32 {
-    word.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+    hashed(word.bytes())
 }
 
-/// The identifiers of a text, each once, as sorted numbers.
-pub fn identifiers(text: &str) -> Vec<u32> {
-    const LEAST_LETTERS: usize = 3;
-    let mut found: Vec<u32> = text
-        .split(|letter: char| !letter.is_alphanumeric() && letter != '_')
-        .filter(|word| word.len() >= LEAST_LETTERS && !word.starts_with(|first: char| first.is_ascii_digit()))
-        .map(hash)
-        .collect();
-    found.sort_unstable();
-    found.dedup();
-    found
+/// FNV-1a.
+fn hashed(bytes: impl Iterator<Item = u8>) -> u32 {
+    bytes.fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+}
+
+/// What a text is compared by, each kind as sorted numbers, each once.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// Its identifiers.
+    pub identifiers: Vec<u32>,
+    /// Two identifiers of one line that follow each other: calls on fields, types of parameters, arguments by name.
+    pub pairs: Vec<u32>,
+    /// Its lines, without white space; of those with a few letters.
+    pub lines: Vec<u32>,
+}
+
+impl Terms {
+    /// The terms of a text.
+    pub fn of(text: &str) -> Terms {
+        const LETTERS_OF_WORD: usize = 3;
+        const LETTERS_OF_LINE: usize = 8;
+        let mut terms = Terms::default();
+        for line in text.lines() {
+            let mut last = None;
+            for word in line.split(|letter: char| !letter.is_alphanumeric() && letter != '_') {
+                if word.len() < LETTERS_OF_WORD || word.starts_with(|first: char| first.is_ascii_digit()) {
+                    continue;
+                }
+                let word = hash(word);
+                terms.identifiers.push(word);
+                terms.pairs.extend(last.map(|last| pair(last, word)));
+                last = Some(word);
+            }
+            if line.bytes().filter(|byte| byte.is_ascii_alphanumeric() || *byte >= 0x80).count() >= LETTERS_OF_LINE {
+                terms.lines.push(hashed(line.bytes().filter(|byte| !byte.is_ascii_whitespace())));
+            }
+        }
+        for kind in [&mut terms.identifiers, &mut terms.pairs, &mut terms.lines] {
+            kind.sort_unstable();
+            kind.dedup();
+            kind.shrink_to_fit();
+        }
+        terms
+    }
+}
+
+fn pair(one: u32, two: u32) -> u32 {
+    (one.rotate_left(16) ^ two).wrapping_mul(0x9e37_79b1)
 }
 
 /// The words of a name in lower case, each once, as sorted numbers; without those that only say that it is a test.
@@ -103,8 +140,20 @@ mod tests {
 
     #[test]
     fn sets_are_compared() {
-        let (one, two) = (identifiers("alpha(beta, gamma, 12ab, x)"), identifiers("beta gamma delta"));
+        let (one, two) = (Terms::of("alpha(beta, gamma, 12ab, x)"), Terms::of("beta gamma delta"));
+        let (one, two) = (one.identifiers, two.identifiers);
         assert_eq!((one.len(), shared(&one, &two)), (3, 2));
         assert_eq!(without(&one, &two), [hash("alpha")]);
+    }
+
+    #[test]
+    fn terms_are_of_one_line_and_white_space_says_nothing() {
+        let (one, two) = (Terms::of("  self.shell().warn(message);\n}"), Terms::of("self . shell() .warn( message );"));
+        assert_eq!(one, two);
+        assert_eq!((one.identifiers.len(), one.pairs.len(), one.lines.len()), (4, 3, 1));
+        let apart = Terms::of("self\nshell\nwarn\nmessage");
+        assert_eq!((apart.identifiers.len(), apart.pairs.len(), apart.lines.len()), (4, 0, 0));
+        let turned = Terms::of("message(self.warn(shell));");
+        assert_eq!((one.identifiers == turned.identifiers, shared(&one.pairs, &turned.pairs)), (true, 0));
     }
 }

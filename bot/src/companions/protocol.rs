@@ -5,10 +5,12 @@
 use precedent_pipeline::archive::Archive;
 use precedent_pipeline::syntax::Kind;
 
-use super::features::{FILE_COLUMNS, NODE_COLUMNS, file_rows, node_rows};
+use super::features::{Beliefs, FILE_COLUMNS, NODE_COLUMNS, file_rows, node_rows};
+use super::forest::Forest;
 use super::ledger::{Ledger, Line, Preview, counts};
 use super::names;
 use super::question::{Question, Texts, candidates, file_tallies};
+use super::ranking::shares;
 
 /// Nodes, and files, of a step that is asked about: at least so many that have a past, and at most.
 pub const MEMBERS: std::ops::RangeInclusive<usize> = 2..=20;
@@ -105,8 +107,14 @@ pub fn node_queries(ledger: &Ledger, preview: &Preview, question: &Question, tex
     queries
 }
 
-/// The queries that hide a file of a step.
-pub fn file_queries(ledger: &Ledger, preview: &Preview, question: &Question) -> Vec<Query> {
+/// The queries that hide a file of a step; `nodes` ranks the nodes that might belong to what is left.
+pub fn file_queries(
+    ledger: &Ledger,
+    preview: &Preview,
+    question: &Question,
+    texts: &dyn Texts,
+    nodes: &Forest,
+) -> Vec<Query> {
     let members: Vec<u32> = preview.files.iter().filter_map(|touched| touched.id).collect();
     if !MEMBERS.contains(&members.len()) || preview.files.len() > super::ledger::MAX_FILES_IN_STEP {
         return Vec::new();
@@ -119,11 +127,20 @@ pub fn file_queries(ledger: &Ledger, preview: &Preview, question: &Question) -> 
         .map(|hidden| {
             let question = question.without_file(ledger, hidden);
             let tallies = file_tallies(ledger, &question);
-            let (ids, rows) = file_rows(ledger, &question, &tallies);
+            let beliefs = beliefs(ledger, &question, texts, nodes);
+            let (ids, rows) = file_rows(ledger, &question, &tallies, &beliefs);
             let right = ids.iter().position(|id| *id == hidden);
             Query { step: ledger.steps.len(), ids, rows, columns: FILE_COLUMNS.len(), right, turns }
         })
         .collect()
+}
+
+/// How the belief of a ranking of nodes is spread over files.
+fn beliefs(ledger: &Ledger, question: &Question, texts: &dyn Texts, nodes: &Forest) -> Beliefs {
+    let (tallies, files) = candidates(ledger, question);
+    let rows = node_rows(ledger, question, (&tallies, &files), texts);
+    let scores: Vec<f32> = rows.chunks(NODE_COLUMNS.len()).map(|row| nodes.score(row)).collect();
+    Beliefs::of(ledger, tallies.ids.iter().copied().zip(shares(&scores)))
 }
 
 /// A step before it is taken.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use super::ledger::{Ledger, Preview, encloses};
-use super::names;
+use super::names::{self, Terms};
 
 /// The latest steps of a node or file that are looked at.
 const STEPS_LOOKED_AT: usize = 300;
@@ -33,10 +33,18 @@ pub struct Seen {
     pub symbol: Arc<str>,
     /// What it is.
     pub kind: Arc<str>,
-    /// Its identifiers before.
-    pub before: Option<Arc<[u32]>>,
-    /// Its identifiers afterwards.
-    pub after: Option<Arc<[u32]>>,
+    /// Its text before.
+    pub before: Option<Arc<Terms>>,
+    /// Its text afterwards.
+    pub after: Option<Arc<Terms>>,
+}
+
+impl Seen {
+    /// Terms of one kind, before and afterwards; none where it is not there.
+    pub fn terms(&self, kind: fn(&Terms) -> &Vec<u32>) -> (&[u32], &[u32]) {
+        let before = self.before.as_deref().map_or(&[][..], |terms| kind(terms));
+        (before, self.after.as_deref().map_or(&[][..], |terms| kind(terms)))
+    }
 }
 
 /// What is known of a change.
@@ -52,10 +60,10 @@ pub struct Question {
     pub barred: HashSet<u32>,
 }
 
-/// Where identifiers of texts come from.
+/// Where the terms of texts come from.
 pub trait Texts {
-    /// The identifiers of a text, sorted.
-    fn identifiers(&self, chunk: u32) -> Arc<[u32]>;
+    /// The terms of a text.
+    fn terms(&self, chunk: u32) -> Arc<Terms>;
     /// The cosine similarity of two texts by their vectors, where they have any.
     fn cosine(&self, one: u32, two: u32) -> f32;
 }
@@ -71,8 +79,8 @@ impl Question {
                 path: touched.path.clone(),
                 symbol: touched.symbol.clone(),
                 kind: touched.kind.clone(),
-                before: touched.before.map(|chunk| texts.identifiers(chunk)),
-                after: touched.after.filter(|_| touched.exists).map(|chunk| texts.identifiers(chunk)),
+                before: touched.before.map(|chunk| texts.terms(chunk)),
+                after: touched.after.filter(|_| touched.exists).map(|chunk| texts.terms(chunk)),
             })
             .collect();
         let files = preview.files.iter().map(|touched| (touched.id, touched.path.clone())).collect();
@@ -162,15 +170,15 @@ impl Tallies {
         self.slots.get(&id).map(|slot| &self.of[*slot as usize])
     }
 
-    /// What the steps of some nodes (or files) say of others. `steps_of` gives the steps of one, `members` what a step
-    /// changed.
+    /// What the steps of some nodes (or files) say of others. `is_own` says which are no others, `steps_of` gives the steps
+    /// of one, `members` what a step changed.
     pub fn count<'l>(
         known: &[u32],
+        is_own: impl Fn(u32) -> bool,
         steps_of: impl Fn(u32) -> &'l [u32],
         members: impl Fn(u32) -> &'l [u32],
     ) -> Tallies {
         let mut tallies = Tallies::default();
-        let own: HashSet<u32> = known.iter().copied().collect();
         let mut overlap: FxHashMap<u32, u32> = FxHashMap::default();
         let mut together: FxHashMap<u32, u32> = FxHashMap::default();
         for &node in known {
@@ -180,7 +188,7 @@ impl Tallies {
             for &step in steps {
                 *overlap.entry(step).or_default() += 1;
                 for &other in members(step) {
-                    if !own.contains(&other) {
+                    if !is_own(other) {
                         *together.entry(other).or_default() += 1;
                     }
                 }
@@ -201,7 +209,7 @@ impl Tallies {
         for (step, overlap) in steps {
             let members = members(step);
             let likeness = overlap as f32 / (members.len() as f32 * known.len() as f32).sqrt();
-            for &other in members.iter().filter(|other| !own.contains(other)) {
+            for &other in members.iter().filter(|other| !is_own(**other)) {
                 let tally = tallies.slot(other);
                 tally.likeness += likeness;
                 tally.most_likeness = tally.most_likeness.max(likeness);
@@ -215,8 +223,10 @@ impl Tallies {
 /// The nodes that might belong to a change.
 pub fn candidates(ledger: &Ledger, question: &Question) -> (Tallies, Tallies) {
     let steps = |node: u32| ledger.nodes[node as usize].steps.as_slice();
-    let mut tallies =
-        Tallies::count(&question.known(ledger), steps, |step| ledger.steps[step as usize].nodes.as_slice());
+    let known = question.known(ledger);
+    let own: HashSet<u32> = known.iter().copied().collect();
+    let members = |step: u32| ledger.steps[step as usize].nodes.as_slice();
+    let mut tallies = Tallies::count(&known, |id| own.contains(&id), steps, members);
     let files = file_tallies(ledger, question);
     // The rest have no tally yet.
     let mut more: Vec<u32> = Vec::new();
@@ -273,8 +283,10 @@ fn enclosing(ledger: &Ledger, question: &Question) -> HashSet<u32> {
 /// The same for files: what their steps say of others.
 pub fn file_tallies(ledger: &Ledger, question: &Question) -> Tallies {
     let known: Vec<u32> = question.files.iter().filter_map(|(id, _)| *id).collect();
+    let own: HashSet<u32> = known.iter().copied().collect();
     let steps = |file: u32| ledger.files[file as usize].steps.as_slice();
-    Tallies::count(&known, steps, |step| ledger.steps[step as usize].files.as_slice())
+    let members = |step: u32| ledger.steps[step as usize].files.as_slice();
+    Tallies::count(&known, |id| own.contains(&id), steps, members)
 }
 
 /// The files that changed most with those of the change.

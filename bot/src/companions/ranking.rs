@@ -8,11 +8,11 @@ use precedent_pipeline::history::{Commit, Objects};
 use precedent_pipeline::shard::{ObjectId, StoreError};
 
 use super::authors::{Authors, Mailmap};
-use super::features::{FILE_COLUMNS, NODE_COLUMNS, file_rows, node_rows};
+use super::features::{Beliefs, FILE_COLUMNS, NODE_COLUMNS, file_rows, node_rows};
 use super::forest::Forest;
 use super::layer::Layer;
 use super::ledger::{Ledger, Line};
-use super::names::identifiers;
+use super::names::Terms;
 use super::question::{Question, Seen, Texts, candidates, file_tallies};
 use super::texts::ChunkVectors;
 use crate::change::Change;
@@ -92,16 +92,18 @@ impl Ranking {
     ) -> Result<Ranking, StoreError> {
         let question = question(ledger, change, commits);
         let (tallies, files) = candidates(ledger, &question);
-        let mut ranking = Ranking::default();
+        let (mut ranking, mut beliefs) = (Ranking::default(), Beliefs::default());
         if !tallies.ids.is_empty() {
             let texts = SomeTexts::read(archive, ledger, &tallies.ids, &question)?;
             let rows = node_rows(ledger, &question, (&tallies, &files), &texts);
-            for (id, share) in tallies.ids.iter().zip(shares(&weights.scores(0, &rows))) {
+            let shares = shares(&weights.scores(0, &rows));
+            beliefs = Beliefs::of(ledger, tallies.ids.iter().copied().zip(shares.iter().copied()));
+            for (id, share) in tallies.ids.iter().zip(shares) {
                 let node = &ledger.nodes[*id as usize];
                 ranking.nodes.insert((node.path.clone(), node.symbol.clone()), share);
             }
         }
-        let (ids, rows) = file_rows(ledger, &question, &file_tallies(ledger, &question));
+        let (ids, rows) = file_rows(ledger, &question, &file_tallies(ledger, &question), &beliefs);
         for (id, share) in ids.iter().zip(shares(&weights.scores(1, &rows))) {
             ranking.files.insert(ledger.files[*id as usize].path.clone(), share);
         }
@@ -110,7 +112,7 @@ impl Ranking {
 }
 
 /// The softmax of scores, which add up to 1.
-fn shares(scores: &[f32]) -> Vec<f64> {
+pub(super) fn shares(scores: &[f32]) -> Vec<f64> {
     let most = scores.iter().copied().fold(f32::MIN, f32::max);
     let powers: Vec<f64> = scores.iter().map(|score| f64::from(score - most).exp()).collect();
     let sum: f64 = powers.iter().sum();
@@ -129,7 +131,7 @@ fn question(ledger: &Ledger, change: &Change, commits: &[Commit]) -> Question {
         .map(|node| {
             let (path, piece) = node.now();
             let text = |side: &Option<(Arc<str>, precedent_pipeline::Piece)>| {
-                side.as_ref().map(|(_, piece)| Arc::from(identifiers(&piece.text)))
+                side.as_ref().map(|(_, piece)| Arc::new(Terms::of(&piece.text)))
             };
             Seen {
                 id: node.before.as_ref().and_then(|(path, piece)| ledger.node_at(path, &piece.symbol)),
@@ -148,7 +150,7 @@ fn question(ledger: &Ledger, change: &Change, commits: &[Commit]) -> Question {
 
 /// The texts that one question needs.
 struct SomeTexts {
-    identifiers: HashMap<u32, Arc<[u32]>>,
+    terms: HashMap<u32, Arc<Terms>>,
     vectors: ChunkVectors,
 }
 
@@ -160,15 +162,15 @@ impl SomeTexts {
         numbers.dedup();
         let chunks = archive.store().chunks_by_number(&numbers)?;
         Ok(SomeTexts {
-            identifiers: chunks.into_iter().map(|chunk| (chunk.number, identifiers(&chunk.text).into())).collect(),
+            terms: chunks.into_iter().map(|chunk| (chunk.number, Terms::of(&chunk.text).into())).collect(),
             vectors: ChunkVectors::of(archive.store(), &numbers)?,
         })
     }
 }
 
 impl Texts for SomeTexts {
-    fn identifiers(&self, chunk: u32) -> Arc<[u32]> {
-        self.identifiers.get(&chunk).cloned().unwrap_or_else(|| Arc::from([]))
+    fn terms(&self, chunk: u32) -> Arc<Terms> {
+        self.terms.get(&chunk).cloned().unwrap_or_default()
     }
 
     fn cosine(&self, one: u32, two: u32) -> f32 {

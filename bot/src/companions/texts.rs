@@ -1,15 +1,16 @@
-//! Texts: the identifiers and vectors of every chunk of a store, in memory.
+//! Texts: the terms and vectors of every chunk of a store, in memory.
 
 use std::sync::Arc;
 
 use precedent_pipeline::shard::{Store, StoreError, Vectors};
+use rayon::prelude::*;
 
-use super::names::identifiers;
+use super::names::Terms;
 use super::question::Texts;
 
 /// All of a store's texts, as far as companions need them.
 pub struct AllTexts {
-    identifiers: Vec<Arc<[u32]>>,
+    terms: Vec<Arc<Terms>>,
     vectors: ChunkVectors,
 }
 
@@ -21,17 +22,18 @@ impl AllTexts {
     pub fn read(store: &Store) -> Result<AllTexts, StoreError> {
         let chunks = store.chunks()?;
         let most = chunks.iter().map(|chunk| chunk.number as usize + 1).max().unwrap_or(0);
-        let mut all: Vec<Arc<[u32]>> = vec![Arc::from([]); most];
-        for chunk in chunks {
-            all[chunk.number as usize] = identifiers(&chunk.text).into();
+        let mut all: Vec<Arc<Terms>> = vec![Arc::default(); most];
+        let terms: Vec<Terms> = chunks.par_iter().map(|chunk| Terms::of(&chunk.text)).collect();
+        for (chunk, terms) in chunks.iter().zip(terms) {
+            all[chunk.number as usize] = terms.into();
         }
-        Ok(AllTexts { identifiers: all, vectors: ChunkVectors::read(store)? })
+        Ok(AllTexts { terms: all, vectors: ChunkVectors::read(store)? })
     }
 }
 
 impl Texts for AllTexts {
-    fn identifiers(&self, chunk: u32) -> Arc<[u32]> {
-        self.identifiers.get(chunk as usize).cloned().unwrap_or_else(|| Arc::from([]))
+    fn terms(&self, chunk: u32) -> Arc<Terms> {
+        self.terms.get(chunk as usize).cloned().unwrap_or_default()
     }
 
     fn cosine(&self, one: u32, two: u32) -> f32 {

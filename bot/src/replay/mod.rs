@@ -116,7 +116,7 @@ pub fn replay(
         let is_scored = asked.at >= first;
         let queries = [
             node_queries(asked.ledger, asked.preview, &asked.question, &texts),
-            file_queries(asked.ledger, asked.preview, &asked.question),
+            file_queries(asked.ledger, asked.preview, &asked.question, &texts, &weights.forests[0]),
         ];
         for (task, queries) in queries.into_iter().enumerate() {
             if is_scored {

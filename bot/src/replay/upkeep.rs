@@ -20,6 +20,7 @@ use crate::checks::NAMES;
 use crate::checks::tree::Library;
 use crate::companions::authors::Authors;
 use crate::companions::ledger::{Ledger, Line};
+use crate::companions::names::Terms;
 use crate::companions::protocol::walk;
 use crate::companions::question::Texts;
 use crate::companions::ranking::mailmap;
@@ -225,8 +226,8 @@ fn settled(objects: &Objects, store: &Store, tip: &ObjectId, claims: Vec<Claim>)
 struct NoTexts;
 
 impl Texts for NoTexts {
-    fn identifiers(&self, _chunk: u32) -> std::sync::Arc<[u32]> {
-        std::sync::Arc::from([])
+    fn terms(&self, _chunk: u32) -> std::sync::Arc<Terms> {
+        std::sync::Arc::default()
     }
 
     fn cosine(&self, _one: u32, _two: u32) -> f32 {
