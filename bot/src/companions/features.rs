@@ -3,11 +3,19 @@
 //! Everything is relative to the change and to the other candidates, so that what was learned on one repository says
 //! something of another. Counts and distances are logarithms; what does not apply is 0, or `FAR` for a distance.
 
+mod naming;
+mod places;
+mod wording;
+
 use std::sync::Arc;
 
-use precedent_pipeline::lineage::last_name;
 use precedent_pipeline::syntax::Kind;
 use rustc_hash::FxHashMap;
+
+use naming::{Kin, Named, Related};
+pub use places::is_test;
+use places::{PathWords, Paths, extension};
+use wording::{Changed, Heard, Words};
 
 use super::ledger::Ledger;
 use super::names::{self, Terms};
@@ -125,17 +133,6 @@ fn since(ledger: &Ledger, step: Option<u32>) -> f32 {
     step.map_or(FAR, |step| log(ledger.steps.len().saturating_sub(step as usize + 1)).min(FAR))
 }
 
-/// Words that the change is made of, with what each says.
-#[derive(Default, Clone)]
-struct Word {
-    rarity: f32,
-    /// How many touched nodes it goes away from.
-    removers: u32,
-    added: bool,
-    /// Touched nodes that hold it, by place.
-    holders: Vec<u16>,
-}
-
 /// The rows of candidate nodes: [`NODE_COLUMNS`] values each.
 pub fn node_rows(
     ledger: &Ledger,
@@ -251,38 +248,6 @@ fn by_files(ledger: &Ledger, question: &Question) -> Tallies {
     Tallies::count(&files, |_| false, steps, |step| ledger.steps[step as usize].nodes.as_slice())
 }
 
-/// How many of a candidate's siblings, in one container of a file, and of its namesakes a change touches.
-struct Kin {
-    siblings: FxHashMap<(u32, u32), (u32, u32)>,
-    namesakes: FxHashMap<u32, (u32, u32)>,
-}
-
-impl Kin {
-    fn of(ledger: &Ledger, question: &Question, seen: &[Named], (ids, own): (&[u32], &[Named])) -> Kin {
-        let mut kin = Kin { siblings: FxHashMap::default(), namesakes: FxHashMap::default() };
-        for (node, named) in question.seen.iter().zip(seen) {
-            if let Some(file) = ledger.file_at(&node.path) {
-                kin.siblings.entry((file, names::hash(&named.container))).or_default().0 += 1;
-            }
-            kin.namesakes.entry(named.own).or_default().0 += 1;
-        }
-        for (id, named) in ids.iter().zip(own) {
-            let file = ledger.nodes[*id as usize].file;
-            kin.siblings.entry((file, names::hash(&named.container))).or_default().1 += 1;
-            kin.namesakes.entry(named.own).or_default().1 += 1;
-        }
-        kin
-    }
-
-    fn columns(&self, file: u32, named: &Named) -> [f32; 2] {
-        let share = |counts: Option<&(u32, u32)>| {
-            counts.map_or(0.0, |(seen, others)| *seen as f32 / (*seen as f32 + *others as f32))
-        };
-        let siblings = self.siblings.get(&(file, names::hash(&named.container)));
-        [share(siblings), share(self.namesakes.get(&named.own))]
-    }
-}
-
 fn push_tally(rows: &mut Vec<f32>, ledger: &Ledger, tally: &Tally, steps: usize, best: (f32, f32)) {
     rows.extend([
         tally.most_share,
@@ -307,281 +272,6 @@ fn best(tallies: &Tallies) -> (f32, f32) {
 fn author(question: &Question, all: &FxHashMap<u32, FxHashMap<u32, (u32, u32)>>, id: u32) -> Option<(u32, u32)> {
     let found = question.authors.iter().filter_map(|author| all.get(author)?.get(&id).copied());
     found.reduce(|one, two| (one.0.max(two.0), one.1 + two.1))
-}
-
-fn directory(path: &str) -> &str {
-    path.rsplit_once('/').map_or("", |(directory, _)| directory)
-}
-
-fn extension(path: &str) -> &str {
-    path.rsplit('/').next().and_then(|file| file.rsplit_once('.')).map_or("", |(_, extension)| extension)
-}
-
-/// The files of a change, by what places are compared by.
-struct Paths<'a>(Vec<Path<'a>>);
-
-struct Path<'a> {
-    path: &'a str,
-    directory: &'a str,
-    parts: usize,
-    stem: String,
-}
-
-impl<'a> Path<'a> {
-    fn of(path: &'a str) -> Path<'a> {
-        Path { path, directory: directory(path), parts: path.split('/').count(), stem: names::file_stem(path) }
-    }
-}
-
-impl<'a> Paths<'a> {
-    fn of(question: &'a Question) -> Paths<'a> {
-        Paths(question.files.iter().map(|(_, path)| Path::of(path)).collect())
-    }
-
-    /// Same directory, the share of the path that is common, same stem: the best over the change's files.
-    fn columns(&self, path: &str) -> [f32; 3] {
-        let mut columns = [0f32; 3];
-        let one = Path::of(path);
-        for other in &self.0 {
-            let common = path.split('/').zip(other.path.split('/')).take_while(|(one, two)| one == two).count();
-            let most = one.parts.max(other.parts);
-            columns[0] = columns[0].max(f32::from(u8::from(one.directory == other.directory)));
-            columns[1] = columns[1].max(common as f32 / most as f32);
-            columns[2] = columns[2].max(f32::from(u8::from(other.path != path && other.stem == one.stem)));
-        }
-        columns
-    }
-}
-
-/// Whether a node, or with an empty kind a file, is of the tests, by its kind and path.
-pub fn is_test(kind: &str, path: &str) -> bool {
-    kind == Kind::Test.as_str()
-        || path.starts_with("tests/")
-        || path.contains("/tests/")
-        || path.contains("test_")
-        || path.contains("_test.")
-}
-
-/// A name in its parts.
-struct Named {
-    own: u32,
-    stem: String,
-    container: String,
-    container_name: String,
-    own_text: String,
-    words: Vec<u32>,
-    is_inside: bool,
-}
-
-impl Named {
-    fn new(symbol: &str) -> Named {
-        let own = last_name(symbol);
-        let container = symbol[..symbol.len() - own.len()].trim_end_matches([':', '.', ' ', '>']);
-        Named {
-            own: names::hash(own),
-            stem: names::node_stem(symbol),
-            container: container.to_owned(),
-            container_name: last_name(container).split([' ', '<']).next().unwrap_or("").to_owned(),
-            own_text: own.to_owned(),
-            words: names::words(own),
-            is_inside: !container.is_empty(),
-        }
-    }
-
-    fn of(seen: &Seen) -> Named {
-        Named::new(&seen.symbol)
-    }
-
-    fn of_node(ledger: &Ledger, id: u32) -> Named {
-        Named::new(&ledger.nodes[id as usize].symbol)
-    }
-}
-
-/// How a candidate's name stands to those that are touched.
-#[derive(Default)]
-struct Related {
-    same_name: bool,
-    same_stem: bool,
-    words: f32,
-    same_container: bool,
-    member: bool,
-    holds: bool,
-}
-
-impl Related {
-    fn of(own: &Named, seen: &[Named], rarity: &dyn Fn(u32) -> f32) -> Related {
-        let mut related = Related::default();
-        let weight: f32 = own.words.iter().map(|word| rarity(*word)).sum();
-        for other in seen {
-            related.same_name |= own.own == other.own;
-            related.same_stem |= !own.stem.is_empty() && own.stem == other.stem;
-            let shared: f32 =
-                own.words.iter().filter(|word| other.words.binary_search(word).is_ok()).map(|word| rarity(*word)).sum();
-            let all = weight + other.words.iter().map(|word| rarity(*word)).sum::<f32>() - shared;
-            related.words = related.words.max(if all > 0.0 { shared / all } else { 0.0 });
-            related.same_container |= own.is_inside && own.container == other.container;
-            related.member |= own.is_inside && own.container_name == other.own_text;
-            related.holds |= other.is_inside && other.container_name == own.own_text;
-        }
-        related
-    }
-}
-
-/// What the texts of a change say of a candidate's.
-#[derive(Default)]
-struct Heard {
-    removed: f32,
-    most_removed: f32,
-    added: f32,
-    most_added: f32,
-    mentions_seen: f32,
-    seen_mention: f32,
-    change_mentions: f32,
-    overlap: f32,
-    common_removed: f32,
-}
-
-/// How much it says that a term is in a text that few of the candidates have.
-fn rarity(candidates: usize, count: u32) -> f32 {
-    ((candidates as f32 + 2.0) / (count as f32 + 1.0)).ln()
-}
-
-/// What a change takes out of texts, or puts into them, and which of it the candidates have.
-struct Changed {
-    /// Of each candidate: what it has of what goes, the rarest of that, what it has of what comes, and how many touched
-    /// nodes lose one of those that it has.
-    of: Vec<[f32; 4]>,
-    most: f32,
-}
-
-impl Changed {
-    fn of(question: &Question, texts: &[Arc<Terms>], kind: fn(&Terms) -> &Vec<u32>) -> Changed {
-        let mut terms: FxHashMap<u32, Word> = FxHashMap::default();
-        for seen in &question.seen {
-            let (before, after) = seen.terms(kind);
-            for term in names::without(before, after) {
-                terms.entry(term).or_default().removers += 1;
-            }
-            for term in names::without(after, before) {
-                terms.entry(term).or_default().added = true;
-            }
-        }
-        let mut counts: FxHashMap<u32, u32> = FxHashMap::default();
-        for term in texts.iter().flat_map(|text| kind(text)).filter(|term| terms.contains_key(term)) {
-            *counts.entry(*term).or_default() += 1;
-        }
-        for (term, known) in &mut terms {
-            known.rarity = rarity(texts.len(), counts.get(term).copied().unwrap_or(0));
-        }
-        let of = |text: &Arc<Terms>| {
-            let mut columns = [0f32; 4];
-            for known in kind(text).iter().filter_map(|term| terms.get(term)) {
-                if known.removers > 0 {
-                    columns[0] += known.rarity;
-                    columns[1] = columns[1].max(known.rarity);
-                    columns[3] = columns[3].max(log(known.removers as usize));
-                }
-                if known.added {
-                    columns[2] += known.rarity;
-                }
-            }
-            columns
-        };
-        let of: Vec<[f32; 4]> = texts.iter().map(of).collect();
-        let most = of.iter().map(|columns| columns[0] + columns[2]).fold(f32::MIN_POSITIVE, f32::max);
-        Changed { of, most }
-    }
-
-    fn columns(&self, at: usize) -> [f32; 5] {
-        let [removed, most_removed, added, common] = self.of[at];
-        [removed, most_removed, added, (removed + added) / self.most, common]
-    }
-}
-
-struct Words {
-    words: FxHashMap<u32, Word>,
-    /// Of each touched node: its name, and the weight of its text.
-    seen: Vec<(u32, f32)>,
-    rarity_of_rare: f32,
-}
-
-impl Words {
-    fn of(question: &Question, texts: &[Arc<Terms>]) -> Words {
-        let mut words: FxHashMap<u32, Word> = FxHashMap::default();
-        for (at, seen) in question.seen.iter().enumerate().take(u16::MAX as usize) {
-            let (before, after) = seen.terms(|terms| &terms.identifiers);
-            for word in before.iter().chain(after) {
-                let held = &mut words.entry(*word).or_default().holders;
-                if held.last() != Some(&(at as u16)) {
-                    held.push(at as u16);
-                }
-            }
-            for word in names::without(before, after) {
-                words.entry(word).or_default().removers += 1;
-            }
-            for word in names::without(after, before) {
-                words.entry(word).or_default().added = true;
-            }
-        }
-        let mut counts: FxHashMap<u32, u32> = FxHashMap::default();
-        for word in texts.iter().flat_map(|text| &text.identifiers) {
-            if words.contains_key(word) {
-                *counts.entry(*word).or_default() += 1;
-            }
-        }
-        let rarity = |count: u32| rarity(texts.len(), count);
-        for (word, known) in &mut words {
-            known.rarity = rarity(counts.get(word).copied().unwrap_or(0));
-        }
-        let seen = question
-            .seen
-            .iter()
-            .map(|seen| {
-                let text = seen.before.as_deref().or(seen.after.as_deref());
-                let text = text.map_or(&[][..], |text| &text.identifiers);
-                let weight = text.iter().map(|word| words[word].rarity).sum();
-                (names::hash(last_name(&seen.symbol)), weight)
-            })
-            .collect();
-        Words { words, seen, rarity_of_rare: rarity(0) }
-    }
-
-    fn heard(&self, text: &[u32], own: &Named) -> Heard {
-        let mut heard = Heard::default();
-        let mut shared = vec![0f32; self.seen.len()];
-        let mut weight = 0f32;
-        for word in text {
-            let Some(known) = self.words.get(word) else {
-                weight += self.rarity_of_rare * 0.5;
-                continue;
-            };
-            weight += known.rarity;
-            if known.removers > 0 {
-                heard.removed += known.rarity;
-                heard.most_removed = heard.most_removed.max(known.rarity);
-                heard.common_removed = heard.common_removed.max(log(known.removers as usize));
-            }
-            if known.added {
-                heard.added += known.rarity;
-                heard.most_added = heard.most_added.max(known.rarity);
-            }
-            for holder in &known.holders {
-                shared[usize::from(*holder)] += known.rarity;
-            }
-            if own.own != *word && self.seen.iter().any(|(name, _)| name == word) {
-                heard.mentions_seen = heard.mentions_seen.max(known.rarity);
-            }
-        }
-        for (shared, (_, seen)) in shared.iter().zip(&self.seen) {
-            let length = (weight * seen).sqrt();
-            heard.overlap = heard.overlap.max(if length > 0.0 { shared / length } else { 0.0 });
-        }
-        if let Some(known) = self.words.get(&own.own) {
-            heard.seen_mention = known.rarity;
-            heard.change_mentions = if known.added || known.removers > 0 { known.rarity } else { 0.0 };
-        }
-        heard
-    }
 }
 
 /// For each file the greatest share, and the sum of the shares, that its nodes have of the belief of the ranking of nodes.
@@ -654,39 +344,6 @@ pub fn file_rows(ledger: &Ledger, question: &Question, tallies: &Tallies, belief
         rows.extend([belief, beliefs]);
     }
     (ids, rows)
-}
-
-/// The words of the paths of a change's files, and how rare each is among the candidates.
-struct PathWords {
-    seen: Vec<Vec<u32>>,
-    rarity: FxHashMap<u32, f32>,
-}
-
-impl PathWords {
-    fn of(ledger: &Ledger, question: &Question, ids: &[u32]) -> PathWords {
-        let mut counts: FxHashMap<u32, u32> = FxHashMap::default();
-        for id in ids {
-            for word in names::words(&ledger.files[*id as usize].path) {
-                *counts.entry(word).or_default() += 1;
-            }
-        }
-        let rarity = counts.into_iter().map(|(word, count)| (word, rarity(ids.len(), count))).collect();
-        PathWords { seen: question.files.iter().map(|(_, path)| names::words(path)).collect(), rarity }
-    }
-
-    /// The share of the words of a path, and of the likest one of the change, that both have, weighed by rarity.
-    fn of_path(&self, path: &str) -> f32 {
-        let own = names::words(path);
-        let weight = |words: &[u32]| words.iter().filter_map(|word| self.rarity.get(word)).sum::<f32>();
-        let whole = weight(&own);
-        let likeness = |other: &Vec<u32>| {
-            let shared: Vec<u32> = own.iter().copied().filter(|word| other.binary_search(word).is_ok()).collect();
-            let shared = weight(&shared);
-            let all = whole + weight(other) - shared;
-            if all > 0.0 { shared / all } else { 0.0 }
-        };
-        self.seen.iter().map(likeness).fold(0.0, f32::max)
-    }
 }
 
 /// For each file the greatest share of a touched node's steps that changed it.

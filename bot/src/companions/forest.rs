@@ -269,6 +269,21 @@ mod tests {
     }
 
     #[test]
+    fn lists_that_are_put_together_are_those_that_were_pushed() {
+        let (mut one, mut two, mut both) =
+            (Lists { columns: 2, ..Lists::default() }, Lists::default(), Lists::default());
+        (two.columns, both.columns) = (2, 2);
+        for lists in [&mut one, &mut both] {
+            lists.push(&[1.0, 2.0, 3.0, 4.0], 1);
+        }
+        for lists in [&mut two, &mut both] {
+            lists.push(&[5.0, 6.0], 0);
+        }
+        one.append(&two);
+        assert_eq!((one.values, one.ends, one.right), (both.values, both.ends, both.right));
+    }
+
+    #[test]
     fn growing_is_the_same_each_time_and_survives_text() {
         let lists = lists();
         let forest = Forest::grow(&lists, GROWTH);

@@ -61,7 +61,7 @@ pub struct Question {
 }
 
 /// Where the terms of texts come from.
-pub trait Texts {
+pub trait Texts: Sync {
     /// The terms of a text.
     fn terms(&self, chunk: u32) -> Arc<Terms>;
     /// The cosine similarity of two texts by their vectors, where they have any.

@@ -114,10 +114,12 @@ pub fn replay(
     let wants = |at: usize| at + WARM_UP_STEPS >= first;
     walk(archive, &line, &mut ledger, &texts, wants, &mut |asked| {
         let is_scored = asked.at >= first;
-        let queries = [
-            node_queries(asked.ledger, asked.preview, &asked.question, &texts),
-            file_queries(asked.ledger, asked.preview, &asked.question, &texts, &weights.forests[0]),
-        ];
+        let (ledger, preview, question) = (asked.ledger, asked.preview, &asked.question);
+        let (nodes, files) = rayon::join(
+            || node_queries(ledger, preview, question, &texts),
+            || file_queries(ledger, preview, question, &texts, &weights.forests[0]),
+        );
+        let queries = [nodes, files];
         for (task, queries) in queries.into_iter().enumerate() {
             if is_scored {
                 tasks[task].score(task, &queries, &weights);
