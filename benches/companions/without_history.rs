@@ -22,12 +22,12 @@ use precedent_pipeline::shard::Store;
 const FROM: f64 = 0.05;
 const TO: f64 = 0.8;
 const MOST_STEPS: f64 = 800.0;
-const GROWTH: Growth = Growth { trees: 120, depth: 6, rate: 0.12, ridge: 3.0 };
+const GROWTH: Growth = Growth { trees: 240, depth: 6, rate: 0.1, ridge: 3.0 };
 const BEST: usize = 12;
 const BY_CHANCE: usize = 40;
 
 /// Columns that past changes fill; all others are of texts, names and places.
-const HISTORY: [&str; 20] = [
+const HISTORY: [&str; 23] = [
     "most_share",
     "sum_of_shares",
     "sources",
@@ -48,11 +48,14 @@ const HISTORY: [&str; 20] = [
     "file_likeness",
     "file_since",
     "node_share",
+    "by_files_share",
+    "by_files_likeness",
+    "since_by_files",
 ];
 /// What looks best by one of these is learned from, besides the right row and some by chance.
 const LOOKS: [&[&str]; 2] = [
-    &["text_overlap", "vector", "changed_to_best", "name_words", "share_of_file"],
-    &["common_path", "same_stem", "stem_in_texts", "stem_in_change", "same_directory"],
+    &["text_overlap", "vector", "changed_to_best", "pairs_to_best", "lines_to_best", "name_words", "share_of_file"],
+    &["common_path", "same_stem", "stem_in_texts", "stem_in_change", "same_directory", "path_words", "node_belief"],
 ];
 
 /// Passes over all lists, and the step size, for the linear ranking.
@@ -67,11 +70,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let (stores, held) = arguments.split_at(arguments.iter().position(|one| one == "--").unwrap_or(arguments.len()));
     let mut learned = [0, 1].map(|task| Lists { columns: columns(task).len(), ..Lists::default() });
-    for store in stores {
-        gather(Path::new(store), &mut learned)?;
-        println!("{store}: {} and {} lists so far", learned[0].ends.len(), learned[1].ends.len());
+    // What nodes say of their files is said by a ranking of nodes that knows no history either.
+    let mut nodes = Forest::default();
+    for task in [0, 1] {
+        for store in stores {
+            gather(Path::new(store), task, &nodes, &mut learned[task])?;
+            println!("{store}: {} lists so far", learned[task].ends.len());
+        }
+        if task == 0 {
+            nodes = Forest::grow(&learned[0], GROWTH);
+        }
     }
-    let forests = learned.each_ref().map(|lists| Forest::grow(lists, GROWTH));
+    let forests = [nodes, Forest::grow(&learned[1], GROWTH)];
     let lines = learned.each_ref().map(linear);
     drop(learned);
     let built_in = Weights::built_in();
@@ -82,9 +92,10 @@ fn main() -> Result<(), Box<dyn Error>> {
             return Err(format!("{repository} is no CLONE=STORE=LAST").into());
         };
         let mut scores: [[Vec<[f64; 2]>; 3]; 2] = Default::default();
-        ask(Path::new(clone), Path::new(store), last, &mut |task, queries| {
+        let believed = [&built_in.forests[0], &forests[0]];
+        ask(Path::new(clone), Path::new(store), last, believed, &mut |task, [queries, others]| {
             for (way, scores) in scores[task].iter_mut().enumerate() {
-                let ranks = queries.iter().map(|query| {
+                let ranks = if way == 0 { queries } else { others }.iter().map(|query| {
                     let blank = blanked(task, &query.rows);
                     query.rank(&match way {
                         0 => built_in.scores(task, &query.rows),
@@ -134,8 +145,8 @@ fn open(store: &Path) -> Result<(Archive, u32), Box<dyn Error>> {
     Ok((archive, tip))
 }
 
-/// Adds the lists of one repository.
-fn gather(store: &Path, learned: &mut [Lists; 2]) -> Result<(), Box<dyn Error>> {
+/// Adds the lists of one repository, of nodes (0) or of files (1).
+fn gather(store: &Path, task: usize, nodes: &Forest, learned: &mut Lists) -> Result<(), Box<dyn Error>> {
     let (archive, tip) = open(store)?;
     let texts = AllTexts::read(archive.store())?;
     let line = Line::of(&archive, tip);
@@ -143,17 +154,22 @@ fn gather(store: &Path, learned: &mut [Lists; 2]) -> Result<(), Box<dyn Error>> 
     let stride = ((TO - FROM) * steps / MOST_STEPS).ceil().max(1.0) as usize;
     let wants = |at: usize| (FROM * steps..TO * steps).contains(&(at as f64)) && at.is_multiple_of(stride);
     walk(&archive, &line, &mut Ledger::default(), &texts, wants, &mut |asked| {
-        for (task, queries) in queries(asked, &texts).iter().enumerate() {
-            for query in queries {
-                push(task, &mut learned[task], query);
-            }
+        for query in queries(asked, &texts, task, nodes) {
+            push(task, learned, &query);
         }
     });
     Ok(())
 }
 
-/// Shows the queries of the last steps of a repository to `each`, a step at a time.
-fn ask(clone: &Path, store: &Path, last: &str, each: &mut dyn FnMut(usize, &[Query])) -> Result<(), Box<dyn Error>> {
+/// Shows the queries of the last steps of a repository to `each`, a step at a time: twice, with what either ranking of nodes
+/// says of files.
+fn ask(
+    clone: &Path,
+    store: &Path,
+    last: &str,
+    believed: [&Forest; 2],
+    each: &mut dyn FnMut(usize, [&[Query]; 2]),
+) -> Result<(), Box<dyn Error>> {
     let (archive, tip) = open(store)?;
     let repository = Repository::discover(clone)?;
     let texts = AllTexts::read(archive.store())?;
@@ -166,18 +182,21 @@ fn ask(clone: &Path, store: &Path, last: &str, each: &mut dyn FnMut(usize, &[Que
     let first = steps - count.min(steps);
     let mut ledger = Ledger::new(Authors::new(mailmap(&repository.objects(), &archive.commit(tip).id)));
     walk(&archive, &line, &mut ledger, &texts, |at| at >= first, &mut |asked| {
-        for (task, queries) in queries(asked, &texts).iter().enumerate().filter(|(_, queries)| !queries.is_empty()) {
-            each(task, queries);
+        for task in [0, 1] {
+            let [one, two] = believed.map(|nodes| queries(asked, &texts, task, nodes));
+            if !one.is_empty() {
+                each(task, [&one, &two]);
+            }
         }
     });
     Ok(())
 }
 
-fn queries(asked: &Asked<'_>, texts: &AllTexts) -> [Vec<Query>; 2] {
-    [
-        node_queries(asked.ledger, asked.preview, &asked.question, texts),
-        file_queries(asked.ledger, asked.preview, &asked.question),
-    ]
+fn queries(asked: &Asked<'_>, texts: &AllTexts, task: usize, nodes: &Forest) -> Vec<Query> {
+    match task {
+        0 => node_queries(asked.ledger, asked.preview, &asked.question, texts),
+        _ => file_queries(asked.ledger, asked.preview, &asked.question, texts, nodes),
+    }
 }
 
 /// The rows with all that history tells set to 0.
