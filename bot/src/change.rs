@@ -101,6 +101,31 @@ impl ChangedNode {
         before.chunk != after.chunk && code(&before.text).is_some_and(|before| Some(before) == code(&after.text))
     }
 
+    /// Whether it differs in nothing but in what lies in it and is a changed node of its own, of which more is known.
+    pub fn is_by_its_parts(&self, nodes: &[ChangedNode]) -> bool {
+        type Side = fn(&ChangedNode) -> Option<&(Arc<str>, Piece)>;
+        let own_lines = |side: Side| {
+            let (path, piece) = side(self)?;
+            let lines = piece.start_line..=piece.end_line;
+            let parts: Vec<(u32, u32)> = nodes
+                .iter()
+                .filter_map(side)
+                .filter(|(other, part)| {
+                    other == path && lines.contains(&part.start_line) && part.end_line <= piece.end_line
+                })
+                .map(|(_, part)| (part.start_line, part.end_line))
+                .filter(|part| *part != (piece.start_line, piece.end_line))
+                .collect();
+            let in_part = |line: u32| parts.iter().any(|(first, last)| (*first..=*last).contains(&line));
+            let text = (piece.start_line..).zip(piece.text.lines().map(str::trim));
+            let own: Vec<&str> =
+                text.filter(|(at, line)| !line.is_empty() && !in_part(*at)).map(|(_, line)| line).collect();
+            Some((own, parts.len()))
+        };
+        let sides = (own_lines(|node| node.before.as_ref()), own_lines(|node| node.after.as_ref()));
+        matches!(sides, (Some((before, one)), Some((after, two))) if one + two > 0 && before == after)
+    }
+
     /// Its present name.
     pub fn name(&self) -> NodeName {
         let (path, piece) = self.now();
@@ -382,6 +407,39 @@ mod tests {
         let parts = pieces.iter().filter(|piece| is_part(piece, &pieces)).map(|piece| piece.name.as_str());
         let names: Vec<&str> = parts.collect();
         assert!(names.len() > 1 && names.iter().all(|name| *name == "long"), "{names:?}");
+    }
+
+    #[test]
+    fn what_differs_in_its_parts_alone_is_told_from_what_differs_itself() {
+        let language = precedent_pipeline::syntax::language("javascript").expect("because it is in the table");
+        let path: Arc<str> = "a.js".into();
+        let nodes = |before: &str, after: &str| -> Vec<ChangedNode> {
+            let (old, new) = (Chunker::chunk_text(language, before), Chunker::chunk_text(language, after));
+            let changed = old.into_iter().zip(new).filter(|(old, new)| old.chunk != new.chunk);
+            let node = |(old, new)| ChangedNode {
+                kind: Kind::Modified,
+                before: Some((path.clone(), old)),
+                after: Some((path.clone(), new)),
+                language,
+                is_part: false,
+            };
+            changed.map(node).collect()
+        };
+        let text = |outer: &str, inner: &str| {
+            format!(
+                "function walk(node) {{\n  start({outer});\n  function enter(node) {{\n    see({inner});\n  }}\n  enter(node);\n}}\n"
+            )
+        };
+        let check = |before: (&str, &str), after: (&str, &str), expected: &[(&str, bool)]| {
+            let nodes = nodes(&text(before.0, before.1), &text(after.0, after.1));
+            let found: Vec<(&str, bool)> =
+                nodes.iter().map(|node| (node.now().1.name.as_str(), node.is_by_its_parts(&nodes))).collect();
+            assert_eq!(found, expected);
+        };
+        check(("1", "1"), ("1", "2"), &[("walk", true), ("enter", false)]);
+        check(("1", "1"), ("1", "2, 3,\n\n      4"), &[("walk", true), ("enter", false)]);
+        check(("1", "1"), ("2", "2"), &[("walk", false), ("enter", false)]);
+        check(("1", "1"), ("2", "1"), &[("walk", false)]);
     }
 
     #[test]

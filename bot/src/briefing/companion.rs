@@ -50,7 +50,7 @@ pub(super) fn facts(change: &Change, precedents: &Precedents<'_>, evidence: &Evi
     let cited = found.iter().flat_map(|found| found.candidates.iter().take(MAX_LISTED));
     evidence.expect(cited.filter_map(|candidate| places(&candidate.edits).next()));
     let cite = |edits: &[&EditRow]| latest_place(edits, &change.base, precedents, evidence);
-    let mut facts: Vec<(Fact, f64)> = found.into_iter().flat_map(|found| found.facts(&cite)).collect();
+    let mut facts: Vec<(Fact, f64)> = found.into_iter().flat_map(|found| found.facts(&cite, &change.nodes)).collect();
     facts.sort_by(|one, two| two.1.total_cmp(&one.1).then_with(|| one.0.about.cmp(&two.0.about)));
     let mut told: HashSet<NodeName> = HashSet::new();
     for (fact, _) in &mut facts {
@@ -262,10 +262,11 @@ impl<'a> Found<'a> {
     }
 
     /// Listed up to a limit, each with its latest common step as evidence.
-    fn facts(self, cite: &dyn Fn(&[&EditRow]) -> Option<Citation>) -> Vec<(Fact, f64)> {
+    fn facts(self, cite: &dyn Fn(&[&EditRow]) -> Option<Citation>, nodes: &[ChangedNode]) -> Vec<(Fact, f64)> {
         let Found { about, changed, is_of_tests: is_about_tests, counted, candidates } = self;
-        // Where the code stays as it is, nothing has to change with it. To tell takes a parse.
-        let is_in_words = LazyCell::new(|| changed.is_some_and(ChangedNode::is_in_words));
+        // Where the code stays as it is, nothing has to change with it, and what changes in its parts is told of those. To tell
+        // takes a parse.
+        let stays = LazyCell::new(|| changed.is_some_and(|node| node.is_by_its_parts(nodes) || node.is_in_words()));
         let facts = candidates.into_iter().filter_map(|Candidate { node, edits, is_here, score, bound }| {
             let citation = cite(&edits)?;
             let count = edits.len();
@@ -288,7 +289,7 @@ impl<'a> Found<'a> {
                 node,
                 about: about.clone(),
                 score,
-                passes: !is_here && share >= least && count >= MIN_SHOWN_TOGETHER && !is_code_of_test && !*is_in_words,
+                passes: !is_here && share >= least && count >= MIN_SHOWN_TOGETHER && !is_code_of_test && !*stays,
                 shown: false,
                 here: Some(is_here),
                 citations: vec![citation],

@@ -40,7 +40,8 @@ pub(super) fn facts(change: &Change, precedents: &Precedents<'_>, evidence: &Evi
                 passes: kind != Kind::Section
                     && !is_blank(&node.now().1.symbol)
                     && life.is_worth_a_line(is_of_tests(kind.as_str(), &node.now().0))
-                    && !node.is_in_words(),
+                    && !node.is_in_words()
+                    && !node.is_by_its_parts(&change.nodes),
                 shown: false,
                 here: None,
                 citations,
