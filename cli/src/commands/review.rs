@@ -1,6 +1,9 @@
 //! `precedent review`
 
+use std::cell::Cell;
+use std::panic::resume_unwind;
 use std::process::ExitCode;
+use std::thread;
 
 use precedent_bot::Review;
 use precedent_bot::change::{Change, empty_tree};
@@ -43,14 +46,19 @@ pub(crate) fn run(settings: &Settings, options: &ReviewArguments) -> Result<Exit
     let quiet = Settings { json: settings.json || format != Format::Terminal, ..settings.clone() };
     // Nothing is known before a root commit; the index only has to be there.
     let tip = if base == empty_tree(&head) { head } else { base };
-    let (review, passages) = place.with_archive(&quiet, &[tip], |archive, embedder| {
-        let change = Change::between(&place.repository, base, head)?;
-        let review = reviewed(&speaker, &place, archive, embedder, change)?;
-        let passages = match format {
-            Format::Html => passages(&place.repository, archive, &review, head),
-            _ => render::Passages::default(),
-        };
-        Ok((review, passages))
+    let read = || Change::between(&place.repository, base, head);
+    let (review, passages) = thread::scope(|scope| {
+        // What the change is can be read while the index is; again only where damage to the index calls for another one.
+        let early = Cell::new(Some(scope.spawn(read)));
+        place.with_archive(&quiet, &[tip], |archive, embedder| {
+            let early = early.take().map(|early| early.join().unwrap_or_else(|panic| resume_unwind(panic)));
+            let review = reviewed(&speaker, &place, archive, embedder, early.unwrap_or_else(read)?)?;
+            let passages = match format {
+                Format::Html => passages(&place.repository, archive, &review, head),
+                _ => render::Passages::default(),
+            };
+            Ok((review, passages))
+        })
     })?;
     if let Some(text) = speaker.explanation() {
         deliver(options, &explanation(settings, &text))?;
