@@ -36,7 +36,7 @@ pub(super) fn facts(change: &Change, precedents: &Precedents<'_>, evidence: &Evi
                 node: node.name(),
                 about: node.name(),
                 text: life.text(precedents),
-                score: life.weight(),
+                score: weight(life.edits, life.fixes.len(), life.reverts.len()),
                 passes: kind != Kind::Section
                     && !is_blank(&node.now().1.symbol)
                     && life.is_worth_a_line(is_of_tests(kind.as_str(), &node.now().0))
@@ -123,10 +123,6 @@ impl<'a> Life<'a> {
     fn is_worth_a_line(&self, is_of_tests: bool) -> bool {
         let is_repaired = !self.fixes.is_empty() || !self.reverts.is_empty();
         is_repaired || self.edits >= MIN_EDITS && !is_of_tests
-    }
-
-    fn weight(&self) -> f64 {
-        (1.0 + self.edits as f64).ln() + self.fixes.len() as f64 + 2.0 * self.reverts.len() as f64
     }
 
     fn text(&self, precedents: &Precedents<'_>) -> String {
@@ -300,6 +296,15 @@ pub(crate) fn repair(commit: &CommitRow) -> Option<Repair> {
     (words.iter().any(is_fix) && !is_cosmetic).then_some(Repair::Fix)
 }
 
+/// How much is learned from a life: the share of its edits that were repairs, as if it had been edited some times more
+/// without any, since what is edited most is mostly a list that everything adds to. Of two that were repaired as often,
+/// what was edited more.
+fn weight(edits: usize, fixes: usize, reverts: usize) -> f64 {
+    const MORE: f64 = 8.0;
+    let (edits, repairs) = (edits as f64, fixes as f64 + 2.0 * reverts as f64);
+    repairs / (edits + MORE) + (1.0 + edits).ln() / 1e3
+}
+
 /// Words of a subject that say that a fix is of words, of a style or of what a tool says of it.
 const COSMETIC: [&str; 14] = [
     "typo",
@@ -322,6 +327,14 @@ const COSMETIC: [&str; 14] = [
 mod tests {
     use super::*;
     use precedent_pipeline::shard::ObjectId;
+
+    #[test]
+    fn what_was_repaired_often_comes_before_what_was_edited_often() {
+        // Edits, fixes and reverts, best first.
+        let lives = [(25, 21, 0), (3, 2, 0), (16, 2, 1), (1, 1, 0), (203, 8, 0), (40, 0, 0), (5, 0, 0)];
+        let weights = lives.map(|(edits, fixes, reverts)| weight(edits, fixes, reverts));
+        assert!(weights.is_sorted_by(|one, two| one > two), "{weights:?}");
+    }
 
     #[test]
     fn a_repair_is_what_the_message_calls_one() {
