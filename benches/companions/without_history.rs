@@ -207,22 +207,10 @@ fn blanked(task: usize, rows: &[f32]) -> Vec<f32> {
 
 /// The right row, those that look best by one feature or another, and some by chance.
 fn push(task: usize, lists: &mut Lists, query: &Query) {
-    let Some(right) = query.right else { return };
-    let mut chosen = vec![right];
-    for column in LOOKS[task].iter().filter_map(|look| columns(task).iter().position(|name| name == look)) {
-        let mut order: Vec<usize> = (0..query.ids.len()).collect();
-        order.sort_by(|one, two| query.row(*two)[column].total_cmp(&query.row(*one)[column]).then(one.cmp(two)));
-        chosen.extend(order.into_iter().take(BEST));
-    }
-    let mut state = query.step as u32 ^ 0x9e37_79b9;
-    for _ in 0..BY_CHANCE {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        chosen.push((state >> 8) as usize % query.ids.len());
-    }
-    chosen.sort_unstable();
-    chosen.dedup();
+    let columns = LOOKS[task].iter().filter_map(|look| columns(task).iter().position(|name| name == look));
+    let greatest: Vec<(Vec<f32>, usize)> = columns.map(|column| (query.scores(|row| row[column]), BEST)).collect();
+    let Some((chosen, right)) = query.sample(&greatest, BY_CHANCE) else { return };
     let rows: Vec<f32> = chosen.iter().flat_map(|at| query.row(*at)).copied().collect();
-    let right = chosen.partition_point(|at| *at < right);
     lists.push(&blanked(task, &rows), right);
 }
 

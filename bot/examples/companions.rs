@@ -104,28 +104,11 @@ fn gather(store: &Path, others: Option<&Forest>) -> Result<(Lists, Lists), Failu
 
 /// The right row, those that look best by one feature or another, or to what was learned before, and some by chance.
 fn push(lists: &mut Lists, query: &Query, features: &[&str], believed: Option<&Forest>) {
-    let Some(right) = query.right else { return };
     let names: &[&str] = if query.columns == NODE_COLUMNS.len() { &NODE_COLUMNS } else { &FILE_COLUMNS };
-    let mut chosen = vec![right];
-    let mut add = |values: &[f32], count: usize| {
-        let mut order: Vec<usize> = (0..values.len()).collect();
-        order.sort_by(|one, two| values[*two].total_cmp(&values[*one]).then(one.cmp(two)));
-        chosen.extend(order.into_iter().take(count));
-    };
-    for column in features.iter().filter_map(|feature| names.iter().position(|name| name == feature)) {
-        add(&query.scores(|row| row[column]), BEST);
-    }
-    if let Some(forest) = believed {
-        add(&query.scores(|row| forest.score(row)), BELIEVED);
-    }
-    let mut state = query.step as u32 ^ 0x9e37_79b9;
-    for _ in 0..BY_CHANCE {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        chosen.push((state >> 8) as usize % query.ids.len());
-    }
-    chosen.sort_unstable();
-    chosen.dedup();
+    let columns = features.iter().filter_map(|feature| names.iter().position(|name| name == feature));
+    let mut greatest: Vec<(Vec<f32>, usize)> = columns.map(|column| (query.scores(|row| row[column]), BEST)).collect();
+    greatest.extend(believed.map(|forest| (query.scores(|row| forest.score(row)), BELIEVED)));
+    let Some((chosen, right)) = query.sample(&greatest, BY_CHANCE) else { return };
     let rows: Vec<f32> = chosen.iter().flat_map(|at| query.row(*at)).copied().collect();
-    let right = chosen.binary_search(&right).expect("because it was put there");
     lists.push(&rows, right);
 }

@@ -48,6 +48,27 @@ impl Query {
         &self.rows[at * self.columns..(at + 1) * self.columns]
     }
 
+    /// Rows to learn from, in order, and the place of the right one among them: the right one, those with the greatest of some
+    /// values, so many of each, and some by chance, the same each time. `None` where the right one is not there.
+    pub fn sample(&self, greatest: &[(Vec<f32>, usize)], by_chance: usize) -> Option<(Vec<usize>, usize)> {
+        let right = self.right?;
+        let mut chosen = vec![right];
+        for (values, count) in greatest {
+            let mut order: Vec<usize> = (0..values.len()).collect();
+            order.sort_by(|one, two| values[*two].total_cmp(&values[*one]).then(one.cmp(two)));
+            chosen.extend(order.into_iter().take(*count));
+        }
+        let mut state = self.step as u32 ^ 0x9e37_79b9;
+        for _ in 0..by_chance {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            chosen.push((state >> 8) as usize % self.ids.len());
+        }
+        chosen.sort_unstable();
+        chosen.dedup();
+        let place = chosen.partition_point(|at| *at < right);
+        Some((chosen, place))
+    }
+
     /// A score for each row.
     pub fn scores(&self, score: impl Fn(&[f32]) -> f32) -> Vec<f32> {
         (0..self.ids.len()).map(|at| score(self.row(at))).collect()
@@ -174,5 +195,21 @@ pub fn walk(
             each(&Asked { ledger, preview: &preview, question, at });
         }
         ledger.advance(archive, line, commit, &preview);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_has_the_right_row_the_greatest_and_some_by_chance() {
+        let query = |right| Query { step: 3, ids: (0..100).collect(), rows: vec![], columns: 1, right, turns: 1 };
+        let values: Vec<f32> = (0..100).map(|at| at as f32).collect();
+        let (rows, place) = query(Some(7)).sample(&[(values.clone(), 3)], 0).expect("because the right one is there");
+        assert_eq!((rows, place), (vec![7, 97, 98, 99], 0));
+        let (rows, place) = query(Some(98)).sample(&[(values, 3)], 20).expect("because the right one is there");
+        assert!(rows.len() > 15 && rows.is_sorted() && rows[place] == 98, "{rows:?}");
+        assert_eq!(query(None).sample(&[], 20), None);
     }
 }
