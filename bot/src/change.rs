@@ -107,6 +107,10 @@ impl ChangedNode {
         let own_lines = |side: Side| {
             let (path, piece) = side(self)?;
             let lines = piece.start_line..=piece.end_line;
+            // Where nodes inside were cut out of its text, what differs in that is its own.
+            if piece.text.lines().count() != lines.clone().count() {
+                return None;
+            }
             let parts: Vec<(u32, u32)> = nodes
                 .iter()
                 .filter_map(side)
@@ -440,6 +444,13 @@ mod tests {
         check(("1", "1"), ("1", "2, 3,\n\n      4"), &[("walk", true), ("enter", false)]);
         check(("1", "1"), ("2", "2"), &[("walk", false), ("enter", false)]);
         check(("1", "1"), ("2", "1"), &[("walk", false)]);
+        // The methods of a class are no part of its text, whose lines are therefore not those of the file.
+        let class =
+            |field: u32, seen: u32| format!("class A {{\n  m() {{\n    see({seen});\n  }}\n  x = {field};\n}}\n");
+        let nodes = nodes(&class(1, 1), &class(2, 2));
+        let found: Vec<(&str, bool)> =
+            nodes.iter().map(|node| (node.now().1.name.as_str(), node.is_by_its_parts(&nodes))).collect();
+        assert_eq!(found, [("A", false), ("m", false)]);
     }
 
     #[test]
