@@ -8,6 +8,7 @@ mod contract;
 mod crafted;
 mod durability;
 mod eval;
+mod exact;
 mod extremes;
 mod facts;
 mod github;

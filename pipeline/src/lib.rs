@@ -14,6 +14,7 @@
 
 pub mod archive;
 mod batch;
+mod caught;
 mod changes;
 mod chunker;
 mod cut;

@@ -213,9 +213,13 @@ impl Engine<'_> {
         by_chunk: &Arc<ByChunk>,
         count: usize,
     ) -> Result<(Vec<(u32, f32)>, Worded), StoreError> {
-        let among = Arc::clone(by_chunk);
-        let wanted = Arc::new(move |chunk: u32| among.has(chunk));
-        let found = lexicon::texts(self.store, self.elsewhere, &lexicon::Asked { question, count, wanted })?;
+        let found = Arc::clone(by_chunk);
+        let wanted = Arc::new(move |chunk: u32| found.has(chunk));
+        // What a filter leaves out says as well as the rest how rare a word is.
+        let mut standing = vec![false; self.store.manifest().next_chunk as usize];
+        self.places.chunks().for_each(|chunk| standing.get_mut(chunk as usize).into_iter().for_each(|is| *is = true));
+        let among = Arc::new(move |chunk: u32| standing.get(chunk as usize).copied().unwrap_or(false));
+        let found = lexicon::texts(self.store, self.elsewhere, &lexicon::Asked { question, count, wanted, among })?;
         let places =
             found.best.iter().flat_map(|(chunk, score)| by_chunk.places(*chunk).iter().map(move |at| (*at, *score)));
         Ok((places.take(count).collect(), found))
@@ -224,8 +228,9 @@ impl Engine<'_> {
     /// What commits that speak of the question touched.
     fn told<'h>(&self, history: &History<'h>, question: &str) -> Result<(Past<'h>, Votes), StoreError> {
         let past = Past::new(history.archive);
-        let known = Arc::new(history.known.clone());
-        let asked = lexicon::Asked { question, count: HEARD, wanted: Arc::new(move |commit| known.has(commit)) };
+        let known = history.known.clone();
+        let wanted: lexicon::Wanted = Arc::new(move |commit| known.has(commit));
+        let asked = lexicon::Asked { question, count: HEARD, wanted: Arc::clone(&wanted), among: wanted };
         let heard = lexicon::messages(self.store, self.elsewhere, &asked)?;
         let votes = past.votes(&heard, &history.known);
         Ok((past, votes))

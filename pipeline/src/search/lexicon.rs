@@ -3,14 +3,14 @@
 //! Two tantivy indexes, `lexical/texts` with a document a chunk and `lexical/messages` with one a commit. That of texts has
 //! their signatures too, which ranking asks for of more texts than are read. Both are derived
 //! from the tables, so nothing depends on them: what is missing, of another store, or damaged is made again, and what is
-//! new is added. Scores are those of [`super::LexicalIndex`], but for lengths, which are rounded, and for statistics, which are of
-//! all history.
+//! new is added. Scores are those of [`super::LexicalIndex`], but for lengths, which are rounded.
 
+mod among;
 mod documents;
+mod hollow;
 mod stems;
 
 use std::fs::{self, File, TryLockError};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
@@ -27,7 +27,9 @@ use tantivy::{Index, IndexReader, IndexWriter, ReloadPolicy, TantivyDocument, Te
 use super::looks::{self, Looks};
 use super::signature;
 use super::words::{for_each_stem, telling_stems};
+use crate::caught::caught;
 use crate::shard::{Store, StoreError};
+use among::Among;
 use documents::{Messages, Source, Texts};
 use stems::Stems;
 
@@ -75,6 +77,8 @@ pub(super) struct Asked<'a> {
     pub(super) question: &'a str,
     pub(super) count: usize,
     pub(super) wanted: Wanted,
+    /// Those by which it is told how rare a word is, and how long a text.
+    pub(super) among: Wanted,
 }
 
 /// What holds words of a question, by number, with BM25 scores, best first, and what it was found in.
@@ -233,13 +237,16 @@ impl WordIndex {
             return Ok(None);
         }
         let index = Index::open_in_dir(folder)?;
-        let Some(payload) = index.load_metas()?.payload else { return Ok(None) };
+        let metas = index.load_metas()?;
+        let Some(payload) = metas.payload else { return Ok(None) };
         let Ok(seal) = serde_json::from_str::<Seal>(&payload) else { return Ok(None) };
-        if index.schema() != schema().0 {
+        // Room is made for as many documents as are stated: there are no more than the store has.
+        let documents: u64 = metas.segments.iter().map(|segment| u64::from(segment.max_doc())).sum();
+        if documents != u64::from(seal.count) || index.schema() != schema().0 {
             return Ok(None);
         }
         let Some(held) = seal.holds(source)? else { return Ok(None) };
-        Ok(is_whole(folder, &index)?.then_some((index, held)))
+        Ok((is_whole(folder, &index)? && hollow::are_sound(&index)?).then_some((index, held)))
     }
 
     /// Adds the documents from `held` on.
@@ -274,23 +281,28 @@ impl WordIndex {
 
     /// The wanted documents that hold words of the question, with their BM25 scores, best first.
     fn best(&self, asked: &Asked<'_>) -> Result<Vec<(u32, f32)>, LexiconError> {
-        guarded(|| self.try_best(asked.question, asked.count, Arc::clone(&asked.wanted)))
+        guarded(|| self.try_best(asked))
     }
 
-    fn try_best(&self, question: &str, count: usize, wanted: Wanted) -> Result<Vec<(u32, f32)>, LexiconError> {
+    fn try_best(&self, asked: &Asked<'_>) -> Result<Vec<(u32, f32)>, LexiconError> {
         let term = |stem: String| -> (Occur, Box<dyn Query>) {
             let term = Term::from_field_text(self.words, &stem);
             (Occur::Should, Box::new(TermQuery::new(term, IndexRecordOption::WithFreqs)))
         };
-        let terms: Vec<_> = question_stems(question).into_iter().map(term).collect();
+        let terms: Vec<_> = question_stems(asked.question).into_iter().map(term).collect();
         let searcher = self.reader.searcher();
-        if terms.is_empty() || count == 0 || searcher.num_docs() == 0 {
+        if terms.is_empty() || asked.count == 0 {
             return Ok(Vec::new());
         }
-        let top = TopDocs::with_limit(count).order_by_score();
+        let among = Among::of(&searcher, self.words, &*asked.among)?;
+        if among.documents() == 0 {
+            return Ok(Vec::new());
+        }
+        let wanted = Arc::clone(&asked.wanted);
         let wanted = move |number: u64| u32::try_from(number).is_ok_and(|number| wanted(number));
-        let found =
-            searcher.search(&BooleanQuery::new(terms), &FilterCollector::new(NUMBER.to_owned(), wanted, top))?;
+        let top = TopDocs::with_limit(asked.count).order_by_score();
+        let top = FilterCollector::new(NUMBER.to_owned(), wanted, top);
+        let found = searcher.search_with_statistics_provider(&BooleanQuery::new(terms), &top, &among)?;
         let mut best = Vec::with_capacity(found.len());
         for (score, address) in found {
             let numbers = searcher.segment_reader(address.segment_ord).fast_fields().u64(NUMBER)?;
@@ -366,7 +378,7 @@ pub(super) fn question_stems(question: &str) -> Vec<String> {
 
 /// Files that tantivy trusts may be anybody's: what it gives up on is an error here.
 fn guarded<T>(work: impl FnOnce() -> Result<T, LexiconError>) -> Result<T, LexiconError> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(LexiconError::Panic))
+    caught(work).unwrap_or(Err(LexiconError::Panic))
 }
 
 /// Words with their counts, no positions; the document's number and its signature beside them. Nothing is stored.

@@ -25,6 +25,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use precedent_model::Embedder;
+use rustc_hash::FxHashSet;
 use serde::Serialize;
 
 use crate::PipelineError;
@@ -172,7 +173,8 @@ pub fn alive(
     Ok(Found { hits: hits(store, &places, rows)?, how })
 }
 
-/// Nodes of all history that are nearest to the question; one row a node, or with `all_versions` one row a text.
+/// Nodes of all history that are nearest to the question; one row a node, or with `all_versions` one row for each of its
+/// texts.
 ///
 /// # Errors
 /// As for [`alive`].
@@ -214,11 +216,11 @@ fn ever_found(
     ever: &Ever,
 ) -> Result<Found, PipelineError> {
     let (store, places, elsewhere) = (ground.store(), &ever.places, query.elsewhere.as_deref());
-    // A text is told where it first stood, of the places that are allowed.
-    let mut told = vec![false; store.manifest().next_chunk as usize];
+    // A node's text is told where it first stood, of the places that are allowed.
     let mut allowed = Filter::new(query)?.allowed(places);
-    for (allowed, chunk) in allowed.iter_mut().zip(places.chunks()) {
-        *allowed = *allowed && !std::mem::replace(&mut told[chunk as usize], true);
+    let mut told = Met::new(store.manifest().next_chunk);
+    for (at, (allowed, chunk)) in allowed.iter_mut().zip(places.chunks()).enumerate() {
+        *allowed = *allowed && told.is_first(chunk, ever.node(at));
     }
     let history = ground.archive().filter(|_| asks_history(&query.text)).map(|archive| History {
         archive,
@@ -243,6 +245,27 @@ fn ever_found(
             return Ok(Found { hits: hits(store, places, ranked.into_iter().filter_map(row).collect())?, how });
         }
         count = count.saturating_mul(4);
+    }
+}
+
+/// Which texts of which nodes were met. Most texts are of one node alone, which costs no look-up.
+struct Met {
+    /// For each text the node that had it first.
+    first: Vec<Option<u32>>,
+    others: FxHashSet<(u32, u32)>,
+}
+
+impl Met {
+    fn new(chunks: u32) -> Met {
+        Met { first: vec![None; chunks as usize], others: FxHashSet::default() }
+    }
+
+    /// Whether it was not met before.
+    fn is_first(&mut self, chunk: u32, node: u32) -> bool {
+        match self.first[chunk as usize] {
+            Some(first) => first != node && self.others.insert((chunk, node)),
+            None => self.first[chunk as usize].replace(node).is_none(),
+        }
     }
 }
 

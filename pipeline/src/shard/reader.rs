@@ -4,7 +4,6 @@
 //! against the table's columns and the manifest's counts, then its pages. The hash is taken once for each opened
 //! store; a shard never changes after it is written.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrow_array::{Array, BinaryArray, FixedSizeBinaryArray, Float32Array, LargeStringArray, RecordBatch, UInt32Array};
@@ -24,6 +23,7 @@ use super::pages::CheckedRowGroups;
 use super::rows::{ChunkHead, ChunkRow, CommitRow, EditRow, SpanRow};
 use super::schema::Table;
 use super::store::Store;
+use crate::caught::caught;
 
 /// Rows that are decoded at a time.
 const BATCH_ROWS: usize = 8192;
@@ -345,7 +345,7 @@ impl Store {
         let file = if part.proven { self.open_unread(shard)? } else { self.open_shard(shard)? };
         // Needed: parquet 59 panics on what no check here sees, such as a dictionary index of a fixed-length column
         // beyond its dictionary, or levels cut short. Nothing of a reader that panicked is used again.
-        catch_unwind(AssertUnwindSafe(|| {
+        caught(|| {
             let all = part.rows.is_none();
             let mut rows = 0;
             for batch in batches(table, self.manifest().dimension, shard, file, part)? {
@@ -357,8 +357,8 @@ impl Store {
                 return Err(format!("it has {rows} rows and not {}", shard.rows));
             }
             Ok(())
-        }))
-        .unwrap_or_else(|_| Err("reading it as Parquet failed".to_owned()))
+        })
+        .unwrap_or_else(|| Err("reading it as Parquet failed".to_owned()))
         .map_err(damaged)
     }
 

@@ -7,7 +7,6 @@
 use std::collections::HashMap;
 use std::io;
 use std::ops::Range;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use parquet::basic::Compression;
@@ -23,6 +22,7 @@ use super::reader::{check_columns, check_counts};
 use super::rows::{ClusterRow, VectorRow};
 use super::schema::Table;
 use super::store::Store;
+use crate::caught::caught;
 
 /// The most that a page's header takes beyond its values. Ours have no statistics; what they have takes 30 bytes.
 const HEADER_BYTES: u64 = 4096;
@@ -83,8 +83,8 @@ impl Store {
                 check_clusters(entry, &clusters).map_err(|why| StoreError::damaged(entry.file(), why))?;
                 let file = self.open_unread(entry)?;
                 // As for a whole shard: a footer that somebody made up may make the reader of Parquet panic.
-                let columns = catch_unwind(AssertUnwindSafe(|| stretches(&file, entry, self.manifest().dimension)))
-                    .unwrap_or_else(|_| Err("reading it as Parquet failed".to_owned()))
+                let columns = caught(|| stretches(&file, entry, self.manifest().dimension))
+                    .unwrap_or_else(|| Err("reading it as Parquet failed".to_owned()))
                     .map_err(|why| StoreError::damaged(entry.file(), why))?;
                 let dimension = self.manifest().dimension as usize;
                 Ok(VectorShard { entry: entry.clone(), file, dimension, columns, clusters })

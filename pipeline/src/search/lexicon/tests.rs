@@ -39,7 +39,7 @@ fn all() -> Arc<dyn Fn(u32) -> bool + Send + Sync> {
 }
 
 fn scored(index: &WordIndex, question: &str, wanted: Wanted) -> Vec<(u32, f32)> {
-    index.best(&Asked { question, count: 10, wanted }).expect("a sound index")
+    index.best(&Asked { question, count: 10, wanted, among: all() }).expect("a sound index")
 }
 
 fn numbers(index: &WordIndex, question: &str) -> Vec<u32> {
@@ -67,7 +67,7 @@ fn signatures_are_kept_of_each_and_in_each_part_of_an_index() {
     let folder = tempfile::tempdir().expect("a folder");
     let place = [folder.path().join("texts")];
     let told = |documents: &[&'static str], wanted: &[u32]| {
-        let asked = Asked { question: "open", count: 10, wanted: all() };
+        let asked = Asked { question: "open", count: 10, wanted: all(), among: all() };
         let worded = best(&place, &Listed(documents.to_vec()), &asked).expect("an index");
         let mut told: Vec<(u32, String)> = worded.signatures(|number| wanted.contains(&number)).into_iter().collect();
         told.sort_unstable();
@@ -97,7 +97,7 @@ fn an_index_without_signatures_is_made_again() {
     commit.set_payload(&serde_json::to_string(&seal).expect("JSON"));
     commit.commit().expect("written");
     drop(writer);
-    let asked = Asked { question: "open", count: 10, wanted: all() };
+    let asked = Asked { question: "open", count: 10, wanted: all(), among: all() };
     let worded = best(&[place], &source, &asked).expect("an index");
     assert_eq!(worded.best.len(), 3);
     assert_eq!(worded.signatures(|number| number == 1)[&1], "fn open socket address");
@@ -169,7 +169,7 @@ fn damage_that_does_not_show_is_made_good_when_it_is_met() {
     let folder = tempfile::tempdir().expect("a folder");
     let place = folder.path().join("texts");
     let source = Listed(DOCUMENTS.into());
-    let asked = Asked { question: "open", count: 10, wanted: all() };
+    let asked = Asked { question: "open", count: 10, wanted: all(), among: all() };
     let ask = || best(std::slice::from_ref(&place), &source, &asked).expect("a readable source").best;
     let expected = ask();
     let of_kind = |kind: &str| {
@@ -210,4 +210,20 @@ fn damage_is_made_good() {
             assert_eq!(numbers(&index, "open"), expected, "{}", file.display());
         }
     }
+}
+
+#[test]
+fn what_is_not_among_those_that_are_searched_says_nothing_of_words() {
+    // Of the first two documents alone, and of all as far as they are those two: the score of the formula either way.
+    let alone = WordIndex::open(None, &Listed(DOCUMENTS[..2].into())).expect("an index");
+    let index = WordIndex::open(None, &Listed(DOCUMENTS.into())).expect("an index");
+    let first: Wanted = Arc::new(|number| number < 2);
+    for question in ["open files", "address", "name", "door", "日付"] {
+        let expected = scored(&alone, question, all());
+        let asked = Asked { question, count: 10, wanted: Arc::clone(&first), among: Arc::clone(&first) };
+        assert_eq!(index.best(&asked).expect("a sound index"), expected, "{question}");
+        let none = Asked { question, count: 10, wanted: Arc::clone(&first), among: Arc::new(|_| false) };
+        assert_eq!(index.best(&none).expect("a sound index"), [], "{question}");
+    }
+    assert_ne!(scored(&index, "open", Arc::clone(&first)), scored(&alone, "open", all()), "of all they are others");
 }
