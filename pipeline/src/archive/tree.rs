@@ -28,7 +28,7 @@ pub fn places_at(
 ) -> Result<Places, PipelineError> {
     let made_of = made_of(store, Some(commit), &["chunks", "spans"]);
     let kept = Kept::new(store, elsewhere, FOLDER, &made_of, KEPT);
-    if let Some(places) = kept.read(|bytes| Places::from_bytes(bytes, 0, &made_of, store.manifest().next_chunk)) {
+    if let Some(places) = kept.read(|bytes| Places::from_bytes(bytes, 0, &made_of, store.chunk_count())) {
         return Ok(places);
     }
     let places = match known {

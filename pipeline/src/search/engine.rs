@@ -216,7 +216,7 @@ impl Engine<'_> {
         let found = Arc::clone(by_chunk);
         let wanted = Arc::new(move |chunk: u32| found.has(chunk));
         // What a filter leaves out says as well as the rest how rare a word is.
-        let mut standing = vec![false; self.store.manifest().next_chunk as usize];
+        let mut standing = vec![false; self.store.chunk_count() as usize];
         self.places.chunks().for_each(|chunk| standing.get_mut(chunk as usize).into_iter().for_each(|is| *is = true));
         let among = Arc::new(move |chunk: u32| standing.get(chunk as usize).copied().unwrap_or(false));
         let found = lexicon::texts(self.store, self.elsewhere, &lexicon::Asked { question, count, wanted, among })?;

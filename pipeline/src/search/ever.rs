@@ -62,9 +62,8 @@ impl Ever {
     /// What is kept of a store for the tree of a commit, if anything is.
     pub(super) fn kept(store: &Store, tip: &ObjectId, elsewhere: Option<&Path>) -> Option<Ever> {
         let made_of = made_of(store, Some(tip), &TABLES);
-        let manifest = store.manifest();
         Kept::new(store, elsewhere, FOLDER, &made_of, KEPT)
-            .read(|bytes| Ever::from_bytes(bytes, &made_of, manifest.next_chunk, manifest.next_commit))
+            .read(|bytes| Ever::from_bytes(bytes, &made_of, store.chunk_count(), store.commit_count()))
     }
 
     /// Keeps it for the next question.

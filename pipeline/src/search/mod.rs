@@ -218,7 +218,7 @@ fn ever_found(
     let (store, places, elsewhere) = (ground.store(), &ever.places, query.elsewhere.as_deref());
     // A node's text is told where it first stood, of the places that are allowed.
     let mut allowed = Filter::new(query)?.allowed(places);
-    let mut told = Met::new(store.manifest().next_chunk);
+    let mut told = Met::new(store.chunk_count());
     for (at, (allowed, chunk)) in allowed.iter_mut().zip(places.chunks()).enumerate() {
         *allowed = *allowed && told.is_first(chunk, ever.node(at));
     }
@@ -262,9 +262,10 @@ impl Met {
 
     /// Whether it was not met before.
     fn is_first(&mut self, chunk: u32, node: u32) -> bool {
-        match self.first[chunk as usize] {
-            Some(first) => first != node && self.others.insert((chunk, node)),
-            None => self.first[chunk as usize].replace(node).is_none(),
+        match self.first.get_mut(chunk as usize) {
+            Some(first @ None) => first.replace(node).is_none(),
+            Some(Some(first)) if *first == node => false,
+            _ => self.others.insert((chunk, node)),
         }
     }
 }

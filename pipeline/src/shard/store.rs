@@ -95,6 +95,17 @@ impl Store {
         &self.manifest
     }
 
+    /// Every number of a chunk is below this: there are as many, and their files hold them, which the manifest's next number
+    /// does not say.
+    pub(crate) fn chunk_count(&self) -> u32 {
+        u32::try_from(self.manifest.rows("chunks")).unwrap_or(u32::MAX)
+    }
+
+    /// And every number of a commit below this.
+    pub(crate) fn commit_count(&self) -> u32 {
+        u32::try_from(self.manifest.rows("commits")).unwrap_or(u32::MAX)
+    }
+
     /// Where it is.
     pub fn location(&self) -> &Location {
         &self.location

@@ -52,7 +52,7 @@ impl Texts<'_> {
 
 impl Source for Texts<'_> {
     fn count(&self) -> u32 {
-        self.store.manifest().next_chunk
+        self.store.chunk_count()
     }
 
     fn files(&self) -> Vec<String> {
@@ -96,7 +96,7 @@ pub(super) struct Messages<'a> {
 
 impl Source for Messages<'_> {
     fn count(&self) -> u32 {
-        self.store.manifest().next_commit
+        self.store.commit_count()
     }
 
     fn files(&self) -> Vec<String> {
