@@ -180,8 +180,9 @@ fn stream(commits: &[Commit]) -> Vec<u8> {
     stream.into_bytes()
 }
 
-/// Patterns, and whether a path is meant by each.
-const PATTERNS: [(&str, fn(&str) -> bool); 5] = [
+/// A pattern, and whether it means a path.
+type Pattern = (&'static str, fn(&str) -> bool);
+const PATTERNS: [Pattern; 5] = [
     ("src/**", |path| path.starts_with("src/")),
     ("*.rs", |path| path.ends_with(".rs") && !path.contains('/')),
     ("**/*.py", |path| path.ends_with(".py")),
