@@ -5,8 +5,9 @@ Usage: compare.py VECTORS STORE... --work FOLDER [--questions 400] [--without hn
 VECTORS is the example `vectors` of precedent-pipeline; the vectors of all STOREs are put together. Questions are first
 lines of commit messages of those histories, embedded as questions are. Half of them, by a hash of their text, choose each
 index's effort: the least whose recall@10 reaches .96 and .98. The other half is what is reported. Exact is the inner
-product of the stored vectors in 32-bit floats. Everything runs on one thread; a cold start is a new process, with the
-files in the page cache, that opens the index and asks one question.
+product of the stored vectors in 32-bit floats. Everything runs on one thread; a cold start is a new process that opens the
+index and asks one question: with all files in the page cache, and with those of the index dropped from it. Programs and
+libraries stay there.
 
 All indices are built before the first one is asked, so that they are asked within a few minutes; with `--only`, each of the
 two is a run of its own, and what was built is taken from FOLDER.
@@ -112,6 +113,9 @@ class Ours:
     def cold(self) -> list[str]:
         return [str(self.binary), "first", str(self.store), str(self.work / "first.f32")]
 
+    def files(self) -> list[pathlib.Path]:
+        return [file for file in self.store.rglob("*") if file.is_file()]
+
     def ask(self, questions: numpy.ndarray, efforts: list, wanted: numpy.ndarray | None) -> list:
         questions.tofile(self.work / "ask.f32")
         (self.work / "efforts.json").write_text(json.dumps(efforts))
@@ -152,6 +156,9 @@ class Faiss:
             "index.search(numpy.fromfile({!r}, numpy.float32).reshape(1, -1), 10)"
         )
         return [sys.executable, "-c", code.format(str(self.file), str(self.file.parent / "first.f32"))]
+
+    def files(self) -> list[pathlib.Path]:
+        return [self.file]
 
     def parameters(self, effort, selector):
         if effort is None:
@@ -200,6 +207,9 @@ class USearch:
         )
         return [sys.executable, "-c", code.format(str(self.file), str(self.file.parent / "first.f32"))]
 
+    def files(self) -> list[pathlib.Path]:
+        return [self.file]
+
     def ask(self, questions: numpy.ndarray, efforts: list, wanted: numpy.ndarray | None) -> list:
         index = usearch.index.Index.restore(str(self.file))
         answers = []
@@ -231,10 +241,20 @@ def milliseconds(seconds: list, part: float) -> float:
     return round(float(numpy.percentile(seconds, part)) * 1000, 4)
 
 
-def cold_start(command: list[str]) -> list[float]:
+def drop(files: list[pathlib.Path]) -> None:
+    """Asks the system to have nothing of these files in memory, once they are on disk."""
+    for file in files:
+        descriptor = os.open(file, os.O_RDWR)
+        os.fsync(descriptor)
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.close(descriptor)
+
+
+def cold_start(command: list[str], dropped: list[pathlib.Path]) -> list[float]:
     """Milliseconds of each run, the least first."""
     runs = []
     for _ in range(COLD_RUNS):
+        drop(dropped)
         begun = time.perf_counter()
         subprocess.run(command, check=True, capture_output=True)
         runs.append(round((time.perf_counter() - begun) * 1000, 1))
@@ -249,7 +269,8 @@ def processor_seconds() -> float:
 
 def measure(index, built: dict, chosen: tuple, reported: tuple, wanted: numpy.ndarray) -> dict:
     """`chosen` and `reported` are (questions, exact neighbours, exact neighbours among those wanted)."""
-    line = {"index": index.name, "build": built, "cold_ms": cold_start(index.cold())}
+    line = {"index": index.name, "build": built, "cold_ms": cold_start(index.cold(), [])}
+    line["cold_from_disk_ms"] = cold_start(index.cold(), index.files())
     tried = [recall(found, chosen[1]) for found, _ in index.ask(chosen[0], index.efforts, None)]
     answers = index.ask(reported[0], index.efforts, None)
     line["grid"] = [
@@ -336,11 +357,14 @@ def table(lines: list[dict]) -> str:
     def point(at: dict | None) -> str:
         return f"{at['p50_ms']:.2f} / {at['p99_ms']:.2f} ms, {at['recall']:.3f}" if at else "not reached"
 
-    rows = ["| index | build, processor | bytes a vector | cold, median | p50 / p99, recall for .96 | for .98 |", "| --- " * 6 + "|"]
+    heads = ["index", "build, processor", "bytes a vector", "cold, median, from memory / from disk"]
+    heads += ["p50 / p99, recall for .96", "for .98"]
+    rows = ["| " + " | ".join(heads) + " |", "| --- " * len(heads) + "|"]
     for line in lines:
-        build, cold = line["build"], line["cold_ms"][COLD_RUNS // 2]
+        build = line["build"]
+        cold, from_disk = (line[key][COLD_RUNS // 2] for key in ("cold_ms", "cold_from_disk_ms"))
         each = build["bytes"] / build["rows"]
-        cells = [line["index"], f"{build['processor_seconds']:.1f} s", f"{each:.0f}", f"{cold:.0f} ms"]
+        cells = [line["index"], f"{build['processor_seconds']:.1f} s", f"{each:.0f}", f"{cold:.0f} / {from_disk:.0f} ms"]
         rows.append("| " + " | ".join(cells + [point(line[f"at_{least}"]) for least in RECALLS]) + " |")
     return "\n".join(rows)
 
