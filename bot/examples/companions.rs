@@ -10,11 +10,11 @@ use std::error::Error;
 use std::path::Path;
 
 use precedent_bot::companions::features::{FILE_COLUMNS, NODE_COLUMNS};
-use precedent_bot::companions::forest::{Forest, Growth, Lists};
 use precedent_bot::companions::ledger::{Ledger, Line};
 use precedent_bot::companions::protocol::{Query, file_queries, node_queries, walk};
 use precedent_bot::companions::texts::AllTexts;
 use precedent_pipeline::archive::Archive;
+use precedent_pipeline::forest::{Forest, Growth, Lists, Loss};
 use precedent_pipeline::shard::Store;
 use rayon::prelude::*;
 
@@ -24,7 +24,7 @@ const FROM: f64 = 0.05;
 const TO: f64 = 0.8;
 /// Steps of one repository at the most, spread evenly, so that a large one does not drown the others.
 const MOST_STEPS: f64 = 800.0;
-const GROWTH: Growth = Growth { trees: 240, depth: 6, rate: 0.1, ridge: 3.0 };
+const GROWTH: Growth = Growth { trees: 240, depth: 6, rate: 0.1, ridge: 3.0, loss: Loss::List, share: 1.0, bins: 48 };
 /// Features whose greatest values are looked at, and how many of each.
 const OF_NODES: [&str; 8] = [
     "most_share",

@@ -21,6 +21,7 @@ mod cut;
 mod embed;
 pub mod eval;
 pub mod export;
+pub mod forest;
 pub mod history;
 mod ingest;
 mod kernels;

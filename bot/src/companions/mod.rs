@@ -10,7 +10,6 @@
 
 pub mod authors;
 pub mod features;
-pub mod forest;
 pub mod layer;
 pub mod ledger;
 pub mod names;

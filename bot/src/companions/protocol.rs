@@ -3,10 +3,10 @@
 //! `docs/replay.md` states it in words. Steps are taken in order, and each is asked about before it is learned from.
 
 use precedent_pipeline::archive::Archive;
+use precedent_pipeline::forest::Forest;
 use precedent_pipeline::syntax::Kind;
 
 use super::features::{Beliefs, FILE_COLUMNS, NODE_COLUMNS, file_rows, node_rows};
-use super::forest::Forest;
 use super::ledger::{Ledger, Line, Preview, counts};
 use super::names;
 use super::question::{Question, Texts, candidates, file_tallies};

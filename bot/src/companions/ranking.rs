@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 use precedent_pipeline::archive::Archive;
+use precedent_pipeline::forest::Forest;
 use precedent_pipeline::history::{Commit, Objects};
 use precedent_pipeline::shard::{ObjectId, StoreError};
 
 use super::authors::{Authors, Mailmap};
 use super::features::{Beliefs, FILE_COLUMNS, NODE_COLUMNS, file_rows, node_rows};
-use super::forest::Forest;
 use super::layer::Layer;
 use super::ledger::{Ledger, Line};
 use super::names::Terms;

@@ -12,8 +12,8 @@ use super::memory::{Memory, Recalled};
 use super::{ByFile, EvalOptions, EvalReport, Gains, Judged};
 use crate::chunker::Piece;
 use crate::search::{
-    Candidate, Kin, Kinship, LexicalIndex, NAME_TIMES, Question, SIDE, SIGNALS, Signals, asks_history, header_words,
-    in_common, order, order_by, pool, readable, signals, signature_words, voted, weights_of,
+    Candidate, FILE_DECAY, Kin, Kinship, LexicalIndex, NAME_TIMES, Question, SIDE, SIGNALS, Signals, asks_history,
+    header_words, in_common, order, pool, readable, signals, signature_words, voted,
 };
 use crate::shard::ObjectId;
 
@@ -210,6 +210,10 @@ impl<'e> Nodes<'e> {
         let pool = pool(&near, &worded, &spoken_for);
         let mut candidates: Vec<Candidate> =
             pool.iter().map(|(node, similarity, words)| self.candidate(*node, *similarity, *words, &query)).collect();
+        let most = self.lexical.most(text, |node| tree.has(node)).max(f32::MIN_POSITIVE);
+        for candidate in &mut candidates {
+            candidate.covered = candidate.words.unwrap_or(0.0) / most;
+        }
         let mut kin = Kin::of(self.embedder, text)?;
         for (candidate, (node, ..)) in candidates.iter_mut().zip(&pool) {
             let signature = signature_words(&self.nodes[*node as usize].text);
@@ -222,7 +226,8 @@ impl<'e> Nodes<'e> {
         let told = self.memory.as_ref().zip(heard).map(|(memory, recalled)| memory.told(recalled));
         let signals = signals(&question, &candidates, told.as_ref());
         let numbers: Vec<u32> = pool.iter().map(|(node, _, _)| *node).collect();
-        let searched = order(question.kind, &candidates, &signals).into_iter().map(|(at, _)| numbers[at]).collect();
+        let searched =
+            order(question.kind, FILE_DECAY, &candidates, &signals).into_iter().map(|(at, _)| numbers[at]).collect();
         let fused = fused(&near, &worded);
         let order = |scored: Vec<(u32, f32)>| scored.into_iter().map(|(at, _)| at).collect();
         let plain = nearest(&self.plain, &query, tree);
@@ -255,6 +260,7 @@ impl<'e> Nodes<'e> {
             lines: *lines,
             similarity,
             words,
+            covered: 0.0,
             called: crate::search::called(self.embedder, name, query),
             kinship: Kinship::default(),
             common: 0.0,
@@ -303,9 +309,9 @@ impl<'e> Nodes<'e> {
 impl Found {
     /// The order without one signal.
     fn without(&self, signal: usize) -> Vec<u32> {
-        let mut weights = weights_of(self.question.kind);
-        weights[signal] = 0.0;
-        let order = order_by(&weights, crate::search::FILE_DECAY, &self.candidates, &self.signals);
+        let mut signals = self.signals.clone();
+        signals.iter_mut().for_each(|row| row[signal] = 0.0);
+        let order = order(self.question.kind, FILE_DECAY, &self.candidates, &signals);
         order.into_iter().map(|(at, _)| self.numbers[at]).collect()
     }
 }

@@ -12,7 +12,7 @@ use super::lexicon::Worded;
 use super::likeness::{Kin, Kinship, in_common};
 use super::past::{Past, Votes};
 use super::question::{Question, readable};
-use super::rank::{Candidate, Told, called, order_by, pool, signals, voted};
+use super::rank::{Candidate, Told, called, order, pool, signals, voted};
 use super::vector::{Effort, Explanation, Rows, Scored, VectorIndex};
 use super::{HEARD, Query, lexicon, weights};
 use crate::PipelineError;
@@ -154,6 +154,7 @@ impl Engine<'_> {
         let mut pooled = vec![false; by_chunk.chunks()];
         (0..pool.len()).for_each(|at| pooled[chunk(at) as usize] = true);
         let signatures = words.signatures(|chunk| pooled.get(chunk as usize).copied().unwrap_or(false));
+        candidates.iter_mut().for_each(|candidate| candidate.covered = words.share(candidate.words));
         let mut kin = Kin::of(self.embedder, text)?;
         for (at, candidate) in candidates.iter_mut().enumerate() {
             let signature = signatures.get(&chunk(at)).map_or("", String::as_str);
@@ -173,7 +174,7 @@ impl Engine<'_> {
         let question = Question::new(text);
         (how.kind, how.worded) = (Some(question.kind), Some(worded.len()));
         let signals = signals(&question, &candidates, told.as_ref());
-        let order = order_by(&weights::of(question.kind), decay, &candidates, &signals);
+        let order = order(question.kind, decay, &candidates, &signals);
         let ranked = |(at, score): (usize, f32)| {
             let (place, similarity, _) = pool[at];
             Ranked { at: place as usize, score, similarity }
@@ -255,6 +256,7 @@ impl Engine<'_> {
             lines: place.end_line.saturating_sub(place.start_line) + 1,
             similarity,
             words,
+            covered: 0.0,
             called: called(self.embedder, &head.name, question),
             kinship: Kinship::default(),
             common: 0.0,

@@ -38,6 +38,17 @@ impl LexicalIndex {
         }
     }
 
+    /// The most that a document could score for a query: what one would that said nothing else, without end. Only those that
+    /// may count make up the statistics.
+    pub fn most(&self, query: &str, counts: impl Fn(u32) -> bool) -> f32 {
+        let documents = (0..self.lengths.len() as u32).filter(|number| counts(*number)).count() as f32;
+        let held = question_stems(query).into_iter().map(|stem| {
+            let held = self.postings.get(&stem).into_iter().flatten().filter(|(number, _)| counts(*number));
+            held.count() as f32
+        });
+        most(documents, held)
+    }
+
     /// The documents that hold a word of the query and may count, with their scores, best first, at most so many. Only
     /// those that may count make up the statistics.
     pub fn best(&self, query: &str, count: usize, counts: impl Fn(u32) -> bool) -> Vec<(u32, f32)> {
@@ -53,7 +64,7 @@ impl LexicalIndex {
         let mut scores: FxHashMap<u32, f32> = FxHashMap::default();
         for postings in stems.iter().filter_map(|stem| self.postings.get(stem)) {
             let held: Vec<&(u32, f32)> = postings.iter().filter(|(number, _)| counts(*number)).collect();
-            let rarity = (1.0 + (documents - held.len() as f32 + 0.5) / (held.len() as f32 + 0.5)).ln();
+            let rarity = rarity(documents, held.len() as f32);
             for (number, times) in held {
                 let longer = 1.0 - B + B * self.lengths[*number as usize] / mean;
                 *scores.entry(*number).or_default() += rarity * times * (K1 + 1.0) / (times + K1 * longer);
@@ -64,6 +75,16 @@ impl LexicalIndex {
         best.truncate(count);
         best
     }
+}
+
+/// What a word is worth that so many of so many documents hold.
+fn rarity(documents: f32, held: f32) -> f32 {
+    (1.0 + (documents - held + 0.5) / (held + 0.5)).ln()
+}
+
+/// What words are worth together that stand in a text without end, by how many of so many documents hold each.
+pub(super) fn most(documents: f32, held: impl IntoIterator<Item = f32>) -> f32 {
+    held.into_iter().map(|held| rarity(documents, held) * (K1 + 1.0)).sum()
 }
 
 #[cfg(test)]
@@ -94,5 +115,7 @@ mod tests {
         let expected = rarity * 3.0 * 2.2 / (3.0 + 1.2 * (1.0 - 0.75 + 0.75 * 4.0 / 2.5));
         let best = index.best("alpha", 1, |_| true);
         assert!((best[0].1 - expected).abs() < 1e-5, "{best:?} against {expected}");
+        assert!((index.most("alpha", |_| true) - rarity * 2.2).abs() < 1e-5);
+        assert_eq!(index.most("alpha", |number| number == 5), index.most("gamma", |number| number == 5));
     }
 }

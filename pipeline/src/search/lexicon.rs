@@ -84,10 +84,17 @@ pub(super) struct Asked<'a> {
 /// What holds words of a question, by number, with BM25 scores, best first, and what it was found in.
 pub(super) struct Worded {
     pub(super) best: Vec<(u32, f32)>,
+    /// What a text would score that said nothing but the question, without end.
+    most: f32,
     index: WordIndex,
 }
 
 impl Worded {
+    /// A score as a share of the most that there could be.
+    pub(super) fn share(&self, score: Option<f32>) -> f32 {
+        score.unwrap_or(0.0) / self.most.max(f32::MIN_POSITIVE)
+    }
+
     /// The words of the signatures of some documents; none where the index does not read.
     pub(super) fn signatures(&self, wanted: impl Fn(u32) -> bool) -> FxHashMap<u32, String> {
         guarded(|| Ok(signature::kept(&self.index.reader.searcher(), wanted)?)).unwrap_or_default()
@@ -122,15 +129,16 @@ fn folders(store: &Store, elsewhere: Option<&Path>, name: &str) -> Vec<PathBuf> 
 
 fn best(folders: &[PathBuf], source: &dyn Source, asked: &Asked<'_>) -> Result<Worded, StoreError> {
     let index = open(folders, source)?;
-    if let Ok(best) = index.best(asked) {
-        return Ok(Worded { best, index });
+    if let Ok((best, most)) = index.best(asked) {
+        return Ok(Worded { best, most, index });
     }
     // Damage that left length and time of the files alone: they are looked at once more, and made again.
     for folder in folders {
         drop(fs::remove_file(folder.join(CHECKED)));
     }
     let index = open(folders, source)?;
-    Ok(Worded { best: index.best(asked).unwrap_or_default(), index })
+    let (best, most) = index.best(asked).unwrap_or_default();
+    Ok(Worded { best, most, index })
 }
 
 fn open(folders: &[PathBuf], source: &dyn Source) -> Result<WordIndex, StoreError> {
@@ -279,30 +287,32 @@ impl WordIndex {
         Ok(WordIndex { reader, words: schema().1[0] })
     }
 
-    /// The wanted documents that hold words of the question, with their BM25 scores, best first.
-    fn best(&self, asked: &Asked<'_>) -> Result<Vec<(u32, f32)>, LexiconError> {
+    /// The wanted documents that hold words of the question, with their BM25 scores, best first; and the most that there could
+    /// be.
+    fn best(&self, asked: &Asked<'_>) -> Result<(Vec<(u32, f32)>, f32), LexiconError> {
         guarded(|| self.try_best(asked))
     }
 
-    fn try_best(&self, asked: &Asked<'_>) -> Result<Vec<(u32, f32)>, LexiconError> {
-        let term = |stem: String| -> (Occur, Box<dyn Query>) {
-            let term = Term::from_field_text(self.words, &stem);
-            (Occur::Should, Box::new(TermQuery::new(term, IndexRecordOption::WithFreqs)))
-        };
-        let terms: Vec<_> = question_stems(asked.question).into_iter().map(term).collect();
+    fn try_best(&self, asked: &Asked<'_>) -> Result<(Vec<(u32, f32)>, f32), LexiconError> {
+        let terms: Vec<Term> =
+            question_stems(asked.question).into_iter().map(|stem| Term::from_field_text(self.words, &stem)).collect();
         let searcher = self.reader.searcher();
         if terms.is_empty() || asked.count == 0 {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), 0.0));
         }
         let among = Among::of(&searcher, self.words, &*asked.among)?;
         if among.documents() == 0 {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), 0.0));
         }
         let wanted = Arc::clone(&asked.wanted);
         let wanted = move |number: u64| u32::try_from(number).is_ok_and(|number| wanted(number));
         let top = TopDocs::with_limit(asked.count).order_by_score();
         let top = FilterCollector::new(NUMBER.to_owned(), wanted, top);
-        let found = searcher.search_with_statistics_provider(&BooleanQuery::new(terms), &top, &among)?;
+        let query = |term: &Term| -> (Occur, Box<dyn Query>) {
+            (Occur::Should, Box::new(TermQuery::new(term.clone(), IndexRecordOption::WithFreqs)))
+        };
+        let query = BooleanQuery::new(terms.iter().map(query).collect());
+        let found = searcher.search_with_statistics_provider(&query, &top, &among)?;
         let mut best = Vec::with_capacity(found.len());
         for (score, address) in found {
             let numbers = searcher.segment_reader(address.segment_ord).fast_fields().u64(NUMBER)?;
@@ -311,7 +321,7 @@ impl WordIndex {
             }
         }
         best.sort_by(|one: &(u32, f32), two| two.1.total_cmp(&one.1).then(one.0.cmp(&two.0)));
-        Ok(best)
+        Ok((best, among.most(&terms)?))
     }
 }
 

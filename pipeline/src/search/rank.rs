@@ -1,7 +1,7 @@
 //! Rank: what was found by meaning, by words and by history, in one order.
 //!
-//! A candidate's score is the sum of its [signals](SIGNALS), each about 0 to 1, weighed by the kind of the question. The
-//! weights were chosen on development repositories: docs/ranking.md.
+//! A candidate's score is the sum of its [signals](SIGNALS), each about 0 to 1, weighed by the kind of the question, and for
+//! questions in words what [`trees`] make of them. Both were chosen on development repositories: docs/ranking.md.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -12,8 +12,8 @@ use rustc_hash::FxHashMap;
 use super::likeness::Kinship;
 use super::past::{Deeds, Past, Votes};
 use super::question::{Question, QuestionKind};
-use super::weights;
 use super::words::{is_empty, telling_stems};
+use super::{trees, weights};
 use crate::archive::Known;
 
 /// How many of each side count: those behind have 0 there.
@@ -24,7 +24,7 @@ const VOTED_FILES: usize = 30;
 const VOTED_NODES: usize = 4;
 
 /// What a candidate is judged by.
-pub const SIGNALS: [&str; 25] = [
+pub const SIGNALS: [&str; 27] = [
     "meaning",
     "words",
     "definition",
@@ -50,6 +50,8 @@ pub const SIGNALS: [&str; 25] = [
     "declared",
     "container-akin",
     "container-said",
+    "covered",
+    "similar",
 ];
 
 /// The signals of one candidate, in the order of [`SIGNALS`].
@@ -74,6 +76,8 @@ pub struct Candidate {
     pub similarity: Option<f32>,
     /// BM25, if it is among the best.
     pub words: Option<f32>,
+    /// Its BM25 as a share of the most that a text could have.
+    pub covered: f32,
     /// Cosine similarity of its name with the question, if the model can tell.
     pub called: f32,
     /// How its words and those of the question are like each other.
@@ -138,6 +142,8 @@ pub(crate) fn signals(question: &Question, candidates: &[Candidate], told: Optio
             candidate.kinship.declared,
             candidate.kinship.container_akin,
             candidate.kinship.container_said,
+            candidate.covered,
+            candidate.similarity.unwrap_or(0.0),
         ]
     });
     rows.collect()
@@ -151,25 +157,32 @@ pub(crate) fn called(embedder: &dyn Embedder, name: &str, query: &[f32]) -> f32 
     if length > 0.0 { product / length } else { 0.0 }
 }
 
-/// The candidates in order, best first, with their scores. Each further node of a file counts a little less than the one
-/// before, so that one file does not fill the page.
-pub(crate) fn order(kind: QuestionKind, candidates: &[Candidate], signals: &[Signals]) -> Vec<(usize, f32)> {
-    order_by(&weights::of(kind), weights::FILE_DECAY, candidates, signals)
-}
-
-/// [`order`] with given weights.
-pub(crate) fn order_by(
-    weights: &Signals,
+/// The candidates in order, best first, with their scores. Each further node of a file loses `decay`, so that one file does
+/// not fill the page.
+pub(crate) fn order(
+    kind: QuestionKind,
     decay: f32,
     candidates: &[Candidate],
     signals: &[Signals],
 ) -> Vec<(usize, f32)> {
-    let sum = |row: &Signals| row.iter().zip(weights).map(|(signal, weight)| signal * weight).sum::<f32>();
+    let mut scores = sums(&weights::of(kind), signals);
+    if kind == QuestionKind::Words {
+        scores.iter_mut().zip(trees::corrections(signals)).for_each(|(score, correction)| *score += correction);
+    }
+    in_order(scores, decay, candidates)
+}
+
+/// The sum of each candidate's signals.
+pub fn sums(weights: &Signals, signals: &[Signals]) -> Vec<f32> {
+    signals.iter().map(|row| row.iter().zip(weights).map(|(signal, weight)| signal * weight).sum()).collect()
+}
+
+fn in_order(scores: Vec<f32>, decay: f32, candidates: &[Candidate]) -> Vec<(usize, f32)> {
     let best_first = |one: &(usize, f32), two: &(usize, f32)| {
         let place = |at: usize| (&candidates[at].path, &candidates[at].symbol, candidates[at].lines);
         two.1.total_cmp(&one.1).then_with(|| place(one.0).cmp(&place(two.0))).then(one.0.cmp(&two.0))
     };
-    let mut scored: Vec<(usize, f32)> = signals.iter().map(sum).enumerate().collect();
+    let mut scored: Vec<(usize, f32)> = scores.into_iter().enumerate().collect();
     scored.sort_by(best_first);
     let mut seen: FxHashMap<&str, f32> = FxHashMap::default();
     for (at, score) in &mut scored {
@@ -392,6 +405,7 @@ mod tests {
             lines: 3,
             similarity: Some(similarity),
             words: Some(words),
+            covered: words / 10.0,
             called: 0.0,
             kinship: Kinship::default(),
             common: 0.0,
@@ -402,7 +416,7 @@ mod tests {
     fn first(question: &str, candidates: &[Candidate]) -> String {
         let question = Question::new(question);
         let signals = signals(&question, candidates, None);
-        candidates[order(question.kind, candidates, &signals)[0].0].symbol.to_string()
+        candidates[order(question.kind, weights::FILE_DECAY, candidates, &signals)[0].0].symbol.to_string()
     }
 
     #[test]
@@ -495,11 +509,7 @@ mod tests {
     fn a_file_does_not_fill_the_page() {
         let all: Vec<Candidate> =
             (0..3).map(|at| candidate(if at < 2 { "a" } else { "b" }, ["x", "y", "z"][at], 0.0, 0.0)).collect();
-        let mut rows = vec![[0.0; SIGNALS.len()]; 3];
-        (rows[0][0], rows[1][0], rows[2][0]) = (1.0, 0.9, 0.85);
-        let mut weights = [0.0; SIGNALS.len()];
-        weights[0] = 1.0;
-        let order: Vec<usize> = order_by(&weights, 0.1, &all, &rows).iter().map(|(at, _)| *at).collect();
+        let order: Vec<usize> = in_order(vec![1.0, 0.9, 0.85], 0.1, &all).iter().map(|(at, _)| *at).collect();
         assert_eq!(order, [0, 2, 1]);
     }
 }

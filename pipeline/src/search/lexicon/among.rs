@@ -3,11 +3,15 @@
 //! An index has the words of all history. How rare a word is and how long a text is for its kind is asked of what is
 //! searched alone, so that an answer about a tree is what it was when nothing had followed.
 
+use std::sync::{Mutex, PoisonError};
+
+use rustc_hash::FxHashMap;
 use tantivy::query::Bm25StatisticsProvider;
 use tantivy::schema::{Field, IndexRecordOption};
 use tantivy::{DocSet, Searcher, TERMINATED, TantivyError, Term};
 
 use super::NUMBER;
+use crate::search::lexical::most;
 
 /// Documents of an index.
 pub(super) struct Among<'a> {
@@ -16,6 +20,8 @@ pub(super) struct Among<'a> {
     members: Vec<Vec<bool>>,
     documents: u64,
     words: u64,
+    /// How many hold a word, of those that were asked about.
+    counted: Mutex<FxHashMap<Term, u64>>,
 }
 
 impl<'a> Among<'a> {
@@ -28,7 +34,7 @@ impl<'a> Among<'a> {
         words: Field,
         wanted: &dyn Fn(u32) -> bool,
     ) -> Result<Among<'a>, TantivyError> {
-        let mut among = Among { searcher, members: Vec::new(), documents: 0, words: 0 };
+        let mut among = Among { searcher, members: Vec::new(), documents: 0, words: 0, counted: Mutex::default() };
         for segment in searcher.segment_readers() {
             let (numbers, lengths) = (segment.fast_fields().u64(NUMBER)?, segment.get_fieldnorms_reader(words)?);
             let mut members = vec![false; segment.max_doc() as usize];
@@ -43,6 +49,15 @@ impl<'a> Among<'a> {
             among.members.push(members);
         }
         Ok(among)
+    }
+
+    /// What a document would score that said these words and nothing else, without end.
+    ///
+    /// # Errors
+    /// Files that are not what was written.
+    pub(super) fn most(&self, terms: &[Term]) -> tantivy::Result<f32> {
+        let held = terms.iter().map(|term| Ok(self.doc_freq(term)? as f32)).collect::<tantivy::Result<Vec<f32>>>()?;
+        Ok(most(self.documents as f32, held))
     }
 
     /// How many there are.
@@ -64,6 +79,10 @@ impl Bm25StatisticsProvider for Among<'_> {
         if self.documents == self.searcher.num_docs() {
             return self.searcher.doc_freq(term);
         }
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counted.get(term) {
+            return Ok(*count);
+        }
         let mut count = 0;
         for (segment, members) in self.searcher.segment_readers().iter().zip(&self.members) {
             let index = segment.inverted_index(term.field())?;
@@ -74,6 +93,7 @@ impl Bm25StatisticsProvider for Among<'_> {
                 document = postings.advance();
             }
         }
+        counted.insert(term.clone(), count);
         Ok(count)
     }
 }

@@ -39,7 +39,7 @@ fn all() -> Arc<dyn Fn(u32) -> bool + Send + Sync> {
 }
 
 fn scored(index: &WordIndex, question: &str, wanted: Wanted) -> Vec<(u32, f32)> {
-    index.best(&Asked { question, count: 10, wanted, among: all() }).expect("a sound index")
+    index.best(&Asked { question, count: 10, wanted, among: all() }).expect("a sound index").0
 }
 
 fn numbers(index: &WordIndex, question: &str) -> Vec<u32> {
@@ -221,9 +221,9 @@ fn what_is_not_among_those_that_are_searched_says_nothing_of_words() {
     for question in ["open files", "address", "name", "door", "日付"] {
         let expected = scored(&alone, question, all());
         let asked = Asked { question, count: 10, wanted: Arc::clone(&first), among: Arc::clone(&first) };
-        assert_eq!(index.best(&asked).expect("a sound index"), expected, "{question}");
+        assert_eq!(index.best(&asked).expect("a sound index").0, expected, "{question}");
         let none = Asked { question, count: 10, wanted: Arc::clone(&first), among: Arc::new(|_| false) };
-        assert_eq!(index.best(&none).expect("a sound index"), [], "{question}");
+        assert_eq!(index.best(&none).expect("a sound index").0, [], "{question}");
     }
     assert_ne!(scored(&index, "open", Arc::clone(&first)), scored(&alone, "open", all()), "of all they are others");
 }

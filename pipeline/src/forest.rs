@@ -3,7 +3,9 @@
 //! Each tree asks the same question of all rows at a level ("oblivious" trees, as in Prokhorenkova et al., "CatBoost",
 //! 2018), so that a tree of depth d is d comparisons and a table of 2^d values. They are grown by gradient boosting
 //! (Friedman, 2001) on the list-wise loss: the cross entropy between the softmax of a list's scores and the row of it that
-//! was right (Cao et al., "Learning to rank: from pairwise approach to listwise approach", 2007).
+//! was right (Cao et al., "Learning to rank: from pairwise approach to listwise approach", 2007); or on pairs of a right and
+//! a wrong row, each by what the list would gain were they in the other order (Burges, "From RankNet to LambdaRank to
+//! LambdaMART", 2010).
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -33,9 +35,24 @@ pub struct Growth {
     pub rate: f64,
     /// Added to the sum of curvatures, against leaves of few rows.
     pub ridge: f64,
+    /// What is made small.
+    pub loss: Loss,
+    /// The share of the columns that a tree may ask about, drawn anew for each tree.
+    pub share: f64,
+    /// In how many parts at the most the values of a column are cut.
+    pub bins: u8,
 }
 
-/// Lists to learn from: rows of `columns` values, lists of consecutive rows, in each list one row that is right.
+/// What a forest makes small.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loss {
+    /// The cross entropy of each list, by its right row.
+    List,
+    /// What each list lacks of the best order of its first rows.
+    Order,
+}
+
+/// Lists to learn from: rows of `columns` values, lists of consecutive rows, in each list some rows that are right.
 #[derive(Debug, Clone, Default)]
 pub struct Lists {
     /// Values a row.
@@ -44,17 +61,29 @@ pub struct Lists {
     pub values: Vec<f32>,
     /// Where each list ends, in rows.
     pub ends: Vec<usize>,
-    /// The right row of each list, counted over all.
-    pub right: Vec<usize>,
+    /// Whether each row is right.
+    pub right: Vec<bool>,
+    /// What each row scores without a forest.
+    pub base: Vec<f32>,
+    /// What each list counts for.
+    pub weights: Vec<f32>,
 }
 
 impl Lists {
-    /// Adds a list; `right` counts within it.
+    /// Adds a list that counts once, with one right row, counted within it.
     pub fn push(&mut self, rows: &[f32], right: usize) {
-        let start = self.ends.last().copied().unwrap_or(0);
+        let count = rows.len() / self.columns;
+        let right: Vec<bool> = (0..count).map(|row| row == right).collect();
+        self.push_list(rows, &right, &vec![0.0; count], 1.0);
+    }
+
+    /// Adds a list: its rows, whether each is right, what each scores without a forest, and what the list counts for.
+    pub fn push_list(&mut self, rows: &[f32], right: &[bool], base: &[f32], weight: f32) {
         self.values.extend_from_slice(rows);
-        self.ends.push(start + rows.len() / self.columns);
-        self.right.push(start + right);
+        self.right.extend_from_slice(right);
+        self.base.extend_from_slice(base);
+        self.weights.push(weight);
+        self.ends.push(self.rows() + right.len());
     }
 
     /// Adds the lists of another, behind these.
@@ -62,7 +91,9 @@ impl Lists {
         let start = self.rows();
         self.values.extend_from_slice(&other.values);
         self.ends.extend(other.ends.iter().map(|end| start + end));
-        self.right.extend(other.right.iter().map(|right| start + right));
+        self.right.extend_from_slice(&other.right);
+        self.base.extend_from_slice(&other.base);
+        self.weights.extend_from_slice(&other.weights);
     }
 
     /// How many rows there are.
@@ -71,8 +102,10 @@ impl Lists {
     }
 }
 
-/// Thresholds a column.
-const BINS: usize = 48;
+/// Rows of a list whose order counts.
+const FIRST: usize = 15;
+/// Added to the distance of two scores, so that what is near each other counts more.
+const NEAR: f32 = 0.01;
 
 impl Forest {
     /// The score of a row; only differences within a list mean anything.
@@ -100,7 +133,8 @@ impl Forest {
     /// Grows a forest. The same lists give the same forest.
     pub fn grow(lists: &Lists, growth: Growth) -> Forest {
         let (rows, columns) = (lists.rows(), lists.columns);
-        let thresholds: Vec<Vec<f32>> = (0..columns).map(|column| quantiles(lists, column)).collect();
+        let thresholds: Vec<Vec<f32>> =
+            (0..columns).map(|column| quantiles(lists, column, usize::from(growth.bins))).collect();
         // Column after column, so that a column's histogram reads it in order.
         let mut bins = vec![0u8; rows * columns];
         for column in 0..columns {
@@ -110,10 +144,12 @@ impl Forest {
             }
         }
         let mut forest = Forest::default();
-        let mut scores = vec![0f32; rows];
+        let mut scores = lists.base.clone();
+        let mut draws = Draws(1);
         for _ in 0..growth.trees {
-            let (slopes, curves) = slopes(lists, &scores);
-            let (tree, leaf_of) = tree(&bins, &thresholds, &slopes, &curves, growth);
+            let asked: Vec<bool> = (0..columns).map(|_| draws.next() < growth.share).collect();
+            let (slopes, curves) = slopes(lists, &scores, growth.loss);
+            let (tree, leaf_of) = tree(&bins, &thresholds, &slopes, &curves, &asked, growth);
             for (score, leaf) in scores.iter_mut().zip(&leaf_of) {
                 *score += tree.leaves[usize::from(*leaf)];
             }
@@ -124,12 +160,12 @@ impl Forest {
 }
 
 /// Values that cut a column into parts of equal size; a value is in the bin of the first threshold that is not below it.
-fn quantiles(lists: &Lists, column: usize) -> Vec<f32> {
+fn quantiles(lists: &Lists, column: usize, bins: usize) -> Vec<f32> {
     let mut values: Vec<f32> = lists.values.iter().skip(column).step_by(lists.columns).copied().collect();
     values.sort_unstable_by(f32::total_cmp);
     values.dedup();
-    let step = (values.len() as f64 / BINS as f64).max(1.0);
-    let mut thresholds: Vec<f32> = (1..BINS)
+    let step = (values.len() as f64 / bins as f64).max(1.0);
+    let mut thresholds: Vec<f32> = (1..bins)
         .map(|bin| (bin as f64 * step) as usize)
         .take_while(|at| *at < values.len())
         .map(|at| values[at - 1])
@@ -139,24 +175,80 @@ fn quantiles(lists: &Lists, column: usize) -> Vec<f32> {
 }
 
 /// First and second derivatives of the loss by each row's score.
-fn slopes(lists: &Lists, scores: &[f32]) -> (Vec<f32>, Vec<f32>) {
+fn slopes(lists: &Lists, scores: &[f32], loss: Loss) -> (Vec<f32>, Vec<f32>) {
     let (mut slopes, mut curves) = (vec![0f32; scores.len()], vec![0f32; scores.len()]);
     let mut start = 0;
-    for (&end, &right) in lists.ends.iter().zip(&lists.right) {
-        let list = &scores[start..end];
-        let most = list.iter().copied().fold(f32::MIN, f32::max);
-        let sum: f32 = list.iter().map(|score| (score - most).exp()).sum();
-        for row in start..end {
-            let share = (scores[row] - most).exp() / sum;
-            slopes[row] = share - f32::from(u8::from(row == right));
-            curves[row] = (share * (1.0 - share)).max(1e-6);
+    for (&end, &weight) in lists.ends.iter().zip(&lists.weights) {
+        let (scores, right) = (&scores[start..end], &lists.right[start..end]);
+        let sums = (&mut slopes[start..end], &mut curves[start..end]);
+        match loss {
+            Loss::List => of_list(scores, right, weight, sums),
+            Loss::Order => of_order(scores, right, weight, sums),
         }
         start = end;
     }
     (slopes, curves)
 }
 
-fn tree(bins: &[u8], thresholds: &[Vec<f32>], slopes: &[f32], curves: &[f32], growth: Growth) -> (Tree, Vec<u8>) {
+fn of_list(scores: &[f32], right: &[bool], weight: f32, (slopes, curves): (&mut [f32], &mut [f32])) {
+    let most = scores.iter().copied().fold(f32::MIN, f32::max);
+    let rises: Vec<f32> = scores.iter().map(|score| (score - most).exp()).collect();
+    let sum: f32 = rises.iter().sum();
+    let of_right: f32 = rises.iter().zip(right).filter(|(_, right)| **right).map(|(rise, _)| rise).sum();
+    for (row, rise) in rises.iter().enumerate() {
+        let share = rise / sum;
+        let wanted = if right[row] { rise / of_right.max(f32::MIN_POSITIVE) } else { 0.0 };
+        slopes[row] = weight * (share - wanted);
+        curves[row] = weight * (share * (1.0 - share)).max(1e-6);
+    }
+}
+
+fn of_order(scores: &[f32], right: &[bool], weight: f32, (slopes, curves): (&mut [f32], &mut [f32])) {
+    let mut order: Vec<usize> = (0..scores.len()).collect();
+    order.sort_by(|one, two| scores[*two].total_cmp(&scores[*one]).then(one.cmp(two)));
+    let discount = |rank: usize| 1.0 / (rank as f32 + 2.0).log2();
+    let best: f32 = (0..right.iter().filter(|right| **right).count().min(FIRST)).map(discount).sum();
+    let mut pulls: Vec<(usize, f32, f32)> = Vec::new();
+    for (rank, &row) in order.iter().enumerate().take(FIRST) {
+        for (behind, &other) in order.iter().enumerate().skip(rank + 1) {
+            if right[row] == right[other] {
+                continue;
+            }
+            let (good, bad) = if right[row] { (row, other) } else { (other, row) };
+            let apart = scores[good] - scores[bad];
+            let gain = (discount(rank) - discount(behind)) / best / (NEAR + apart.abs());
+            let doubt = 1.0 / (1.0 + apart.exp());
+            let (pull, curve) = (doubt * gain, doubt * (1.0 - doubt) * gain);
+            pulls.extend([(good, -pull, curve), (bad, pull, curve)]);
+        }
+    }
+    // A list with many pairs counts little more than one with few.
+    let total: f32 = pulls.iter().map(|(_, pull, _)| pull.abs()).sum();
+    let share = if total > 0.0 { weight * (1.0 + total).log2() / total } else { 0.0 };
+    for (row, pull, curve) in pulls {
+        slopes[row] += share * pull;
+        curves[row] += share * curve;
+    }
+}
+
+/// Numbers from 0 to 1, the same each time.
+struct Draws(u32);
+
+impl Draws {
+    fn next(&mut self) -> f64 {
+        self.0 = self.0.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        f64::from(self.0 >> 8) / f64::from(1u32 << 24)
+    }
+}
+
+fn tree(
+    bins: &[u8],
+    thresholds: &[Vec<f32>],
+    slopes: &[f32],
+    curves: &[f32],
+    asked: &[bool],
+    growth: Growth,
+) -> (Tree, Vec<u8>) {
     let rows = slopes.len();
     let mut leaf_of = vec![0u8; rows];
     let mut splits = Vec::new();
@@ -165,6 +257,7 @@ fn tree(bins: &[u8], thresholds: &[Vec<f32>], slopes: &[f32], curves: &[f32], gr
         let leaves_of = leaf_of.as_slice();
         let of_columns: Vec<Option<(f64, usize, usize)>> = (0..thresholds.len())
             .into_par_iter()
+            .filter(|column| asked[*column])
             .map(|column| {
                 let own = &bins[column * rows..(column + 1) * rows];
                 let gains = gains(own, thresholds[column].len(), (leaves_of, leaves), (slopes, curves), growth.ridge);
@@ -232,18 +325,15 @@ fn rounded(value: f64) -> f32 {
 mod tests {
     use super::*;
 
-    const GROWTH: Growth = Growth { trees: 30, depth: 3, rate: 0.3, ridge: 1.0 };
+    const GROWTH: Growth =
+        Growth { trees: 30, depth: 3, rate: 0.3, ridge: 1.0, loss: Loss::List, share: 1.0, bins: 48 };
 
     /// Lists in which the row with a high first and a low second value is right; the third is noise.
     fn lists() -> Lists {
         let mut lists = Lists { columns: 3, ..Lists::default() };
-        let mut state = 7u32;
-        let mut draw = || {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (state >> 8) as f32 / (1 << 24) as f32
-        };
+        let mut draws = Draws(7);
         for _ in 0..200 {
-            let rows: Vec<f32> = (0..30).map(|_| draw()).collect();
+            let rows: Vec<f32> = (0..30).map(|_| draws.next() as f32).collect();
             let value = |row: usize| rows[row * 3] - rows[row * 3 + 1];
             let right = (0..10).max_by(|one, two| value(*one).total_cmp(&value(*two))).expect("because there are ten");
             lists.push(&rows, right);
@@ -251,21 +341,74 @@ mod tests {
         lists
     }
 
+    /// In how many lists the row that scores most is right.
+    fn hits(lists: &Lists, forest: &Forest) -> usize {
+        let score = |row: usize| lists.base[row] + forest.score(&lists.values[row * 3..row * 3 + 3]);
+        let (mut start, mut hits) = (0, 0);
+        for &end in &lists.ends {
+            let best = (start..end).max_by(|one, two| score(*one).total_cmp(&score(*two)));
+            hits += usize::from(best.is_some_and(|best| lists.right[best]));
+            start = end;
+        }
+        hits
+    }
+
     #[test]
     fn what_decides_is_learned_and_noise_is_not() {
         let lists = lists();
-        let forest = Forest::grow(&lists, GROWTH);
-        let mut start = 0;
-        let mut hits = 0;
-        for (&end, &right) in lists.ends.iter().zip(&lists.right) {
-            let score = |row: usize| forest.score(&lists.values[row * 3..row * 3 + 3]);
-            let best = (start..end).max_by(|one, two| score(*one).total_cmp(&score(*two)));
-            hits += usize::from(best == Some(right));
-            start = end;
+        for loss in [Loss::List, Loss::Order] {
+            let forest = Forest::grow(&lists, Growth { loss, ..GROWTH });
+            let hits = hits(&lists, &forest);
+            assert!(hits > 150, "{loss:?}: {hits} of 200");
+            let questions = forest.questions(3);
+            assert!(questions[2] * 4 < questions[0] + questions[1], "{loss:?}: {questions:?}");
         }
-        assert!(hits > 150, "{hits} of 200");
-        let questions = forest.questions(3);
-        assert!(questions[2] * 4 < questions[0] + questions[1], "{questions:?}");
+    }
+
+    #[test]
+    fn what_is_known_without_a_forest_is_built_upon() {
+        // The first value is known already, so the second is asked about more than it otherwise would be.
+        let plain = lists();
+        let mut known = plain.clone();
+        known.base = plain.values.chunks(3).map(|row| 8.0 * row[0]).collect();
+        let none = Forest::default();
+        for loss in [Loss::List, Loss::Order] {
+            let growth = Growth { loss, ..GROWTH };
+            let [anew, upon] = [&plain, &known].map(|lists| Forest::grow(lists, growth));
+            let share =
+                |forest: &Forest| f64::from(forest.questions(3)[1] as u32) / forest.questions(3)[0].max(1) as f64;
+            assert!(share(&upon) > share(&anew), "{loss:?}: {:?} {:?}", upon.questions(3), anew.questions(3));
+            assert!(hits(&known, &upon) > hits(&known, &none), "{loss:?}");
+        }
+    }
+
+    #[test]
+    fn a_list_that_counts_for_nothing_teaches_nothing() {
+        let mut lists = lists();
+        let count = lists.weights.len();
+        // Half of the lists say the contrary.
+        for list in count / 2..count {
+            let rows = lists.ends[list - 1]..lists.ends[list];
+            let value = |row: usize| lists.values[row * 3] - lists.values[row * 3 + 1];
+            let worst = rows.clone().min_by(|one, two| value(*one).total_cmp(&value(*two)));
+            rows.for_each(|row| lists.right[row] = worst == Some(row));
+        }
+        let learned = |weight: f32| {
+            let mut lists = lists.clone();
+            lists.weights[count / 2..].fill(weight);
+            hits(&lists, &Forest::grow(&lists, GROWTH))
+        };
+        let [without, with] = [0.0, 1.0].map(learned);
+        assert!(without > with + 20, "{without} of {count} without the contrary, {with} with it");
+    }
+
+    #[test]
+    fn a_tree_asks_about_the_columns_that_it_may_ask_about() {
+        let lists = lists();
+        let growth = Growth { share: 0.5, trees: 200, ..GROWTH };
+        let questions = Forest::grow(&lists, growth).questions(3);
+        assert!(questions[2] > 0, "some trees may ask about the third alone: {questions:?}");
+        assert_eq!(Forest::grow(&lists, Growth { share: 0.0, ..GROWTH }).questions(3), [0; 3]);
     }
 
     #[test]
@@ -281,6 +424,7 @@ mod tests {
         }
         one.append(&two);
         assert_eq!((one.values, one.ends, one.right), (both.values, both.ends, both.right));
+        assert_eq!((one.base, one.weights), (both.base, both.weights));
     }
 
     #[test]
