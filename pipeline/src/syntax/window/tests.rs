@@ -67,6 +67,12 @@ const LINES: &[&str] = &[
     "  x: 1",
     "=> 1",
     "--[[",
+    "API_BEGIN",
+    "API_CALL(x)",
+    "API_ONLY:",
+    "class API_X Y {",
+    "static int v;",
+    "T v;",
 ];
 
 #[derive(Clone, Debug)]
