@@ -275,7 +275,7 @@ impl<'a> Found<'a> {
             // What was left out of the count is said, so that the sentence is true as it stands.
             let limit = match counted.sweeps {
                 0 => String::new(),
-                _ => format!(" that touched at most {MAX_FILES_IN_STEP} files"),
+                _ => format!(" (up to {MAX_FILES_IN_STEP} files)"),
             };
             let subject = if about.symbol.is_empty() { "this file".to_owned() } else { code(&about.symbol) };
             let name = if node.symbol.is_empty() { &node.path } else { &node.symbol };
