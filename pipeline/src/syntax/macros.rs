@@ -78,7 +78,10 @@ pub(super) fn stand_ins(source: &str) -> Vec<(usize, &'static str)> {
                 put(source, start, length, &mut found)
             }
             _ => {
-                if let Some((offset, length)) = in_head(line, after) {
+                let ahead = &source[start..end + after.len()];
+                if let Some(length) = before_constructor(ahead) {
+                    put(source, start, length, &mut found);
+                } else if let Some((offset, length)) = in_head(line, after) {
                     put(source, start + offset, length, &mut found);
                 }
                 before = before.and(line);
@@ -199,6 +202,22 @@ fn in_head(line: &str, after: &str) -> Option<(usize, usize)> {
         .then(|| (start, end - start))
 }
 
+/// The length of the macro that a text begins with, if a constructor follows that initialises members: that is no function
+/// with the macro for its type.
+fn before_constructor(text: &str) -> Option<usize> {
+    let length = name_length(text)?;
+    let rest = text[length..].strip_prefix(' ')?;
+    let rest = rest.strip_prefix("explicit ").unwrap_or(rest);
+    let name = rest.find(|letter: char| !letter.is_alphanumeric() && letter != '_')?;
+    let rest = &rest[name..];
+    if name == 0 || !rest.starts_with('(') {
+        return None;
+    }
+    let rest = rest[arguments_length(rest)?..].trim_start();
+    let rest = rest.strip_prefix("noexcept").map_or(rest, str::trim_start);
+    (rest.starts_with(':') && !rest.starts_with("::")).then_some(length)
+}
+
 /// The length of a name of capitals at the beginning of a text.
 fn name_length(text: &str) -> Option<usize> {
     let is_in_name = |byte: &u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || *byte == b'_';
@@ -272,6 +291,22 @@ mod tests {
             "class ABCD final {\n};",
             "class ABCD : E {\n};",
         ] {
+            assert_eq!(seen(source), source);
+        }
+    }
+
+    #[test]
+    fn a_macro_before_a_constructor_that_initialises_is_a_comment() {
+        for (source, expected) in [
+            ("  API_CONST Box(int a) : a_(a) {}", "  /*******/ Box(int a) : a_(a) {}"),
+            (
+                "API_CONST explicit Box(\n  int a)\n  noexcept : a_(a) {}",
+                "/*******/ explicit Box(\n  int a)\n  noexcept : a_(a) {}",
+            ),
+        ] {
+            assert_eq!(seen(source), expected);
+        }
+        for source in ["BOOL f(int a) { }", "BOOL f(int a);", "BOOL f(A::b)::c", "BOOL f(", "BOOL a : 3;"] {
             assert_eq!(seen(source), source);
         }
     }

@@ -70,6 +70,7 @@ const LINES: &[&str] = &[
     "API_BEGIN",
     "API_CALL(x)",
     "API_ONLY:",
+    "API_X A(int a) : g(a) {}",
     "class API_X Y {",
     "static int v;",
     "T v;",
