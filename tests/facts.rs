@@ -197,6 +197,10 @@ fn namesakes_do_not_share_a_life() {
         let which = format!("of the one in line {line}: added ");
         assert!(lives.iter().any(|life| life.starts_with(&which)), "{lives:?}");
     }
+    fixture.commit("open.rs", &both(3, 1), "back again");
+    let review = fixture.json(&["review", "HEAD~1..HEAD", "--json"]);
+    let back = fact_about(&review, "return", "open").expect("what comes back");
+    assert!(back.starts_with("of the one in line ") && back.contains(": this text stood here until "), "{back}");
 }
 
 #[test]

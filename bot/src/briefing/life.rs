@@ -1,7 +1,5 @@
 //! Life: how old a changed node is, how often it was edited, and how much of that was repair.
 
-use std::collections::HashMap;
-
 use precedent_pipeline::archive::Step;
 use precedent_pipeline::shard::{Change as Edit, CommitRow, EditRow, ObjectId};
 use precedent_pipeline::syntax::Kind;
@@ -28,25 +26,16 @@ pub(super) fn facts(change: &Change, precedents: &Precedents<'_>, evidence: &Evi
         .filter_map(|((node, trace), _)| Some((node, Life::of(trace, precedents)?)))
         .collect();
     evidence.expect(lives.iter().flat_map(|(_, life)| life.ends()));
-    let mut named: HashMap<NodeName, usize> = HashMap::new();
-    for (node, _) in &lives {
-        *named.entry(node.name()).or_default() += 1;
-    }
     lives
         .into_iter()
         .map(|(node, life)| {
             let kind = node.now().1.kind;
             let citations = life.citations(evidence, precedents);
-            // Overloads share their name.
-            let which = match named.get(&node.name()) {
-                Some(2..) => format!("of the one in line {}: ", node.now().1.start_line),
-                _ => String::new(),
-            };
             Fact {
                 kind: FactKind::Life,
                 node: node.name(),
                 about: node.name(),
-                text: which + &life.text(precedents),
+                text: change.which(node) + &life.text(precedents),
                 score: weight(life.edits, life.fixes.len(), life.reverts.len()),
                 passes: kind != Kind::Section
                     && !is_blank(&node.now().1.symbol)
