@@ -221,6 +221,20 @@ fn a_count_that_leaves_out_sweeping_changes_says_so() {
 }
 
 #[test]
+fn a_companion_of_the_same_name_is_told_with_its_file() {
+    let fixture = Fixture::new("review");
+    let text = |step: u8| format!("pub fn a() -> u8 {{\n    {step}\n}}\n");
+    for step in 0..4 {
+        std::fs::write(fixture.repo().join("a.rs"), text(step)).expect("a file");
+        fixture.commit("b.rs", &text(step), "both");
+    }
+    fixture.commit("a.rs", &text(41), "review this");
+    let review = fixture.json(&["review", "HEAD~1..HEAD", "--json"]);
+    let companion = fact_about(&review, "companion", "a").expect("a companion");
+    assert_eq!(companion, "`a` of `b.rs` changed in 4 of the 4 changes of this one");
+}
+
+#[test]
 fn a_text_that_comes_back_and_a_fix_that_goes_away_are_told() {
     let fixture = Fixture::new("review");
     let step = |body: &str, message: &str| {
