@@ -186,6 +186,21 @@ fn namesakes_do_not_share_a_life() {
     let review = fixture.json(&["review", "HEAD~1..HEAD", "--json"]);
     let life = fact_about(&review, "life", "open").expect("a life");
     assert!(life.ends_with("never edited since"), "{life}");
+    assert!(life.starts_with("added "), "{life}");
+
+    fixture.commit("open.rs", &both(4, 2), "fix both");
+    let review = fixture.json(&["review", "HEAD~1..HEAD", "--json"]);
+    let facts = review["briefing"].as_array().expect("facts");
+    let lives = facts.iter().filter(|fact| fact["kind"] == "life").map(|fact| fact["text"].as_str().expect("text"));
+    let lives: Vec<&str> = lives.collect();
+    for line in [1, 6] {
+        let which = format!("of the one in line {line}: added ");
+        assert!(lives.iter().any(|life| life.starts_with(&which)), "{lives:?}");
+    }
+    fixture.commit("open.rs", &both(3, 1), "back again");
+    let review = fixture.json(&["review", "HEAD~1..HEAD", "--json"]);
+    let back = fact_about(&review, "return", "open").expect("what comes back");
+    assert!(back.starts_with("of the one in line ") && back.contains(": this text stood here until "), "{back}");
 }
 
 #[test]
@@ -202,7 +217,21 @@ fn a_count_that_leaves_out_sweeping_changes_says_so() {
     fixture.commit("a.rs", "pub fn a() -> u8 {\n    41\n}\n", "review this");
     let review = fixture.json(&["review", "HEAD~1..HEAD", "--json"]);
     let companion = fact_about(&review, "companion", "a").expect("a companion");
-    assert_eq!(companion, "`b` changed in 4 of the 4 changes of `a` that touched at most 40 files");
+    assert_eq!(companion, "`b` changed in 4 of the 4 changes of `a` (up to 40 files)");
+}
+
+#[test]
+fn a_companion_of_the_same_name_is_told_with_its_file() {
+    let fixture = Fixture::new("review");
+    let text = |step: u8| format!("pub fn a() -> u8 {{\n    {step}\n}}\n");
+    for step in 0..4 {
+        std::fs::write(fixture.repo().join("a.rs"), text(step)).expect("a file");
+        fixture.commit("b.rs", &text(step), "both");
+    }
+    fixture.commit("a.rs", &text(41), "review this");
+    let review = fixture.json(&["review", "HEAD~1..HEAD", "--json"]);
+    let companion = fact_about(&review, "companion", "a").expect("a companion");
+    assert_eq!(companion, "`a` of `b.rs` changed in 4 of the 4 changes of this one");
 }
 
 #[test]

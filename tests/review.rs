@@ -555,8 +555,38 @@ fn a_root_commit_is_reviewed_against_nothing() {
         let briefing = review["briefing"].as_array().expect("facts");
         assert!(briefing.is_empty(), "nothing is known before the first commit: {briefing:?}");
     }
+    let review = fixture.json(&["review", &format!("{root}^!"), "--json"]);
+    assert_eq!((review["base"].as_str(), review["head"].as_str()), (Some(empty), Some(root.as_str())));
+    let one = fixture.json(&["review", "HEAD^!", "--json"]);
+    assert_eq!(one["base"], fixture.git(&["rev-parse", "HEAD~1"]));
     // A parent that is missing elsewhere is still an error.
     assert_eq!(fixture.run(&["review", &format!("{root}^..HEAD")]).code, 3);
+}
+
+#[test]
+fn a_commit_that_says_nothing_is_said_to() {
+    let fixture = Fixture::new("review");
+    std::fs::write(fixture.repo().join("src/client.rs"), "pub fn f() {\n    1\n}\n").expect("a file");
+    fixture.git(&["add", "."]);
+    fixture.git(&["commit", "--quiet", "--allow-empty-message", "-m", ""]);
+    let shown = fixture.run(&["review", "HEAD^!"]).stdout;
+    assert!(
+        shown.starts_with("  ") && shown.lines().next().is_some_and(|line| line.ends_with("  (no message)")),
+        "{shown}"
+    );
+    assert!(fixture.run(&["review", "HEAD^!", "--format", "html"]).stdout.contains("<h1>(no message)</h1>"));
+    assert!(fixture.run(&["lineage", "src/client.rs#f"]).stdout.contains("(no message) ("));
+}
+
+#[test]
+fn what_is_told_next_has_a_name() {
+    let fixture = Fixture::new("review");
+    let file = |line: &str| format!("use b;\n{line}static A: u8 = 1;\n\npub fn f() {{}}\n");
+    fixture.commit("top.rs", &file(""), "begin");
+    fixture.commit("top.rs", &file("use crash::Handler as Guarded;\n"), "fix a crash");
+    fixture.commit("top.rs", &file(""), "simplify");
+    let shown = fixture.run(&["review", "HEAD^!"]).stdout;
+    assert!(shown.contains("(top)") && !shown.contains("more:"), "{shown}");
 }
 
 #[test]

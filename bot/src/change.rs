@@ -138,6 +138,20 @@ impl ChangedNode {
 }
 
 impl Change {
+    /// Which of several it is that one fact is about, where other nodes that change have its name, as overloads do; the
+    /// beginning of a sentence.
+    pub(crate) fn which(&self, node: &ChangedNode) -> String {
+        let (path, piece) = node.now();
+        let is_namesake = |other: &&ChangedNode| {
+            let (other_path, other) = other.now();
+            other.symbol == piece.symbol && other_path == path
+        };
+        match self.nodes.iter().filter(is_namesake).nth(1) {
+            Some(_) => format!("of the one in line {}: ", piece.start_line),
+            None => String::new(),
+        }
+    }
+
     /// Reads the change from the merge base of `base_tip` and `head` to `head`.
     ///
     /// # Errors

@@ -272,7 +272,7 @@ pub(crate) struct LineageArguments {
 #[derive(Debug, Args)]
 #[cfg_attr(not(feature = "llm"), allow(dead_code, reason = "a build without language models refuses them by name"))]
 pub(crate) struct ReviewArguments {
-    /// The change [default: the default branch .. HEAD]
+    /// The change, also REV^! for that of one commit [default: the default branch .. HEAD]
     #[arg(value_name = "BASE..HEAD")]
     pub(crate) range: Option<String>,
 

@@ -275,17 +275,25 @@ impl<'a> Found<'a> {
             // What was left out of the count is said, so that the sentence is true as it stands.
             let limit = match counted.sweeps {
                 0 => String::new(),
-                _ => format!(" that touched at most {MAX_FILES_IN_STEP} files"),
+                _ => format!(" (up to {MAX_FILES_IN_STEP} files)"),
             };
-            let subject = if about.symbol.is_empty() { "this file".to_owned() } else { code(&about.symbol) };
-            let name = if node.symbol.is_empty() { &node.path } else { &node.symbol };
+            let (name, subject) = match (node.symbol.as_str(), about.symbol.as_str()) {
+                ("", "") => (code(&node.path), "this file".to_owned()),
+                ("", about) => (code(&node.path), code(about)),
+                (name, "") => (code(name), "this file".to_owned()),
+                // As in two files that are kept alike.
+                (name, about) if name == about => {
+                    (format!("{} of {}", code(name), code(&node.path)), "this one".to_owned())
+                }
+                (name, about) => (code(name), code(about)),
+            };
             let least = if about.symbol.is_empty() { MIN_SHOWN_FILE_SHARE } else { MIN_SHOWN_SHARE };
             let kind = if is_test(&node, &edits) { FactKind::Test } else { FactKind::Companion };
             // Who edits a test need not touch the code that it tests.
             let is_code_of_test = is_about_tests && kind != FactKind::Test && !is_of_tests("", &node.path);
             let fact = Fact {
                 kind,
-                text: format!("{} changed in {count} of the {changes} changes of {subject}{limit}", code(name)),
+                text: format!("{name} changed in {count} of the {changes} changes of {subject}{limit}"),
                 node,
                 about: about.clone(),
                 score,

@@ -35,7 +35,7 @@ pub(super) fn facts(change: &Change, precedents: &Precedents<'_>, evidence: &Evi
                 kind: FactKind::Life,
                 node: node.name(),
                 about: node.name(),
-                text: life.text(precedents),
+                text: change.which(node) + &life.text(precedents),
                 score: weight(life.edits, life.fixes.len(), life.reverts.len()),
                 passes: kind != Kind::Section
                     && !is_blank(&node.now().1.symbol)
@@ -290,9 +290,9 @@ pub(crate) fn repair(commit: &CommitRow) -> Option<Repair> {
     let is_fix = |word: &&str| {
         matches!(*word, "fix" | "fixes" | "fixed" | "fixing" | "bug" | "bugfix" | "hotfix" | "regression")
     };
-    // What only mends how code reads repairs nothing that it does.
-    let is_cosmetic =
-        words.iter().any(|word| COSMETIC.contains(word)) || words.windows(2).any(|pair| pair == ["fix", "cs"]);
+    // What only mends how code reads, or takes other versions in, repairs nothing that it does.
+    let is_cosmetic = words.iter().any(|word| COSMETIC.contains(word))
+        || words.windows(2).any(|pair| matches!(pair, ["fix", "cs" | "deps"]));
     (words.iter().any(is_fix) && !is_cosmetic).then_some(Repair::Fix)
 }
 
@@ -365,5 +365,7 @@ mod tests {
         check("Fix Javadoc typos (closes #30)", "none");
         check("Fix CS (#11003)", "none");
         check("fix Program.cs", "fix");
+        check("fix(deps): update all non-major dependencies (#22985)", "none");
+        check("fix(parser): deps are read", "fix");
     }
 }

@@ -41,7 +41,10 @@ pub(super) fn facts(change: &Change, precedents: &Precedents<'_>, evidence: &Evi
     let pasts = pasts(brought.iter().map(|(.., text)| *text), precedents);
     let mut facts: Vec<Fact> = brought
         .into_iter()
-        .filter_map(|(node, trace, text)| comes_back(node, trace, text, &pasts[&text], precedents, evidence))
+        .filter_map(|(node, trace, text)| {
+            let fact = comes_back(node, trace, text, &pasts[&text], precedents, evidence)?;
+            Some(Fact { text: change.which(node) + &fact.text, ..fact })
+        })
         .collect();
     facts.extend(fixes_undone(change, precedents, evidence));
     facts
@@ -232,7 +235,8 @@ fn fix_undone(
         node: NodeName { path: path.to_string(), symbol: before.symbol.clone() },
         about: node.name(),
         text: format!(
-            "{} goes away, which {} added on {} (\"{}\")",
+            "{}{} goes away, which {} added on {} (\"{}\")",
+            change.which(node),
             code(&cut(&line, 60)),
             short(&commit.id),
             day(commit.author_time),

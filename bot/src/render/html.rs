@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use precedent_pipeline::Piece;
 
-use super::{by_node, coverage, day, label, notes, sentence, short, summary, title, visible};
+use super::{
+    NO_MESSAGE, NO_NAME, by_node, coverage, day, label, notes, or_none, sentence, short, summary, title, visible,
+};
 use crate::Review;
 use crate::briefing::Timeline;
 use crate::change::{ChangedFile, ChangedNode};
@@ -69,11 +71,11 @@ impl Page<'_> {
     fn head(&self, out: &mut String) {
         let change = &self.review.change;
         out.push_str("<header>\n");
-        out.push_str(&format!("<h1>{}</h1>\n", text(change.subject.trim())));
+        out.push_str(&format!("<h1>{}</h1>\n", text(or_none(&change.subject, NO_MESSAGE))));
         let mut line = format!(
             "<code>{}</code> by {}, against what was known at <code>{}</code>",
             short(&change.head),
-            text(&change.author),
+            text(or_none(&change.author, NO_NAME)),
             short(&change.base_tip)
         );
         if let Some(coverage) = coverage(self.review) {

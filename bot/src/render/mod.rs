@@ -39,6 +39,16 @@ pub fn subject(message: &str) -> String {
     lines.collect::<Vec<&str>>().join(" ")
 }
 
+/// What is shown in place of a text that Git allows to be empty.
+pub fn or_none<'t>(text: &'t str, none: &'static str) -> &'t str {
+    if text.trim().is_empty() { none } else { text.trim() }
+}
+
+/// Of a message.
+pub const NO_MESSAGE: &str = "(no message)";
+/// Of an author's name.
+pub const NO_NAME: &str = "someone without a name";
+
 /// A time as a date in UTC.
 pub fn day(seconds: i64) -> String {
     Timestamp::from_second(seconds)

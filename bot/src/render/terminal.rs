@@ -4,7 +4,7 @@ use std::path::Path;
 
 use unicode_width::UnicodeWidthStr;
 
-use super::{by_node, coverage, label, notes, sentence, summary, title, voice};
+use super::{NO_MESSAGE, by_node, coverage, label, notes, or_none, sentence, summary, title, voice};
 use crate::Review;
 use crate::finding::{Fact, Finding, NodeName, Side};
 
@@ -71,7 +71,7 @@ pub fn terminal(review: &Review, style: Style, root: Option<&Path>) -> String {
     let paper = Paper { style, root };
     let mut out = String::new();
     let id = review.change.head.to_string();
-    let subject = clip(&visible(&review.change.subject), style.width.saturating_sub(12));
+    let subject = clip(&visible(or_none(&review.change.subject, NO_MESSAGE)), style.width.saturating_sub(12));
     out.push_str(&format!("  {}  {}\n", style.bold(&id[..8]), subject));
     for line in wrap(&summary(review), style.width.saturating_sub(2)) {
         out.push_str(&format!("  {line}\n"));
@@ -93,7 +93,8 @@ pub fn terminal(review: &Review, style: Style, root: Option<&Path>) -> String {
     for (about, facts) in &by_node {
         out.push_str(&node(about, facts, review, &paper));
     }
-    if let Some((about, _)) = by_node.iter().find(|(about, _)| !about.symbol.is_empty()) {
+    let has_name = |about: &NodeName| !about.symbol.is_empty() && !about.symbol.ends_with("(top)");
+    if let Some((about, _)) = by_node.iter().find(|(about, _)| has_name(about)) {
         let place = format!("{}#{}", about.path, about.symbol);
         // A command that could not be typed as it is shown is not shown.
         if visible(&place) == place {

@@ -5,7 +5,7 @@ use std::path::{Component, Path};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use precedent_bot::render::{clip, day, short, subject, visible, wrap};
+use precedent_bot::render::{NO_MESSAGE, NO_NAME, clip, day, or_none, short, subject, visible, wrap};
 use precedent_pipeline::archive::{Archive, Step};
 use precedent_pipeline::history::Objects;
 use precedent_pipeline::shard::{EditRow, ObjectId};
@@ -298,8 +298,8 @@ fn shown(path: &str, symbol: Option<&str>, rows: &[Row]) -> String {
         };
         out.push_str(&format!("  {}  {}  {what:<14}", &row.commit[..7], day(row.time)));
         // Some messages are one long paragraph.
-        let subject = clip(&visible(&row.subject), MAX_SUBJECT_COLUMNS);
-        let text = format!("{subject} ({})", visible(&row.author));
+        let subject = clip(&visible(or_none(&row.subject, NO_MESSAGE)), MAX_SUBJECT_COLUMNS);
+        let text = format!("{subject} ({})", visible(or_none(&row.author, NO_NAME)));
         for (at, line) in wrap(&text, style.width.saturating_sub(37)).iter().enumerate() {
             let indent = if at == 0 { "" } else { "                                     " };
             out.push_str(&format!("{indent}{line}\n"));

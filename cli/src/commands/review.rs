@@ -162,6 +162,9 @@ fn range(place: &Place, typed: Option<&str>) -> Result<(ObjectId, ObjectId), Fai
         })?;
         return Ok((base, head));
     };
+    // Git's word for a commit without its parents; of a merge, what it brought to its first.
+    let alone = typed.strip_suffix("^!").map(|commit| format!("{commit}^..{commit}"));
+    let typed = alone.as_deref().unwrap_or(typed);
     let Some((base, tip)) = typed.split_once("...").or_else(|| typed.split_once("..")) else {
         return Err(Failure::new(Kind::Usage, format!("`{typed}` is not a range"))
             .with_hint(format!("name two ends, as in: precedent review {typed}~1..{typed}")));

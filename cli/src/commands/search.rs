@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use precedent_bot::render::{clip, columns, visible};
 use precedent_pipeline::search::{self, Brought, Explanation, Ground, Hit, Method, Query, QuestionKind};
-use precedent_pipeline::syntax::{Kind as NodeKind, language};
+use precedent_pipeline::syntax::{Kind as NodeKind, comments, language};
 
 use super::json_line;
 use crate::args::SearchArguments;
@@ -158,18 +158,31 @@ fn shown(hit: &Hit, width: usize) -> String {
             &life.last_commit[..7]
         ));
     }
-    for line in telling(&hit.text) {
+    for line in telling(&hit.text, lead(&hit.lang, &hit.text)) {
         out.push_str(&format!("           {}\n", clip(visible(line).trim_end(), width.saturating_sub(11))));
     }
     out
 }
 
-/// The first few lines of a text that say something: no blank ones, and none of brackets and the marks of a comment alone.
-fn telling(text: &str) -> impl Iterator<Item = &str> {
+/// The bytes of the comments that a text begins with.
+fn lead(lang: &str, text: &str) -> usize {
+    let found = language(lang).and_then(|language| comments(language, text)).unwrap_or_default();
+    found.iter().fold(0, |end, comment| {
+        let goes_on = text.get(end..comment.start).is_some_and(|between| between.trim().is_empty());
+        if goes_on { comment.end } else { end }
+    })
+}
+
+/// A few lines of a text that say something: no blank ones, and none of brackets and the marks of a comment alone. Of the
+/// comments that it begins with there is one, where it has more than that.
+fn telling(text: &str, lead: usize) -> impl Iterator<Item = &str> {
     let says = |line: &&str| line.chars().any(char::is_alphanumeric);
     // A text that has no such line is shown as it is.
     let any = text.lines().any(|line| says(&line));
-    text.lines().filter(move |line| if any { says(line) } else { !line.trim().is_empty() }).take(SHOWN_LINES)
+    let shown = move |line: &&str| if any { says(line) } else { !line.trim().is_empty() };
+    let (words, rest) = text.split_at(lead);
+    let room = if rest.lines().any(|line| shown(&line)) { 1 } else { SHOWN_LINES };
+    words.lines().filter(shown).take(room).chain(rest.lines().filter(shown)).take(SHOWN_LINES)
 }
 
 /// What to say where nothing was found.
@@ -187,8 +200,12 @@ mod tests {
 
     #[test]
     fn only_lines_that_say_something_are_shown() {
-        let check = |text: &str, expected: &[&str]| assert_eq!(telling(text).collect::<Vec<&str>>(), expected);
+        let check = |text: &str, expected: &[&str]| {
+            assert_eq!(telling(text, lead("java", text)).collect::<Vec<&str>>(), expected);
+        };
         check("/**\n * Adds.\n *\n */\nint add() {\n}\n", &[" * Adds.", "int add() {"]);
+        check("// One.\n// Two.\n\n/* Three.\nFour. */\n@A\nint add() {\n  b\n}\n", &["// One.", "@A", "int add() {"]);
+        check("// One.\n// Two.\n", &["// One.", "// Two."]);
         check("\n{\n}\n", &["{", "}"]);
         check("a\nb\nc\nd\n", &["a", "b", "c"]);
         check("", &[]);

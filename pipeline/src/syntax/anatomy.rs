@@ -204,6 +204,10 @@ impl<'s> Dissection<'s> {
 
     fn comment(&mut self, node: Syntax<'_>) -> bool {
         let text = self.text[node.byte_range()].trim_end();
+        if let Some(name) = self.grammar.macro_behind(text) {
+            self.found.identifiers.insert(name.to_owned());
+            return false;
+        }
         let documents = self.grammar.is_inner_doc(text) || self.item.is_none() && self.grammar.is_outer_doc(text);
         let lines = lines(node, text);
         let bytes = node.start_byte()..node.start_byte() + text.len();

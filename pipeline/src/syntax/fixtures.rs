@@ -8,7 +8,7 @@ mod scripts;
 mod systems;
 mod web;
 
-use super::{Node, anatomy, language, nodes};
+use super::{Node, anatomy, language, nodes, prose};
 
 /// Checks nodes, written as `kind symbol first-last`.
 #[track_caller]

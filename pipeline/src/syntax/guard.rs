@@ -8,6 +8,9 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
 
+use super::languages::Grammar;
+use super::macros;
+
 /// What a scanner cannot take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Hazard {
@@ -22,6 +25,8 @@ pub(super) enum Hazard {
     /// An annotation in a last line that no line break ends. tree-sitter-kotlin-ng's scanner looks for space behind it, or for
     /// a line break, and does not see that the file ends: it never comes back.
     Annotations,
+    /// Macros of C and C++ that stand where nothing of the language may; see `macros.rs`.
+    Macros,
 }
 
 /// The names of such macros with the mark of a call, and what stands in.
@@ -50,6 +55,13 @@ impl Tame<'_> {
     }
 }
 
+impl Grammar {
+    /// The name of the macro that a comment stands in for in the tree, given what the source has there.
+    pub(super) fn macro_behind<'s>(&self, text: &'s str) -> Option<&'s str> {
+        (self.hazard == Hazard::Macros).then(|| macros::behind(text)).flatten()
+    }
+}
+
 impl Hazard {
     /// The source as the scanner may see it; `None` when it cannot be made safe.
     pub(super) fn tame(self, source: &str) -> Option<Tame<'_>> {
@@ -58,6 +70,7 @@ impl Hazard {
             Hazard::None => copied(Cow::Borrowed(source)),
             Hazard::Heredocs if heredoc(source, 0).is_none() => copied(Cow::Borrowed(source)),
             Hazard::KeywordMacros => Some(Tame { source: Cow::Borrowed(source), renamed: keyword_macros(source) }),
+            Hazard::Macros => Some(Tame { source: Cow::Borrowed(source), renamed: macros::stand_ins(source) }),
             Hazard::Annotations => copied(without_last_annotation(source)),
             Hazard::Heredocs => {
                 without_heredocs(source).filter(|tame| heredoc(tame, 0).is_none()).and_then(|tame| copied(tame.into()))

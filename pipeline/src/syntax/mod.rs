@@ -20,6 +20,7 @@ mod guard;
 mod headings;
 mod items;
 mod languages;
+mod macros;
 mod nodes;
 mod parse;
 #[cfg(test)]

@@ -58,7 +58,8 @@ pub fn comments(language: &'static Language, source: &str) -> Option<Vec<Range<u
     let mut found = Vec::new();
     each(&mut tree.walk(), &mut |node| {
         let is_comment = grammar.roles().role(node) == Role::Comment || grammar.comments.contains(&node.kind());
-        if is_comment || grammar.docstrings && is_bare_string(node) {
+        let is_macro = || is_comment && grammar.macro_behind(&source[node.byte_range()]).is_some();
+        if (is_comment || grammar.docstrings && is_bare_string(node)) && !is_macro() {
             found.push(node.byte_range());
         }
         !is_comment

@@ -1,12 +1,14 @@
 //! C and C++.
 //!
 //! A header `.h` is C, since its name cannot say more; one with lines that only C++ has is read by the grammar of C++. A
-//! name is found through its declarators; `A::f` outside its class has `A` for owner. Of `parameters` nothing is said: a prototype and its
+//! name is found through its declarators; `A::f` outside its class has `A` for owner. Macros that stand for no declaration
+//! are kept from the parser (`macros.rs`). Of `parameters` nothing is said: a prototype and its
 //! definition may name them differently, and either is documented.
 
 use super::grammar::{Grammar, Item, Shape, When, item};
 use super::{Language, Rules, SLASHES};
 use crate::syntax::Kind;
+use crate::syntax::guard::Hazard;
 
 pub(super) static C: Language = Language {
     name: "c",
@@ -94,6 +96,7 @@ static C_GRAMMAR: Grammar = Grammar {
     not_outer_docs: NOT_OUTER_DOCS,
     identifiers: &["identifier", "type_identifier", "field_identifier", "statement_identifier"],
     dialect: Some((&CPP_GRAMMAR, CPP_MARKS)),
+    hazard: Hazard::Macros,
     ..Grammar::of(|| tree_sitter_c::LANGUAGE.into())
 };
 
@@ -144,5 +147,6 @@ static CPP_GRAMMAR: Grammar = Grammar {
     outer_docs: OUTER_DOCS,
     not_outer_docs: NOT_OUTER_DOCS,
     identifiers: &["identifier", "type_identifier", "field_identifier", "namespace_identifier", "statement_identifier"],
+    hazard: Hazard::Macros,
     ..Grammar::of(|| tree_sitter_cpp::LANGUAGE.into())
 };

@@ -67,6 +67,13 @@ const LINES: &[&str] = &[
     "  x: 1",
     "=> 1",
     "--[[",
+    "API_BEGIN",
+    "API_CALL(x)",
+    "API_ONLY:",
+    "API_X A(int a) : g(a) {}",
+    "class API_X Y {",
+    "static int v;",
+    "T v;",
 ];
 
 #[derive(Clone, Debug)]
