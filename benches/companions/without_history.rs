@@ -8,13 +8,13 @@ use std::path::Path;
 
 use precedent_bot::companions::authors::Authors;
 use precedent_bot::companions::features::{FILE_COLUMNS, NODE_COLUMNS};
-use precedent_bot::companions::forest::{Forest, Growth, Lists};
 use precedent_bot::companions::ledger::{Ledger, Line};
 use precedent_bot::companions::protocol::{Asked, Query, file_queries, node_queries, walk};
 use precedent_bot::companions::ranking::{Weights, mailmap};
 use precedent_bot::companions::texts::AllTexts;
 use precedent_pipeline::archive::Archive;
 use precedent_pipeline::eval::Figure;
+use precedent_pipeline::forest::{Forest, Growth, Lists, Loss};
 use precedent_pipeline::history::Repository;
 use precedent_pipeline::shard::Store;
 
@@ -22,7 +22,7 @@ use precedent_pipeline::shard::Store;
 const FROM: f64 = 0.05;
 const TO: f64 = 0.8;
 const MOST_STEPS: f64 = 800.0;
-const GROWTH: Growth = Growth { trees: 240, depth: 6, rate: 0.1, ridge: 3.0 };
+const GROWTH: Growth = Growth { trees: 240, depth: 6, rate: 0.1, ridge: 3.0, loss: Loss::List, share: 1.0, bins: 48 };
 const BEST: usize = 12;
 const BY_CHANCE: usize = 40;
 
@@ -223,14 +223,14 @@ fn linear(lists: &Lists) -> Vec<f32> {
     let (mut weights, mut squares) = (vec![0f32; lists.columns], vec![1e-2f32; lists.columns]);
     for _ in 0..PASSES {
         let mut start = 0;
-        for (&end, &right) in lists.ends.iter().zip(&lists.right) {
+        for &end in &lists.ends {
             let row = |at: usize| &lists.values[at * lists.columns..(at + 1) * lists.columns];
             let scores: Vec<f32> = (start..end).map(|at| dot(&weights, row(at))).collect();
             let most = scores.iter().copied().fold(f32::MIN, f32::max);
             let sum: f32 = scores.iter().map(|score| (score - most).exp()).sum();
             let mut slopes = vec![0f32; lists.columns];
             for (at, score) in (start..end).zip(&scores) {
-                let slope = (score - most).exp() / sum - f32::from(u8::from(at == right));
+                let slope = (score - most).exp() / sum - f32::from(u8::from(lists.right[at]));
                 for (total, value) in slopes.iter_mut().zip(row(at)) {
                     *total += slope * value;
                 }

@@ -121,6 +121,15 @@ impl Forest {
             .sum()
     }
 
+    /// The same forest, its scores so many times as large.
+    #[must_use]
+    pub fn scaled(mut self, times: f64) -> Forest {
+        for leaf in self.trees.iter_mut().flat_map(|tree| &mut tree.leaves) {
+            *leaf = ((f64::from(*leaf) * times * 1e5).round() / 1e5) as f32;
+        }
+        self
+    }
+
     /// How much each column is asked for: the number of questions.
     pub fn questions(&self, columns: usize) -> Vec<usize> {
         let mut counts = vec![0; columns];
@@ -434,6 +443,15 @@ mod tests {
         assert_eq!(forest, Forest::grow(&lists, GROWTH));
         let text = serde_json::to_string(&forest).expect("because it is plain");
         assert_eq!(serde_json::from_str::<Forest>(&text).expect("because it was just written"), forest);
+    }
+
+    #[test]
+    fn a_scaled_forest_scores_so_many_times_as_much() {
+        let (lists, forest) = (lists(), Forest::grow(&lists(), GROWTH));
+        let half = forest.clone().scaled(0.5);
+        for row in lists.values.chunks(3).take(50) {
+            assert!((half.score(row) - forest.score(row) / 2.0).abs() < 1e-3);
+        }
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub use questions::{Gold, Question, questions};
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::search::QuestionKind;
 
@@ -77,7 +77,7 @@ pub struct ByFile {
 }
 
 /// The candidates of one query.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Judged {
     /// The kind of the question.
     pub kind: QuestionKind,

@@ -63,7 +63,7 @@ const CHANGE_STEMS: [&str; 45] = [
 const DIAGNOSES: [&str; 9] = ["error", "warning", "note", "help", "hint", "fatal", "panic", "exception", "caused by"];
 
 /// What kind of question it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum QuestionKind {
     /// A name, `Parser::next`.
