@@ -59,6 +59,55 @@ const CHANGE_STEMS: [&str; 45] = [
     "wip",
 ];
 
+/// Words for kinds of nodes, in the singular, with the kinds that may be meant: languages have different words for one thing.
+const KIND_WORDS: [(&str, &[Kind]); 16] = [
+    ("class", TYPES),
+    ("constant", &[Kind::Const]),
+    ("enum", &[Kind::Enum]),
+    ("enumeration", &[Kind::Enum]),
+    ("exception", TYPES),
+    ("function", &[Kind::Function]),
+    ("interface", ABSTRACT),
+    ("macro", &[Kind::Macro]),
+    ("method", &[Kind::Function]),
+    ("object", TYPES),
+    ("protocol", ABSTRACT),
+    ("record", TYPES),
+    ("struct", TYPES),
+    ("structure", TYPES),
+    ("trait", ABSTRACT),
+    ("type", ALL_TYPES),
+];
+const TYPES: &[Kind] = &[Kind::Struct, Kind::Class, Kind::Union];
+const ABSTRACT: &[Kind] = &[Kind::Trait, Kind::Class];
+const ALL_TYPES: &[Kind] = &[Kind::Struct, Kind::Class, Kind::Union, Kind::Enum, Kind::Trait, Kind::TypeAlias];
+/// How many words may come up to the word for a kind.
+const BEFORE_KIND: usize = 3;
+/// What follows the word for a kind where a node of it is asked for.
+const AFTER_KIND: [&str; 21] = [
+    "allowing",
+    "allows",
+    "behind",
+    "containing",
+    "describing",
+    "for",
+    "handling",
+    "holding",
+    "implemented",
+    "implementing",
+    "keeping",
+    "must",
+    "raised",
+    "representing",
+    "responsible",
+    "that",
+    "thrown",
+    "used",
+    "which",
+    "whose",
+    "with",
+];
+
 /// What a message of a tool opens with, before a colon.
 const DIAGNOSES: [&str; 9] = ["error", "warning", "note", "help", "hint", "fatal", "panic", "exception", "caused by"];
 
@@ -89,6 +138,8 @@ pub struct Question {
     pub(super) about_tests: bool,
     /// Whether documents are asked for.
     pub(super) about_documents: bool,
+    /// The kinds of nodes that are asked for, if the question names one.
+    pub(super) kinds: &'static [Kind],
 }
 
 impl Question {
@@ -103,7 +154,8 @@ impl Question {
         let is_name = |word: &&str| kind == QuestionKind::Symbol || is_quoted(word) || is_spelt(bare(word));
         let spelt = after_kind.unwrap_or(text).split_whitespace();
         let spelt = spelt.filter(is_name).map(|word| bare(word).to_owned()).collect();
-        Question { kind, stems, spelt, about_tests, about_documents }
+        let kinds = if kind == QuestionKind::Words { kinds_asked_for(text) } else { &[] };
+        Question { kind, stems, spelt, about_tests, about_documents, kinds }
     }
 }
 
@@ -116,6 +168,23 @@ fn after_kind(text: &str) -> Option<&str> {
         Kind::from_name(&kind).is_some_and(of_code) || ["def", "fn", "func", "method"].contains(&kind.as_str());
     let is_name = !bare(name).is_empty() && telling_stems(name).is_empty();
     (is_kind && is_name && words.next().is_none()).then_some(name)
+}
+
+/// The kinds that `struct that holds the options` or `which error type for a timeout` asks for: a word for a kind near the
+/// beginning, with what makes it the subject behind it, and nothing before it that makes it an object, as in `returns the
+/// type that` or `make a class that`.
+fn kinds_asked_for(text: &str) -> &'static [Kind] {
+    let words: Vec<String> =
+        text.split_whitespace().take(BEFORE_KIND + 2).map(|word| bare(word).to_lowercase()).collect();
+    let known = |word: &String| KIND_WORDS.iter().find(|(name, _)| name == word);
+    let Some((at, (_, kinds))) = words.iter().enumerate().find_map(|(at, word)| Some((at, known(word)?))) else {
+        return &[];
+    };
+    let is_article = |word: &String| ["a", "an", "the", "this", "its", "of"].contains(&word.as_str());
+    let is_verb = |word: &String| word.ends_with('s') && !is_article(word);
+    let is_object = words[..at].iter().skip(1).any(is_article) || words[..at].first().is_some_and(is_verb);
+    let is_subject = words.get(at + 1).is_some_and(|word| AFTER_KIND.contains(&word.as_str()));
+    if is_subject && !is_object { kinds } else { &[] }
 }
 
 /// The part of a question that is read, cut between characters.
@@ -224,6 +293,28 @@ mod tests {
         for text in ["function call", "function of a caller", "a function", "function ->", "run it"] {
             assert_eq!(Question::new(text).kind, QuestionKind::Words, "{text}");
         }
+    }
+
+    #[test]
+    fn a_kind_is_asked_for_where_it_is_the_subject() {
+        let check = |text: &str, expected: &[Kind]| assert_eq!(Question::new(text).kinds, expected, "{text}");
+        check("struct that holds the resolver's options", TYPES);
+        check("the class responsible for retries", TYPES);
+        check("which error type for a timeout", ALL_TYPES);
+        check("Trait implemented by all sources", ABSTRACT);
+        check("macro that prints a warning", &[Kind::Macro]);
+        for none in [
+            "Returns the type that a column has",
+            "make a class that keeps names",
+            "type of the column",
+            "how is a type parsed that has two names",
+            "the file that holds all types",
+            "type",
+            "function a",
+        ] {
+            check(none, &[]);
+        }
+        assert!(AFTER_KIND.is_sorted() && KIND_WORDS.is_sorted_by_key(|(word, _)| *word));
     }
 
     #[test]

@@ -15,6 +15,7 @@ use super::question::{Question, QuestionKind};
 use super::words::{is_empty, telling_stems};
 use super::{trees, weights};
 use crate::archive::Known;
+use crate::syntax::Kind;
 
 /// How many of each side count: those behind have 0 there.
 pub const SIDE: usize = 100;
@@ -24,7 +25,7 @@ const VOTED_FILES: usize = 30;
 const VOTED_NODES: usize = 4;
 
 /// What a candidate is judged by.
-pub const SIGNALS: [&str; 27] = [
+pub const SIGNALS: [&str; 28] = [
     "meaning",
     "words",
     "definition",
@@ -52,6 +53,7 @@ pub const SIGNALS: [&str; 27] = [
     "container-said",
     "covered",
     "similar",
+    "kind",
 ];
 
 /// The signals of one candidate, in the order of [`SIGNALS`].
@@ -109,6 +111,8 @@ pub(crate) fn signals(question: &Question, candidates: &[Candidate], told: Optio
     }
     let most = of_file.values().fold(f32::MIN_POSITIVE, |most, sum| most.max(*sum));
     let history = told.map(History::new);
+    let prefers_functions =
+        !question.about_documents && (question.kinds.is_empty() || question.kinds.contains(&Kind::Function));
     let rows = candidates.iter().enumerate().map(|(at, candidate)| {
         let [definition, named] = name_matches(question, candidate);
         let [said, said_file, churn, churn_file, recent, recent_file, mended] =
@@ -126,7 +130,7 @@ pub(crate) fn signals(question: &Question, candidates: &[Candidate], told: Optio
             f32::from(u8::from(
                 !question.about_tests && stands_apart(&candidate.kind, &candidate.path, &candidate.container),
             )),
-            f32::from(u8::from(!question.about_documents && &*candidate.kind == "function")),
+            f32::from(u8::from(prefers_functions && &*candidate.kind == "function")),
             (1.0 + candidate.lines as f32).ln() / 8.0,
             said,
             said_file,
@@ -144,6 +148,7 @@ pub(crate) fn signals(question: &Question, candidates: &[Candidate], told: Optio
             candidate.kinship.container_said,
             candidate.covered,
             candidate.similarity.unwrap_or(0.0),
+            f32::from(u8::from(question.kinds.iter().any(|kind| kind.as_str() == &*candidate.kind))),
         ]
     });
     rows.collect()
@@ -472,6 +477,14 @@ mod tests {
         let all = [candidate("src/a.rs", "one", 0.50, 5.0), section, candidate("c.rs", "z", 0.1, 0.1)];
         assert_eq!(first("what opens the door", &all), "one");
         assert_eq!(first("documentation of what opens the door", &all), "two");
+    }
+
+    #[test]
+    fn a_kind_that_is_asked_for_comes_first() {
+        let holder = Candidate { kind: "struct".into(), ..candidate("b.rs", "Options", 0.50, 5.0) };
+        let all = [candidate("a.rs", "options", 0.55, 5.5), holder, candidate("c.rs", "z", 0.1, 0.1)];
+        assert_eq!(first("what holds the options of the door", &all), "options");
+        assert_eq!(first("struct that holds the options of the door", &all), "Options");
     }
 
     #[test]
