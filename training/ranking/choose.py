@@ -17,7 +17,9 @@ import numpy as np
 
 SIGNALS = ["meaning", "words", "definition", "named", "called", "path", "container", "coherence", "apart", "callable",
            "size", "said", "said-file", "churn", "churn-file", "recent", "recent-file", "mended", "private", "prose",
-           "akin", "common", "declared", "container-akin", "container-said"]
+           "akin", "common", "declared", "container-akin", "container-said", "covered", "similar", "kind"]
+# These are for the trees, which are grown upon what is chosen here.
+FOR_TREES = ["covered", "similar"]
 STEPS = 120
 RATE = 0.5
 # Candidates of a query that a fit looks at: right answers, and the best by meaning and words.
@@ -34,6 +36,7 @@ class Query:
         self.task, self.repository, self.kind = task, repository, kind
         rows = judged["rows"]
         self.signals = np.array([row[0] for row in rows], np.float32).reshape(len(rows), len(SIGNALS))
+        self.signals[:, [SIGNALS.index(name) for name in FOR_TREES]] = 0
         self.gold = np.array([row[2 if task == "msg" else 1] for row in rows], bool)
         self.files = np.array([row[3] for row in rows], np.int32)
         self.golds = judged["golds"]
@@ -144,7 +147,7 @@ def main():
             held.update({(kind, repository): weights for repository in out})
         print(f"{kind}: {len(of_kind)} queries")
         for name, weight in zip(SIGNALS, scaled(chosen[kind])):
-            print(f"    {name:<12}{weight:+.3f}")
+            print(f"    {name:<15}{weight:+.3f}")
     print("fitted on the other half of the repositories")
     without = lambda query: scaled(held.get((query.kind, query.repository), chosen[query.kind]))
     for decay in (0.0, 0.02, 0.05):
