@@ -8,9 +8,13 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use precedent_pipeline::{Interrupt, Progress, Stage};
 
+/// The name of the first stage.
+const FIRST: &str = "history";
+
 /// A bar on standard error, hidden unless that is a terminal.
 pub(crate) struct Bar {
     bar: ProgressBar,
+    ticks: Once,
 }
 
 impl Bar {
@@ -20,13 +24,16 @@ impl Bar {
         } else {
             ProgressDrawTarget::hidden()
         };
-        let bar = ProgressBar::with_draw_target(Some(0), target);
-        Bar { bar }
+        Bar::on(target)
+    }
+
+    fn on(target: ProgressDrawTarget) -> Bar {
+        Bar { bar: ProgressBar::with_draw_target(Some(0), target).with_message(FIRST), ticks: Once::new() }
     }
 
     pub(crate) fn show(&self, progress: Progress) {
         let name = match progress.stage {
-            Stage::Walk => "history",
+            Stage::Walk => FIRST,
             Stage::Index => "index",
             Stage::Embed => {
                 // Beside the commits, which are read in the meantime.
@@ -36,18 +43,21 @@ impl Bar {
             }
             Stage::Store => "store",
         };
-        if self.bar.message() != name {
-            self.bar.set_message(name);
-            self.bar.enable_steady_tick(Duration::from_millis(200));
-        }
-        self.bar.set_length(progress.total);
-        self.bar.set_position(progress.done);
+        // Whatever else is set is drawn at once, so the style comes first, and both numbers together.
         if progress.total == 0 {
             // How much there is to do is not known yet, and a full bar would say that it is done.
             self.bar.set_style(style("  {msg:8} reading the list of commits  {elapsed}"));
         } else {
             self.bar.set_style(style("  {msg:8} {bar:40} {human_pos} of {human_len} commits{prefix}  {eta}"));
         }
+        self.bar.update(|state| {
+            state.set_len(progress.total);
+            state.set_pos(progress.done);
+        });
+        if self.bar.message() != name {
+            self.bar.set_message(name);
+        }
+        self.ticks.call_once(|| self.bar.enable_steady_tick(Duration::from_millis(200)));
     }
 
     pub(crate) fn finish(&self) {
@@ -66,17 +76,19 @@ pub(crate) struct Download {
 
 impl Download {
     pub(crate) fn new() -> Download {
-        let bar = Bar::new().bar;
+        let bar = Bar::new().bar.with_message("");
         bar.set_style(style("  {msg:24} {bar:30} {bytes} of {total_bytes}  {eta}"));
         Download { bar }
     }
 
     pub(crate) fn show(&self, file: &str, done: u64, total: u64) {
+        self.bar.update(|state| {
+            state.set_len(total);
+            state.set_pos(done);
+        });
         if self.bar.message() != file {
             self.bar.set_message(file.to_owned());
         }
-        self.bar.set_length(total);
-        self.bar.set_position(done);
     }
 
     pub(crate) fn finish(&self) {
@@ -105,4 +117,69 @@ pub(crate) fn interruptible<T>(work: impl FnOnce(&Interrupt) -> T) -> T {
     let result = work(&INTERRUPT);
     IS_WATCHED.store(false, Ordering::SeqCst);
     result
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex, PoisonError};
+
+    use indicatif::TermLike;
+
+    use super::*;
+
+    /// A terminal of 80 columns that keeps what is written to it.
+    #[derive(Debug, Clone, Default)]
+    struct Kept(Arc<Mutex<String>>);
+
+    impl TermLike for Kept {
+        fn width(&self) -> u16 {
+            80
+        }
+
+        fn move_cursor_up(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn move_cursor_down(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn move_cursor_right(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn move_cursor_left(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn write_line(&self, text: &str) -> io::Result<()> {
+            self.write_str(text)
+        }
+
+        fn write_str(&self, text: &str) -> io::Result<()> {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).push_str(text);
+            Ok(())
+        }
+
+        fn clear_line(&self) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn flush(&self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_bar_says_from_the_first_what_it_counts() {
+        let kept = Kept::default();
+        let bar = Bar::on(ProgressDrawTarget::term_like(Box::new(kept.clone())));
+        bar.show(Progress { stage: Stage::Walk, done: 0, total: 0 });
+        bar.show(Progress { stage: Stage::Index, done: 3, total: 7 });
+        bar.bar.force_draw();
+        let drawn = kept.0.lock().expect("because nothing failed").clone();
+        assert!(drawn.contains("reading the list of commits") && drawn.contains("3 of 7 commits"), "{drawn}");
+        assert!(!drawn.contains("0/0") && !drawn.contains("of 0"), "{drawn}");
+    }
 }
