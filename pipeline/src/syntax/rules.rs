@@ -38,6 +38,7 @@ impl Grammar {
                 let mut cursor = node.walk();
                 node.children(&mut cursor).take(MAX_STEPS).any(|child| types.contains(&child.kind()))
             }
+            When::Wraps(field, object) => self.wrapped(node, field, object, source).is_some(),
             When::Defines(field, types) => {
                 is(field, types).is_some_and(|found| found.child_by_field_name("body").is_some())
             }
@@ -48,6 +49,27 @@ impl Grammar {
             When::Calls(names) => self.title(names, node, source).is_some(),
             When::Expands(macros) => self.macro_call(macros, node, source).is_some(),
         }
+    }
+
+    /// The function that the call in a field wraps.
+    fn wrapped<'t>(&self, node: Syntax<'t>, field: &str, object: &str, source: &str) -> Option<Syntax<'t>> {
+        let (callee, arguments) = self.call;
+        let mut at = node.child_by_field_name(field)?;
+        for _ in 0..MAX_STEPS {
+            let called = &source[at.child_by_field_name(callee)?.byte_range()];
+            let name = called.strip_prefix(object).and_then(|rest| rest.strip_prefix('.')).unwrap_or(called);
+            if !name.chars().all(|letter| letter.is_alphanumeric() || "_$".contains(letter)) {
+                return None;
+            }
+            let arguments = at.child_by_field_name(arguments)?;
+            let mut cursor = arguments.walk();
+            let passed: Vec<Syntax<'t>> = arguments.named_children(&mut cursor).take(MAX_STEPS).collect();
+            if let Some(function) = passed.iter().find(|argument| self.functions.contains(&argument.kind())) {
+                return Some(*function);
+            }
+            at = *passed.iter().find(|argument| argument.child_by_field_name(callee).is_some())?;
+        }
+        None
     }
 
     /// The title that a call to one of these functions passes first, if it passes a function or a block too.
@@ -113,6 +135,9 @@ impl Grammar {
             // A value that is exported as such has the name that stands in it.
             When::Is(field, _) if field == rule.name => {
                 node.child_by_field_name(field).and_then(|value| value.child_by_field_name("name"))
+            }
+            When::Wraps(field, object) if field == rule.name => {
+                self.wrapped(node, field, object, source).and_then(|function| function.child_by_field_name("name"))
             }
             _ if rule.name.is_empty() => self.inner(node),
             _ => node.child_by_field_name(rule.name),

@@ -205,7 +205,10 @@ pub(in crate::syntax) enum When {
     Has(&'static [&'static str]),
     /// What stands in this field has one of these types.
     Is(&'static str, &'static [&'static str]),
-    /// The same, and it has a field `body`.
+    /// What stands in this field is a call of a function that is no method, or of one of this object, and a function is
+    /// passed to it, directly or in such a call again: `memo(forwardRef((props, ref) => …))`.
+    Wraps(&'static str, &'static str),
+    /// The same as `Is`, and it has a field `body`.
     Defines(&'static str, &'static [&'static str]),
     /// One of its children has one of these types.
     Holds(&'static [&'static str]),
@@ -269,7 +272,7 @@ impl Grammar {
             let in_condition = match item.when {
                 When::Is(_, types) | When::Defines(_, types) | When::Holds(types) => types.to_vec(),
                 When::Declares(declarator) => vec![declarator],
-                When::Always | When::Has(_) | When::Calls(_) | When::Expands(_) => Vec::new(),
+                When::Always | When::Has(_) | When::Wraps(..) | When::Calls(_) | When::Expands(_) => Vec::new(),
             };
             let owner = Some(item.owner.1).filter(|owner| !owner.is_empty());
             in_condition.into_iter().chain([item.node]).chain(owner)
@@ -284,6 +287,7 @@ impl Grammar {
             let in_condition = match item.when {
                 When::Has(fields) => fields.to_vec(),
                 When::Is(field, _) => vec![field],
+                When::Wraps(field, _) => vec![field, self.call.0, self.call.1],
                 When::Defines(field, _) => vec![field, "body"],
                 When::Declares(_) => vec!["declarator"],
                 When::Calls(_) => vec![self.call.0, self.call.1],

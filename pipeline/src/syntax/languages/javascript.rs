@@ -2,7 +2,8 @@
 //!
 //! Functions that are values count where they have a name and stand outside other functions: `const f = () => {}`,
 //! `exports.f = function () {}`, class fields, object members. A call such as `describe("…", () => {})` lends its title to
-//! what stands in it, and `it("…", () => {})` is a test of that name. `parameters` is left empty: JSDoc names a parameter
+//! what stands in it, and `it("…", () => {})` is a test of that name. A function that is wrapped, `const Box = memo(() => {})`,
+//! counts as one that is not, unless a method is called with it, as in `const all = list.map(() => {})`. `parameters` is left empty: JSDoc names a parameter
 //! that is taken apart, `({ a, b })`, by a name of its own, so that one which the signature lacks may still be right.
 
 use super::grammar::{Grammar, Item, Shape, When, item};
@@ -40,22 +41,26 @@ const CLASS: Shape = Shape::Container(Kind::Class);
 const SUITES: &[&str] = &["describe", "fdescribe", "xdescribe", "suite", "context"];
 const TESTS: &[&str] = &["it", "fit", "xit", "test", "specify"];
 
-/// A function, a class or an object that is the value of something else.
-const fn value(node: &'static str, field: &'static str, name: &'static str) -> [Item; 3] {
+/// The only object whose functions wrap others: `React.memo(…)`.
+const WRAPPING: &str = "React";
+
+/// A function, a class or an object that is the value of something else, or a function that is wrapped.
+const fn value(node: &'static str, field: &'static str, name: &'static str) -> [Item; 4] {
     [
         item(node, FUNCTION, name).when(When::Is(field, FUNCTIONS)).outside_leaves(),
+        item(node, FUNCTION, name).when(When::Wraps(field, WRAPPING)).outside_leaves(),
         item(node, CLASS, name).when(When::Is(field, &["class"])).outside_leaves(),
         item(node, Shape::Scope, name).when(When::Is(field, &["object"])).outside_leaves(),
     ]
 }
 
-const VARIABLE: [Item; 3] = value("variable_declarator", "value", "name");
-const ASSIGNMENT: [Item; 3] = value("assignment_expression", "right", "left");
-const PAIR: [Item; 3] = value("pair", "value", "key");
-const DEFAULT: [Item; 3] = value("export_statement", "value", "value");
+const VARIABLE: [Item; 4] = value("variable_declarator", "value", "name");
+const ASSIGNMENT: [Item; 4] = value("assignment_expression", "right", "left");
+const PAIR: [Item; 4] = value("pair", "value", "key");
+const DEFAULT: [Item; 4] = value("export_statement", "value", "value");
 
 /// What both languages have.
-const COMMON: [Item; 18] = [
+const COMMON: [Item; 21] = [
     item("function_declaration", FUNCTION, "name"),
     item("generator_function_declaration", FUNCTION, "name"),
     item("class_declaration", CLASS, "name"),
@@ -63,15 +68,18 @@ const COMMON: [Item; 18] = [
     VARIABLE[0],
     VARIABLE[1],
     VARIABLE[2],
+    VARIABLE[3],
     ASSIGNMENT[0],
     ASSIGNMENT[1],
     ASSIGNMENT[2],
+    ASSIGNMENT[3],
     PAIR[0],
-    PAIR[1],
     PAIR[2],
+    PAIR[3],
     DEFAULT[0].nameless("default"),
     DEFAULT[1].nameless("default"),
     DEFAULT[2].nameless("default"),
+    DEFAULT[3].nameless("default"),
     item("call_expression", Shape::Scope, "").when(When::Calls(SUITES)).outside_leaves(),
     item("call_expression", Shape::Leaf(Kind::Test), "").when(When::Calls(TESTS)).outside_leaves(),
 ];
@@ -86,12 +94,12 @@ const fn join<const A: usize, const B: usize, const ALL: usize>(first: [Item; A]
     all
 }
 
-const FIELD: [Item; 3] = value("field_definition", "value", "property");
-const TYPED_FIELD: [Item; 3] = value("public_field_definition", "value", "name");
+const FIELD: [Item; 4] = value("field_definition", "value", "property");
+const TYPED_FIELD: [Item; 4] = value("public_field_definition", "value", "name");
 
-const JAVASCRIPT_ITEMS: [Item; 19] = join(COMMON, [FIELD[0]]);
+const JAVASCRIPT_ITEMS: [Item; 22] = join(COMMON, [FIELD[0]]);
 
-const TYPESCRIPT_ITEMS: [Item; 28] = join(
+const TYPESCRIPT_ITEMS: [Item; 31] = join(
     COMMON,
     [
         TYPED_FIELD[0],
