@@ -28,7 +28,8 @@ const HISTORY: [&str; 7] = ["said", "said-file", "churn", "churn-file", "recent"
 
 /// Fitted to documentation, without history, which added nothing there. By judgement are `definition`, since the sentences that
 /// were asked never hold the name, and `callable` and `prose`, since all of them ask for functions. `named` is left out by judgement
-/// too, for the same reason as `definition`, and `kind` is by judgement, since few ask for one. `container-akin` takes back what `akin` gives for the container.
+/// too, for the same reason as `definition`, and `kind` is by judgement, since few ask for one.
+/// `container-akin` takes back what `akin` gives for the container.
 const WORDS: Signals = [
     0.81, 0.19, 0.20, 0.0, 0.21, 0.0, 0.0, 0.11, -0.15, 0.40, 0.55, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -0.40,
     0.61, -0.30, 0.40, -0.28, 0.17, 0.0, 0.0, 0.40,

@@ -3,8 +3,9 @@
 //! Functions that are values count where they have a name and stand outside other functions: `const f = () => {}`,
 //! `exports.f = function () {}`, class fields, object members. A call such as `describe("…", () => {})` lends its title to
 //! what stands in it, and `it("…", () => {})` is a test of that name. A function that is wrapped, `const Box = memo(() => {})`,
-//! counts as one that is not, unless a method is called with it, as in `const all = list.map(() => {})`. `parameters` is left empty: JSDoc names a parameter
-//! that is taken apart, `({ a, b })`, by a name of its own, so that one which the signature lacks may still be right.
+//! counts as one that is not, unless a method is called with it, as in `const all = list.map(() => {})`. `parameters` is
+//! left empty: JSDoc names a parameter that is taken apart, `({ a, b })`, by a name of its own, so that one which the
+//! signature lacks may still be right.
 
 use super::grammar::{Grammar, Item, Shape, When, item};
 use super::{Language, Rules, SLASHES};
